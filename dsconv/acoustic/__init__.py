@@ -1,0 +1,1 @@
+"""The acoustic model: the network that is in the graphs."""

@@ -1,0 +1,1 @@
+"""Targets: the formats that dsconv converts to."""

@@ -1,0 +1,88 @@
+"""The memory-mappable package that the original runtimes map into memory instead of reading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dsconv.convert.target import Conversion
+from dsconv.errors import ConversionError
+from dsconv.graph import package, wire
+from dsconv.graph.frozen import weight_variables
+from dsconv.graph.graph import Graph
+from dsconv.graph.node import Node
+from dsconv.graph.storage import Chunk, write_chunks
+from dsconv.graph.tensor import Tensor
+from dsconv.graph.write import immutable_constant
+from dsconv.output import new_file
+
+
+class PbmmTarget:
+    """Large constants move out of the graph, where they can be mapped."""
+
+    name = "pbmm"
+    label = "memory-mappable graph"
+    suffix = ".pbmm"
+
+    def refusal(self, graph: Graph) -> str | None:
+        """A graph with nothing to move stays a .pb."""
+        if graph.packaged:
+            return "it is memory-mappable already; use it as it is."
+        if variables := weight_variables(graph):
+            return (
+                f"it is not frozen: {len(variables)} of its weights are variables, whose values "
+                "are in a checkpoint; export a frozen graph with the training code (--export_dir)."
+            )
+        if not any(_is_large(graph, node) for node in graph):
+            return (
+                "0 nodes converted: it holds no constant of "
+                f"{package.MINIMUM_BYTES:,} bytes or more, so there is nothing to map; "
+                "use the .pb as it is."
+            )
+        return None
+
+    def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
+        """Write the package. `details` counts the nodes that were converted."""
+        start = time.perf_counter()
+        if reason := self.refusal(graph):
+            raise ConversionError(f"{source}: {reason}")
+        notes = []
+        if ".pbmm" not in str(output):
+            notes.append(
+                "the original runtimes map only files with .pbmm in their path; rename it for them."
+            )
+        counts = {"converted_nodes": sum(_is_large(graph, node) for node in graph)}
+        with new_file(output, force=force) as file:
+            write_chunks(file, package_chunks(graph))
+            size = file.tell()
+        seconds = time.perf_counter() - start
+        return Conversion(self.name, source, output, size, seconds, counts, tuple(notes))
+
+
+def package_chunks(graph: Graph) -> Iterator[Chunk]:
+    """The package's bytes; tensors pass from the graph's file to the output."""
+    writer = package.PackageWriter()
+    nodes: list[Chunk] = []
+    for node in graph:
+        if _is_large(graph, node):
+            tensor = graph.tensor(node)
+            region, chunks = writer.add_tensor(node.name, _content(tensor))
+            yield from chunks
+            node = immutable_constant(node, tensor, region)
+        nodes.extend(wire.nested(1, [node.span]))
+    yield from writer.finish([*nodes, *graph.rest])
+
+
+def _is_large(graph: Graph, node: Node) -> bool:
+    """Whether the original tool converts this node: a constant of plain numbers, large enough."""
+    if node.op != "Const":
+        return False
+    tensor = graph.tensor(node)
+    return tensor.dtype.itemsize is not None and tensor.nbytes >= package.MINIMUM_BYTES
+
+
+def _content(tensor: Tensor) -> Chunk:
+    if tensor.content is not None:
+        return tensor.content
+    return tensor.array().tobytes()

@@ -1,0 +1,39 @@
+"""The targets by name, and the conversion of a file to one of them."""
+
+import os
+from pathlib import Path
+
+from dsconv.convert.pb import PbTarget
+from dsconv.convert.pbmm import PbmmTarget
+from dsconv.convert.target import Conversion, Target
+from dsconv.graph.graph import open_graph
+from dsconv.output import check_writable
+
+TARGETS: dict[str, Target] = {target.name: target for target in (PbmmTarget(), PbTarget())}
+
+_GRAPH_SUFFIXES = (".pb", ".pbmm")
+
+
+def convert_file(
+    target: Target,
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    force: bool = False,
+) -> Conversion:
+    """Convert a graph to a target, by default into a file beside it.
+
+    Raises ModelError, ConversionError or OutputError; then no output is left behind.
+    """
+    source = Path(source)
+    graph = open_graph(source)
+    output = Path(output) if output else default_output(source, target)
+    check_writable(output, force=force)
+    return target.convert(graph, source, output, force=force)
+
+
+def default_output(source: Path, target: Target) -> Path:
+    """The file beside the source that a conversion writes unless it is told otherwise."""
+    if source.suffix in _GRAPH_SUFFIXES:
+        return source.with_suffix(target.suffix)
+    return source.with_name(source.name + target.suffix)

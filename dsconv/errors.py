@@ -1,0 +1,29 @@
+"""Families of errors, an exit code each.
+
+Every message is one line that says what is wrong and what to do next. The command line prints it
+and exits with the family's code; a library user catches the family.
+"""
+
+
+class DsconvError(Exception):
+    """Base of every error that dsconv raises on purpose."""
+
+    exit_code = 1
+
+
+class ModelError(DsconvError):
+    """The input is not a model that dsconv knows, or it is damaged."""
+
+    exit_code = 3
+
+
+class ConversionError(DsconvError):
+    """The model is known, but cannot be converted or edited in the way that was asked for."""
+
+    exit_code = 4
+
+
+class OutputError(DsconvError):
+    """The output cannot be written."""
+
+    exit_code = 6

@@ -1,0 +1,29 @@
+"""Whether a graph is frozen: its weights stand in it, not in a checkpoint beside it."""
+
+from dsconv.graph.graph import Graph
+from dsconv.graph.node import Node
+
+_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+# Ops that hand a variable's value on unchanged.
+_READS = ("Enter", "Identity", "ReadVariableOp")
+
+
+def weight_variables(graph: Graph) -> list[Node]:
+    """Variables that are multiplied with something, so weights that a checkpoint must supply.
+
+    The state variables of frozen graphs up to 0.5 are not among them.
+    """
+    return [node for node in graph if node.op in _VARIABLES and _feeds_matmul(graph, node)]
+
+
+def _feeds_matmul(graph: Graph, variable: Node) -> bool:
+    waiting, seen = [variable], set[str]()
+    while waiting:
+        node = waiting.pop()
+        for user in graph.consumers[node.name]:
+            if user.op == "MatMul":
+                return True
+            if user.op in _READS and user.name not in seen:
+                seen.add(user.name)
+                waiting.append(user)
+    return False

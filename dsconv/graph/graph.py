@@ -1,0 +1,140 @@
+"""A GraphDef, read lazily over the mapped file.
+
+Opening a graph walks the names of its nodes; tensors stay on disk until someone asks for their
+values. An edited graph is a new `Graph` that shares the untouched nodes with the old one.
+
+Source: ``tensorflow/core/framework/graph.proto``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from dsconv.errors import ConversionError, ModelError
+from dsconv.graph import package, wire
+from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.graph.node import Node, TensorName, parse_node
+from dsconv.graph.storage import Chunk, Span, Storage
+from dsconv.graph.tensor import Tensor
+
+CONSTANTS = ("Const", "ImmutableConst")
+"""Ops that hold a value: in the graph itself, or in a region of the memory-mappable package."""
+
+
+class Graph:
+    """Nodes in file order, also by name.
+
+    `rest` holds the graph's other fields (library, versions) as they are serialized; `regions` the
+    tensors of a memory-mappable package by region name, None for a plain graph.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        rest: Iterable[Chunk] = (),
+        regions: Mapping[str, Span] | None = None,
+    ) -> None:
+        self.nodes = tuple(nodes)
+        self.rest = tuple(rest)
+        self.regions = regions
+        self._by_name = {node.name: node for node in self.nodes}
+        if len(self._by_name) != len(self.nodes):
+            raise ModelError("two nodes have the same name; the graph is damaged.")
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of that name. Raises ConversionError if there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise ConversionError(
+                f"the graph has no node '{name}'; `dsconv inspect` lists its inputs and outputs."
+            ) from None
+
+    @property
+    def packaged(self) -> bool:
+        """Whether the tensors stand in a memory-mappable package, outside the graph."""
+        return self.regions is not None
+
+    def replacing(self, nodes: Iterable[Node]) -> Graph:
+        """The same graph with other nodes."""
+        return Graph(nodes, self.rest, self.regions)
+
+    def tensor(self, node: Node) -> Tensor:
+        """The value of a constant. Raises ModelError if the node is no constant."""
+        if node.op == "ImmutableConst":
+            return package.region_tensor(node, self.regions or {})
+        if node.op == "Const":
+            try:
+                return node.attribute("value", Tensor)
+            except ModelError as error:
+                raise ModelError(f"node '{node.name}': {error}") from error
+        raise ModelError(f"node '{node.name}' is a {node.op}, not a constant.")
+
+    @cached_property
+    def consumers(self) -> dict[str, list[Node]]:
+        """The nodes that take any output of a node, control dependencies included, by its name."""
+        users: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
+        for node in self.nodes:
+            for source in {TensorName.parse(name).node for name in node.inputs}:
+                if source in users:
+                    users[source].append(node)
+        return users
+
+    def source(self, name: TensorName | str) -> Node:
+        """The node that makes a tensor, seen through Identity nodes."""
+        node = self[name.node if isinstance(name, TensorName) else TensorName.parse(name).node]
+        while node.op == "Identity":
+            node = self[TensorName.parse(node.inputs[0]).node]
+        return node
+
+    def constant(self, name: TensorName | str) -> Tensor | None:
+        """The value of a tensor if it is a constant, seen through Identity nodes, else None."""
+        node = self.source(name)
+        return self.tensor(node) if node.op in CONSTANTS else None
+
+
+def open_graph(path: str | os.PathLike[str]) -> Graph:
+    """Open a frozen graph, plain (.pb) or memory-mappable (.pbmm), told apart by content.
+
+    Raises ModelError if the file is anything else, and says what it is.
+    """
+    path = Path(path)
+    found = identify(path)
+    if found not in (FileFormat.GRAPH, FileFormat.PACKAGE):
+        raise ModelError(describe(path, found))
+    storage = Storage.of_file(path)
+    try:
+        if found is FileFormat.PACKAGE:
+            regions = package.read_directory(storage)
+            return parse_graph(regions.pop(package.GRAPH_REGION), regions)
+        return parse_graph(storage.span(0, len(storage)))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def parse_graph(span: Span, regions: Mapping[str, Span] | None = None) -> Graph:
+    """Read a serialized GraphDef."""
+    nodes: list[Node] = []
+    rest: list[Chunk] = []
+    for field in wire.fields(span.storage.view, span.start, span.end):
+        if field.number == 1:
+            nodes.append(parse_node(span.storage.span(field.start, field.end)))
+        elif field.wire_type == wire.LENGTH_DELIMITED:
+            rest.extend(wire.nested(field.number, [span.storage.span(field.start, field.end)]))
+        else:
+            key = wire.varint(field.number << 3 | field.wire_type)
+            rest.extend([key, span.storage.span(field.start, field.end)])
+    return Graph(nodes, rest, regions)
+
