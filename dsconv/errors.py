@@ -11,6 +11,12 @@ class DsconvError(Exception):
     exit_code = 1
 
 
+class ParityError(DsconvError):
+    """A result does not say the same as what it was made from."""
+
+    exit_code = 1
+
+
 class ModelError(DsconvError):
     """The input is not a model that dsconv knows, or it is damaged."""
 

@@ -1,6 +1,5 @@
 """Files that appear whole or not at all."""
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     try:
         with partial.open("xb") as file:
             yield file
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(

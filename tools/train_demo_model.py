@@ -9,18 +9,19 @@ the probabilities sharp enough for int8 conversions to give the same text.
 """
 
 import argparse
-import os
 import subprocess
 import tempfile
 import wave
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import numpy as np
 import tensorflow as tf
 from scipy.signal import resample_poly
+
+from dsconv.acoustic.export import LSTM, ExportSettings, export_chunks
+from dsconv.graph.storage import write_chunks
+from dsconv.output import new_file
+from dsconv.speech.alphabet import Alphabet
 
 SENTENCES = {
     "open-the-file": "open the file and read what is inside",
@@ -33,6 +34,7 @@ SENTENCES = {
 ALPHABET = " abcdefghijklmnopqrstuvwxyz'"
 SAMPLE_RATE = 16000
 WINDOW, STEP = 512, 320
+LANGUAGE = "en-US"
 CONTEXT = 9
 FEATURES = 26
 HIDDEN = 128
@@ -81,12 +83,11 @@ def features(pcm: np.ndarray) -> np.ndarray:
 def initial_weights(rng: np.random.Generator) -> dict[str, tf.Variable]:
     """Glorot-uniform weights under the names that the original training code gives them."""
     inputs = (2 * CONTEXT + 1) * FEATURES
-    lstm = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
     shapes = {
         "layer_1/weights": (inputs, HIDDEN),
         "layer_2/weights": (HIDDEN, HIDDEN),
         "layer_3/weights": (HIDDEN, HIDDEN),
-        f"{lstm}/kernel": (2 * HIDDEN, 4 * HIDDEN),
+        f"{LSTM}/kernel": (2 * HIDDEN, 4 * HIDDEN),
         "layer_5/weights": (HIDDEN, HIDDEN),
         "layer_6/weights": (HIDDEN, len(ALPHABET) + 1),
     }
@@ -96,13 +97,12 @@ def initial_weights(rng: np.random.Generator) -> dict[str, tf.Variable]:
         weights[name] = rng.uniform(-limit, limit, (rows, columns))
         weights[name.replace("weights", "bias").replace("kernel", "bias")] = np.zeros(columns)
     # Gate columns are i, c, f, o; the graph's forget_bias is 0, so the bias itself starts at 1.
-    weights[f"{lstm}/bias"][2 * HIDDEN : 3 * HIDDEN] = 1.0
+    weights[f"{LSTM}/bias"][2 * HIDDEN : 3 * HIDDEN] = 1.0
     return {name: tf.Variable(value, dtype=tf.float32) for name, value in weights.items()}
 
 
 def logits(weights: dict[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
     """Raw scores [time, batch, classes] of feature windows [time, batch, 494]."""
-    lstm = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
     steps, clips = batch.shape[:2]
 
     def dense(name: str, x: tf.Tensor) -> tf.Tensor:
@@ -117,11 +117,11 @@ def logits(weights: dict[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
         x=tf.reshape(x, [steps, clips, HIDDEN]),
         cs_prev=state,
         h_prev=state,
-        w=weights[f"{lstm}/kernel"],
+        w=weights[f"{LSTM}/kernel"],
         wci=zeros,
         wcf=zeros,
         wco=zeros,
-        b=weights[f"{lstm}/bias"],
+        b=weights[f"{LSTM}/bias"],
         forget_bias=0.0,
         cell_clip=-1.0,
         use_peephole=False,
@@ -189,12 +189,15 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
+    texts = list(SENTENCES.values())
     recordings = [speak(text, folder / f"{name}.wav") for name, text in SENTENCES.items()]
     for name, text in SENTENCES.items():
         (folder / f"{name}.txt").write_text(text + "\n")
     (folder / "alphabet.txt").write_text("".join(f"{letter}\n" for letter in ALPHABET))
-    weights = train([features(pcm) for pcm in recordings], list(SENTENCES.values()), arguments.iterations)
-    np.savez(folder / "weights.npz", **weights)
+    weights = train([features(pcm) for pcm in recordings], texts, arguments.iterations)
+    settings = ExportSettings(Alphabet.from_file(folder / "alphabet.txt"), language=LANGUAGE)
+    with new_file(folder / "output_graph.pb", force=True) as file:
+        write_chunks(file, export_chunks(weights, settings))
 
 
 if __name__ == "__main__":

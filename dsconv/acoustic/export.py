@@ -8,7 +8,7 @@ Source: `create_inference_graph` in DeepSpeech 0.9.3's training code, as TensorF
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -93,6 +93,10 @@ def export_chunks(weights: Weights, settings: ExportSettings) -> Iterator[Chunk]
     yield b"\x12\x00\x22\x00"
 
 
+# Nodes to write, and then the name of the tensor that they make.
+_NodesAndOutput: TypeAlias = Generator[list[Chunk], None, str]
+
+
 class _Exporter:
     """Makes the nodes one after the other; each is a list of chunks."""
 
@@ -152,7 +156,7 @@ class _Exporter:
         yield from self.transpose("transpose", "input_node", [1, 0, 2, 3])
         yield from self.reshape("Reshape_1", "transpose", [-1, settings.window_values])
 
-    def layer(self, layer: str, number: int, source: str) -> Iterator[list[Chunk]]:
+    def layer(self, layer: str, number: int, source: str) -> _NodesAndOutput:
         """A dense layer; returns the name of its output."""
         for weight in (f"{layer}/bias", f"{layer}/weights"):
             yield from self.variable(weight, "/device:CPU:0")
@@ -162,7 +166,7 @@ class _Exporter:
         yield self.node(biased, "BiasAdd", [matmul, f"{layer}/bias/read"], data_format=b"NHWC")
         return biased
 
-    def clipped_layer(self, layer: str, number: int, source: str) -> Iterator[list[Chunk]]:
+    def clipped_layer(self, layer: str, number: int, source: str) -> _NodesAndOutput:
         """A dense layer with a clipped ReLU; returns the name of its output."""
         biased = yield from self.layer(layer, number, source)
         relu, minimum = _numbered("Relu", number), _numbered("Minimum", number)
@@ -265,7 +269,9 @@ class _Exporter:
         pack = {"N": 2, "T": DataType.INT32, "axis": 1}
         yield _node(stack, "Pack", ["input_lengths", name], pack)
         types = {"Tindices": DataType.INT32, "Tparams": DataType.FLOAT}
-        yield _node(f"{LSTM}/GatherNd{suffix}", "GatherNd", [f"{LSTM}/concat{suffix}", stack], types)
+        yield _node(
+            f"{LSTM}/GatherNd{suffix}", "GatherNd", [f"{LSTM}/concat{suffix}", stack], types
+        )
 
     def metadata(self) -> Iterator[list[Chunk]]:
         """What the runtimes read before they run."""
@@ -283,7 +289,7 @@ class _Exporter:
         import numpy as np
 
         array = np.ascontiguousarray(self.weights[name], "<f4")
-        yield constant_chunks(name, DataType.FLOAT, array.shape, memoryview(array).cast("B"))
+        yield constant_chunks(name, DataType.FLOAT, array.shape, array.data.cast("B"))
         attributes = {"T": DataType.FLOAT, "_class": [f"loc:@{name}".encode()]}
         yield _node(f"{name}/read", "Identity", [name], attributes, device)
 

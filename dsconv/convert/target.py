@@ -1,8 +1,8 @@
 """What a target is to the rest of dsconv."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dsconv.graph.graph import Graph
 
@@ -18,6 +18,12 @@ class Conversion:
     seconds: float
     details: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The conversion as plain values, the target's details among them."""
+        values = asdict(self) | {"source": str(self.source), "output": str(self.output)}
+        details = values.pop("details")
+        return {"schema_version": 1, **values, **details}
 
 
 class Target(Protocol):

@@ -137,4 +137,3 @@ def parse_graph(span: Span, regions: Mapping[str, Span] | None = None) -> Graph:
             key = wire.varint(field.number << 3 | field.wire_type)
             rest.extend([key, span.storage.span(field.start, field.end)])
     return Graph(nodes, rest, regions)
-

@@ -54,7 +54,8 @@ def input_node(graph: Graph) -> Node | None:
     """The Placeholder of the feature windows [batch, steps, context, features], if there is one."""
     for node in graph:
         if node.op == "Placeholder" and len(node.shape() or ()) == 4:
-            if any(user.op == "Transpose" for user in graph.consumers[node.name]):
+            users = graph.consumers[node.name]
+            if any(user.op == "Transpose" for user in users):
                 return node
     return None
 
@@ -171,11 +172,7 @@ def _find_places(graph: Graph) -> _Places:
 
 def _mask_lengths(graph: Graph) -> list[tuple[Node, TensorName]]:
     """The limits of the Ranges that are compared with the lengths."""
-    return [
-        (node, node.data_inputs[1])
-        for node in graph
-        if _is_mask(graph, node)
-    ]
+    return [(node, node.data_inputs[1]) for node in graph if _is_mask(graph, node)]
 
 
 def _is_mask(graph: Graph, node: Node) -> bool:

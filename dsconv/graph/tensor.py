@@ -26,10 +26,10 @@ Shape: TypeAlias = tuple[int, ...] | None
 
 _CONTENT = 4
 _STRING_VALUES = 8
-_PACKED_FLOATS = {5: ("<f", 4), 6: ("<d", 8)}
-_COMPLEX_VALUES = {9, 12}
-_VARINT_VALUES = {7, 10, 11, 13, 16, 17}
-_REAL_FIXED = {wire.FIXED32: "<f", wire.FIXED64: "<d"}
+# Complex values are pairs of floats or doubles.
+_FLOAT_VALUES = {5, 9}
+_DOUBLE_VALUES = {6, 12}
+_INTEGER_VALUES = {7, 10, 11, 13, 16, 17}
 
 
 def parse_shape(span: Span) -> Shape:
@@ -71,12 +71,16 @@ class Tensor:
 
     def strings(self) -> list[bytes]:
         """The values of a string tensor, in row-major order."""
-        return [bytes(self._view[f.start : f.end]) for f in self._values() if f.number == 8]
+        return [
+            bytes(self._view[f.start : f.end]) for f in self._values() if f.number == _STRING_VALUES
+        ]
 
     def numbers(self) -> list[int | float]:
         """The values of a small numeric tensor, in row-major order, without numpy."""
         if self.content is not None:
-            return list(struct.unpack(f"<{self.size}{_STRUCT_CODES[self.dtype]}", self.content.view))
+            return list(
+                struct.unpack(f"<{self.size}{_STRUCT_CODES[self.dtype]}", self.content.view)
+            )
         stored = list(self._stored_numbers()) or [0]
         return (stored + stored[-1:] * (self.size - len(stored)))[: self.size]
 
@@ -125,16 +129,13 @@ class Tensor:
 
     def _stored_numbers(self) -> Iterator[int | float]:
         for field in self._values():
-            if field.number in _PACKED_FLOATS or field.number in _COMPLEX_VALUES:
+            if field.number in _FLOAT_VALUES | _DOUBLE_VALUES:
                 yield from self._reals(field)
-            elif field.number in _VARINT_VALUES:
+            elif field.number in _INTEGER_VALUES:
                 yield from self._integers(field)
 
     def _reals(self, field: wire.Field) -> Iterator[float]:
-        if field.wire_type in _REAL_FIXED:
-            code = _REAL_FIXED[field.wire_type]
-        else:
-            code = "<f" if field.number in (5, 9) else "<d"
+        code = "<f" if field.number in _FLOAT_VALUES else "<d"
         for (value,) in struct.iter_unpack(code, self._view[field.start : field.end]):
             yield value
 
@@ -150,7 +151,9 @@ class Tensor:
 
 def parse_tensor(span: Span) -> Tensor:
     """Read a TensorProto. Raises ModelError if its contents do not fit its shape."""
-    dtype, shape, content = DataType.INVALID, (), None
+    dtype = DataType.INVALID
+    shape: tuple[int, ...] = ()
+    content = None
     for field in wire.fields(span.storage.view, span.start, span.end):
         if field.number == 1:
             dtype = data_type(field.value)

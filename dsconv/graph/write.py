@@ -141,7 +141,7 @@ def write_graph(output: BinaryIO, graph: Graph) -> None:
 
 def _data_type(dtype: np.dtype[np.generic]) -> DataType:
     """TensorFlow's number for a numpy type."""
-    if dtype == object:
+    if dtype.hasobject:
         return DataType.STRING
     return next(kind for kind in DataType if kind.label == dtype.name)
 

@@ -8,6 +8,7 @@ Source: ``native_client/alphabet.{h,cc}`` of DeepSpeech 0.9.3.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,9 @@ class Alphabet:
     @classmethod
     def from_file(cls, path: Path) -> Alphabet:
         """Read an alphabet.txt: a label a line, ``#`` starts a comment, ``\\#`` is the label #."""
-        labels = []
-        for line in path.read_text("utf-8").split("\n")[:-1]:
-            if not line.startswith("#"):
-                labels.append((line[1:] if line.startswith("\\#") else line).encode())
-        return cls(tuple(labels))
+        lines = path.read_text("utf-8").split("\n")[:-1]
+        labels = [line for line in lines if not line.startswith("#")]
+        return cls(tuple(re.sub(r"^\\#", "#", label).encode() for label in labels))
 
     def to_blob(self) -> bytes:
         """The value of `metadata_alphabet`, its labels in the order of the 0.9.3 exporter."""

@@ -1,0 +1,254 @@
+"""The command line: options in, library calls, tables out. No logic.
+
+Library modules are imported inside the commands, so that ``--help`` and ``--version`` start at once
+and no command loads what it does not use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dsconv import __version__
+from dsconv.errors import DsconvError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose errors are one line and an exit code; --traceback shows where they arose."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        option = click.Option(
+            ["--traceback"], is_flag=True, help="Show where an error arose.", expose_value=False
+        )
+        self.params.append(option)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["traceback"] = "--traceback" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DsconvError as error:
+            if ctx.meta["traceback"]:
+                raise
+            report_error(error)
+            ctx.exit(error.exit_code)
+
+
+class Group(click.Group):
+    """The group of all commands, in the order in which they are defined."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+def report_error(error: DsconvError) -> None:
+    """Print an error as one line."""
+    click.echo(f"dsconv: {' '.join(str(error).split())}", err=True)
+
+
+def output_option(what: str) -> Callable[[F], F]:
+    """--output, with what it names."""
+    return click.option("-o", "--output", type=click.Path(path_type=Path), help=what)
+
+
+force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+def model_argument(default: str) -> Callable[[F], F]:
+    """MODEL, a file in the current folder unless it is given."""
+    return click.argument("model", type=click.Path(path_type=Path), default=default)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dsconv", message="%(prog)s %(version)s")
+def main() -> None:
+    """Deploy DeepSpeech and Coqui STT acoustic models today.
+
+    Exit codes: 0 done; 1 parity failed; 2 usage; 3 the input is not a model that dsconv knows, or
+    is damaged; 4 it is known but cannot be converted so; 5 a toolkit is missing or failed; 6 the
+    output cannot be written.
+    """
+
+
+@main.command()
+@model_argument("output_graph.pb")
+@output_option("The file to write; MODEL with the suffix .pbmm by default.")
+@force_option
+@json_option
+@quiet_option
+def pbmm(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool) -> None:
+    """Convert MODEL, a frozen graph, to a memory-mappable package.
+
+    MODEL is output_graph.pb by default. The original runtimes map the package into memory instead
+    of reading it, so they start faster and use less memory.
+    """
+    _convert("pbmm", model, output, force, as_json, quiet)
+
+
+@main.command()
+@model_argument("output_graph.pbmm")
+@output_option("The file to write; MODEL with the suffix .pb by default.")
+@force_option
+@json_option
+@quiet_option
+def pb(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool) -> None:
+    """Convert MODEL, a memory-mappable package, back to a frozen graph.
+
+    MODEL is output_graph.pbmm by default. The result opens in any tool that reads a .pb.
+    """
+    _convert("pb", model, output, force, as_json, quiet)
+
+
+def _convert(
+    name: str, model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool
+) -> None:
+    from dsconv.convert.registry import TARGETS, convert_file
+
+    conversion = convert_file(TARGETS[name], model, output, force=force)
+    if as_json:
+        _print_json(conversion.to_json())
+    elif not quiet:
+        click.echo(f"Converted {conversion.details['converted_nodes']} nodes")
+        click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
+    for note in conversion.notes:
+        click.echo(f"dsconv: note: {note}", err=True)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Tell what is in FILES: format, network, inputs, outputs, weights, what they convert to.
+
+    The format is told by a file's content, whatever its name. All files are inspected; the exit
+    code is that of the first that fails.
+    """
+    from dsconv.inspect.registry import inspect_file
+    from dsconv.inspect.report import SCHEMA_VERSION
+
+    inspected: list[dict[str, Any]] = []
+    errors: list[DsconvError] = []
+    for number, path in enumerate(files):
+        try:
+            inspection = inspect_file(path)
+        except DsconvError as error:
+            if ctx.meta["traceback"]:
+                raise
+            errors.append(error)
+            inspected.append({"path": str(path), "error": str(error)})
+            report_error(error)
+            continue
+        inspected.append(inspection.to_json())
+        if not as_json:
+            from dsconv.inspect.text import render
+
+            _print_rich(render(inspection), blank_line=number > 0)
+    if as_json:
+        _print_json({"schema_version": SCHEMA_VERSION, "files": inspected})
+    if errors:
+        ctx.exit(errors[0].exit_code)
+
+
+@main.command()
+@click.option(
+    "--n-hidden",
+    type=click.IntRange(min=1),
+    help="Write a random model of this size instead of the demo model; the releases have 2048.",
+)
+@click.option("--n-steps", type=int, help="Frames per call; -1 for any number. Default: 16.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the random weights. Default: 0.")
+@output_option("The folder to write into; the current one by default.")
+@force_option
+@json_option
+@quiet_option
+def fixture(
+    n_hidden: int | None,
+    n_steps: int | None,
+    seed: int | None,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the demo model and its speech, or a random model of any size.
+
+    The demo model transcribes the clips that are written beside it. A random model has the same
+    graph, to the byte the size of the original exporter's, and weights that mean nothing.
+    """
+    from dsconv.fixtures.write import write_demo_model, write_random_model
+
+    if seed is not None and n_hidden is None:
+        raise click.UsageError("--seed goes with --n-hidden: the demo model is not random.")
+    folder = output or Path()
+    if n_hidden is None:
+        files = write_demo_model(folder, n_steps, force=force)
+    else:
+        steps = 16 if n_steps is None else n_steps
+        files = write_random_model(folder, n_hidden, steps, seed or 0, force=force)
+    sizes = {str(path): path.stat().st_size for path in files}
+    if as_json:
+        listed = [{"path": path, "bytes": size} for path, size in sizes.items()]
+        _print_json({"schema_version": 1, "files": listed})
+    elif not quiet:
+        for path, size in sizes.items():
+            click.echo(f"{path}: {size:,} bytes")
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("dsconv-demo"),
+    show_default=True,
+    help="The folder to write into.",
+)
+@force_option
+@json_option
+def demo(output: Path, force: bool, as_json: bool) -> None:
+    """Run dsconv on its demo model, in a new folder.
+
+    Writes the demo model, converts it to every format, looks at each file, and closes with a table
+    of the files, their sizes and the time that each took.
+    """
+    from dsconv.demo import render, run_demo
+
+    result = run_demo(output, force=force, announce=None if as_json else click.echo)
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        _print_rich(render(result))
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_rich(renderable: Any, *, blank_line: bool = False) -> None:
+    """Print tables; outside a terminal plain text without the padding of the lines."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if blank_line:
+        click.echo()
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    with console.capture() as capture:
+        console.print(renderable)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())

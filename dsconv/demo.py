@@ -1,0 +1,96 @@
+"""The demo: what dsconv does, done once in a folder on the packaged model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.errors import ParityError
+from dsconv.fixtures.write import write_demo_model
+from dsconv.inspect.registry import inspect_file
+from dsconv.inspect.report import sha256_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DemoFile:
+    """A file that the demo wrote, and the command that wrote it."""
+
+    path: str
+    format: str
+    bytes: int
+    seconds: float
+    command: str
+
+
+@dataclass
+class Demo:
+    """What the demo did, in order."""
+
+    files: list[DemoFile] = field(default_factory=list)
+    schema_version: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The demo's result as plain values."""
+        return asdict(self)
+
+
+def run_demo(
+    folder: Path, *, force: bool = False, announce: Callable[[str], object] | None = None
+) -> Demo:
+    """Write the demo model into `folder`, and convert it there and back.
+
+    `announce` is called with each command before it runs. Raises ParityError if a way back does not
+    lead to where it started.
+    """
+    demo = Demo()
+    graph, package, back = (
+        folder / name for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb")
+    )
+
+    def run(command: str, output: Path, work: Callable[[], object]) -> None:
+        if announce:
+            announce(f"$ dsconv {command}")
+        start = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - start
+        found = inspect_file(output)
+        demo.files.append(DemoFile(output.name, found.format, found.bytes, seconds, command))
+
+    run(f"fixture -o {folder}", graph, lambda: write_demo_model(folder, force=force))
+    run(
+        f"pbmm {graph}",
+        package,
+        lambda: convert_file(TARGETS["pbmm"], graph, package, force=force),
+    )
+    run(
+        f"pb {package} -o {back}",
+        back,
+        lambda: convert_file(TARGETS["pb"], package, back, force=force),
+    )
+    if sha256_of(back) != sha256_of(graph):
+        raise ParityError(f"{back} differs from {graph}; please report this.")
+    return demo
+
+
+def render(demo: Demo) -> Table:
+    """The closing table."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("format")
+    table.add_column("bytes", justify="right")
+    table.add_column("seconds", justify="right")
+    for file in demo.files:
+        table.add_row(file.path, file.format, f"{file.bytes:,}", f"{file.seconds:.2f}")
+    return table

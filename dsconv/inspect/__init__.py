@@ -1,0 +1,1 @@
+"""What is in a model file, whatever its format, without the format's toolkit."""

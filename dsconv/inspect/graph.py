@@ -1,0 +1,137 @@
+"""Inspect a TensorFlow graph: plain (.pb) or memory-mappable (.pbmm)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from dsconv.convert.registry import TARGETS
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.graph import CONSTANTS, Graph, open_graph
+from dsconv.graph.identify import FileFormat
+from dsconv.graph.node import Node
+from dsconv.inspect.identity import (
+    Identity,
+    identify_network,
+    read_metadata,
+    score_output,
+    state_names,
+)
+from dsconv.inspect.report import (
+    Inspection,
+    StateInfo,
+    TargetInfo,
+    TensorInfo,
+    WeightInfo,
+    sha256_of,
+)
+from dsconv.inspect.runtimes import original_runtimes
+
+# Ops that are no result: they only order or initialize others.
+_NO_RESULT_OPS = ("Assert", "Assign", "NoOp")
+
+
+def inspect_graph(path: Path, found: FileFormat) -> Inspection:
+    """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
+    graph = open_graph(path)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Hashing lets go of the interpreter, so the graph is read meanwhile.
+        digest = pool.submit(sha256_of, path)
+        identity = identify_network(graph)
+        runtimes = original_runtimes(identity, packaged=graph.packaged)
+        weights = _weights(graph)
+        return Inspection(
+            path=str(path),
+            format=found.key,
+            format_label=found.label,
+            bytes=path.stat().st_size,
+            sha256=digest.result(),
+            identity=identity,
+            inputs=[_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"],
+            outputs=_outputs(graph, identity),
+            states=_states(graph),
+            metadata=_metadata(graph),
+            nodes=len(graph),
+            ops=dict(Counter(node.op for node in graph).most_common()),
+            parameters=sum(weight.parameters for weight in weights),
+            parameter_bytes=sum(weight.bytes for weight in weights),
+            weights=weights,
+            opened_by=list(runtimes.opened_by),
+            not_opened_because=runtimes.reason,
+            converts_to=[
+                TargetInfo(name, target.refusal(graph)) for name, target in TARGETS.items()
+            ],
+        )
+
+
+def _outputs(graph: Graph, identity: Identity) -> list[TensorInfo]:
+    """What comes from the inputs and is used by nothing, but for what makes no tensor."""
+    shapes = {state.output: state.shape for state in _states(graph)}
+    if (scores := score_output(graph)) and identity.classes and identity.steps:
+        shapes[scores.name] = [identity.steps, identity.batch or -1, identity.classes]
+    reached = _from_inputs(graph)
+    return [
+        _described(node, shapes.get(node.name) or _reshaped_to(graph, node))
+        for node in graph
+        if node.name in reached and not graph.consumers[node.name] and node.op not in _NO_RESULT_OPS
+    ]
+
+
+def _from_inputs(graph: Graph) -> set[str]:
+    """Names of the nodes that any input reaches."""
+    waiting = [node for node in graph if node.op == "Placeholder"]
+    seen: set[str] = set()
+    while waiting:
+        for user in graph.consumers[waiting.pop().name]:
+            if user.name not in seen:
+                seen.add(user.name)
+                waiting.append(user)
+    return seen
+
+
+def _reshaped_to(graph: Graph, node: Node) -> list[int] | None:
+    """The shape that the Reshape before an output asks for, if there is one."""
+    while node.op == "Identity":
+        node = graph[node.data_inputs[0].node]
+    shape = graph.constant(node.data_inputs[1]) if node.op == "Reshape" else None
+    return [int(size) for size in shape.numbers()] if shape else None
+
+
+def _states(graph: Graph) -> list[StateInfo]:
+    return [StateInfo(name, output, _sizes(graph[name])) for name, output in state_names(graph)]
+
+
+def _weights(graph: Graph) -> list[WeightInfo]:
+    """Constants with values of their own; the settings of other ops are lists of integers."""
+    found = []
+    for node in graph:
+        tensor = graph.tensor(node) if node.op in CONSTANTS else None
+        if tensor is None or tensor.content is None:
+            continue
+        if tensor.dtype in (DataType.INT32, DataType.INT64) and len(tensor.shape) < 2:
+            continue
+        sizes = list(tensor.shape)
+        found.append(WeightInfo(node.name, tensor.dtype.label, sizes, tensor.size, tensor.nbytes))
+    return found
+
+
+def _metadata(graph: Graph) -> dict[str, Any]:
+    """The exporter's metadata as it stands in the graph, the alphabet as its labels."""
+    metadata = read_metadata(graph)
+    values = {key: value for key, value in vars(metadata).items() if value is not None}
+    if metadata.alphabet is not None:
+        values["alphabet"] = metadata.alphabet.texts
+    return values
+
+
+def _described(node: Node, shape: list[int] | None) -> TensorInfo:
+    key = "dtype" if "dtype" in node.attributes else "T"
+    dtype = node.attributes.get(key)
+    return TensorInfo(node.name, dtype.label if isinstance(dtype, DataType) else "?", shape)
+
+
+def _sizes(node: Node) -> list[int] | None:
+    shape = node.shape()
+    return list(shape) if shape is not None else None

@@ -1,0 +1,325 @@
+"""Which acoustic model a graph holds: read from its structure and its metadata.
+
+Names of nodes are used only where they are the interface to the runtimes (`metadata_*`,
+`model_metadata`); everything else is found by what feeds what.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.frozen import weight_variables
+from dsconv.graph.graph import CONSTANTS, Graph
+from dsconv.graph.node import Node
+from dsconv.graph.steps import DYNAMIC, input_node
+from dsconv.graph.tensor import Tensor
+from dsconv.speech.alphabet import Alphabet
+
+DEFAULT_LANGUAGE_START = "<language the model was trained on"
+"""What an exporter writes for a model whose language nobody named starts so."""
+
+_QUANTIZED_TYPES = (
+    DataType.INT8,
+    DataType.UINT8,
+    DataType.QINT8,
+    DataType.QUINT8,
+    DataType.QINT16,
+    DataType.QUINT16,
+    DataType.QINT32,
+)
+_FEW_BYTES = 1024
+# Ops between the last weights and the scores.
+_SCORE_OPS = ("Add", "AddV2", "BiasAdd", "Identity", "Reshape", "Softmax", "Transpose")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What an exporter wrote for the runtimes; None where this version wrote nothing."""
+
+    version: int | None = None
+    sample_rate: int | None = None
+    feature_win_len: int | None = None
+    feature_win_step: int | None = None
+    beam_width: int | None = None
+    language: str | None = None
+    alphabet: Alphabet | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes an acoustic model the one that it is; None where the graph does not tell.
+
+    `steps` is -1 for any number of frames; `window` and `window_step` are in milliseconds;
+    `network` and `states` are words for people and programs alike; `weights` lists the types of the
+    weights, the one with the most bytes first.
+    """
+
+    network: str
+    exported_by: str | None
+    frozen: bool
+    weights: str
+    quantized: bool
+    graph_version: int | None
+    n_hidden: int | None
+    steps: int | None
+    batch: int | None
+    context: int | None
+    features: int | None
+    classes: int | None
+    alphabet: list[str] | None
+    bytes_output: bool | None
+    output: str | None
+    states: str
+    takes_lengths: bool
+    layer_norm: bool
+    forget_bias: float | None
+    sample_rate: int | None
+    window: int | None
+    window_step: int | None
+    beam_width: int | None
+    language: str | None
+
+
+def identify_network(graph: Graph) -> Identity:
+    """Read what the graph says about itself."""
+    metadata = read_metadata(graph)
+    lstm = next((node for node in graph if node.op == "BlockLSTM"), None)
+    windows = input_node(graph)
+    batch, steps, context, features = (windows.shape() if windows else None) or (None,) * 4
+    alphabet = metadata.alphabet
+    front_end = _front_end(graph)
+    weight_types = _weight_types(graph)
+    return Identity(
+        network=_network(graph, lstm),
+        exported_by=_exporter(graph, lstm, metadata),
+        frozen=not weight_variables(graph),
+        weights=", ".join(dtype.label for dtype in weight_types) or "none",
+        quantized=any(dtype in _QUANTIZED_TYPES for dtype in weight_types),
+        graph_version=metadata.version,
+        n_hidden=_hidden_size(graph, lstm),
+        steps=steps if windows else _any_length(graph),
+        batch=batch,
+        context=(context - 1) // 2 if context else None,
+        features=features,
+        classes=_classes(graph),
+        alphabet=alphabet.texts if alphabet else None,
+        bytes_output=alphabet.is_bytes if alphabet else None,
+        output=_output_kind(graph) if lstm else None,
+        states=_states(graph, lstm),
+        takes_lengths=any(_is_lengths(node) for node in graph),
+        layer_norm=any(node.op == "SquaredDifference" for node in graph),
+        forget_bias=lstm.attribute("forget_bias", float) if lstm else None,
+        sample_rate=metadata.sample_rate or front_end[0],
+        window=metadata.feature_win_len or front_end[1],
+        window_step=metadata.feature_win_step or front_end[2],
+        beam_width=metadata.beam_width,
+        language=metadata.language,
+    )
+
+
+def read_metadata(graph: Graph) -> Metadata:
+    """The exporter's metadata: constants since 0.6, attributes of a node in 0.5."""
+    if "model_metadata" in graph:
+        attributes = graph["model_metadata"].attributes
+        numbers = {key: value for key, value in attributes.items() if isinstance(value, int)}
+        return Metadata(
+            version=1,
+            sample_rate=numbers.get("sample_rate"),
+            feature_win_len=numbers.get("feature_win_len"),
+            feature_win_step=numbers.get("feature_win_step"),
+        )
+    blob = _text(graph, "alphabet")
+    language = _text(graph, "language")
+    return Metadata(
+        version=_number(graph, "version"),
+        sample_rate=_number(graph, "sample_rate"),
+        feature_win_len=_number(graph, "feature_win_len"),
+        feature_win_step=_number(graph, "feature_win_step"),
+        beam_width=_number(graph, "beam_width"),
+        language=language.decode("utf-8", "replace") if language is not None else None,
+        alphabet=Alphabet.from_blob(blob) if blob is not None else None,
+    )
+
+
+def state_names(graph: Graph) -> list[tuple[str, str | None]]:
+    """Where each state comes in and goes out: names of nodes, or a variable's name twice."""
+    lstm = next((node for node in graph if node.op == "BlockLSTM"), None)
+    if lstm is None:
+        return []
+    names: list[tuple[str, str | None]] = []
+    for previous in lstm.data_inputs[2:4]:
+        source = graph.source(previous)
+        if source.op == "Placeholder":
+            after = _state_output(graph, source.name)
+            names.append((source.name, after))
+        elif source.op in ("VariableV2", "VarHandleOp"):
+            names.append((source.name, source.name))
+    return names
+
+
+def _is_lengths(node: Node) -> bool:
+    """Whether a node is the input of the numbers of valid frames, one for each of the batch."""
+    is_input = node.op == "Placeholder" and len(node.shape() or ()) == 1
+    return is_input and node.attribute("dtype", DataType) is DataType.INT32
+
+
+def _metadata_tensor(graph: Graph, key: str) -> Tensor | None:
+    name = f"metadata_{key}"
+    return graph.constant(name) if name in graph else None
+
+
+def _number(graph: Graph, key: str) -> int | None:
+    tensor = _metadata_tensor(graph, key)
+    return int(tensor.numbers()[0]) if tensor and tensor.size else None
+
+
+def _text(graph: Graph, key: str) -> bytes | None:
+    tensor = _metadata_tensor(graph, key)
+    strings = tensor.strings() if tensor else []
+    return strings[0] if strings else None
+
+
+def _network(graph: Graph, lstm: Node | None) -> str:
+    if lstm is not None:
+        return "streaming LSTM acoustic model"
+    if len(_loop_kernels(graph)) == 2:
+        return "bidirectional LSTM acoustic model"
+    return "not a network that dsconv knows"
+
+
+def _exporter(graph: Graph, lstm: Node | None, metadata: Metadata) -> str | None:
+    """The versions that export graphs of this structure."""
+    if lstm is None:
+        return "DeepSpeech 0.1" if len(_loop_kernels(graph)) == 2 else None
+    if metadata.version is not None:
+        by_version = {1: "DeepSpeech 0.5", 5: "DeepSpeech 0.6"}
+        return by_version.get(metadata.version, "DeepSpeech 0.7 to 0.9, or Coqui STT")
+    if _output_kind(graph) == "probabilities":
+        return "DeepSpeech 0.4"
+    ops = {node.op for node in graph}
+    if "Gather" in ops:
+        return "DeepSpeech 0.2"
+    return "DeepSpeech 0.3" if "GatherNd" in ops else "DeepSpeech 0.2 or 0.3"
+
+
+def _hidden_size(graph: Graph, lstm: Node | None) -> int | None:
+    """A quarter of the LSTM kernel's columns: it has four gates."""
+    kernels = [graph.source(lstm.data_inputs[4])] if lstm else _loop_kernels(graph)
+    shapes = [_weight_shape(graph, kernel) for kernel in kernels]
+    return shapes[0][1] // 4 if shapes and len(shapes[0]) == 2 else None
+
+
+def _loop_kernels(graph: Graph) -> list[Node]:
+    """The kernels of the LSTM cells that run in while loops: what a split into four comes from."""
+    kernels = []
+    for split in graph:
+        if split.op == "Split" and split.attributes.get("num_split") == 4:
+            biased = graph[split.data_inputs[1].node]
+            if biased.op == "BiasAdd" and graph[biased.data_inputs[0].node].op == "MatMul":
+                kernel = graph[graph[biased.data_inputs[0].node].data_inputs[1].node]
+                while kernel.op in ("Enter", "Identity"):
+                    kernel = graph[kernel.data_inputs[0].node]
+                kernels.append(kernel)
+    return kernels
+
+
+def _weight_shape(graph: Graph, node: Node) -> tuple[int, ...]:
+    if node.op in CONSTANTS:
+        return graph.tensor(node).shape
+    return node.shape() or ()
+
+
+def _any_length(graph: Graph) -> int | None:
+    """DYNAMIC where an input takes whole clips (0.1), else None."""
+    inputs = [node.shape() for node in graph if node.op == "Placeholder"]
+    return (
+        DYNAMIC if any(shape and len(shape) == 3 and shape[1] == -1 for shape in inputs) else None
+    )
+
+
+def score_output(graph: Graph) -> Node | None:
+    """The output that holds the scores or probabilities of the classes, or the decoded labels."""
+    return next((graph[name] for name in ("logits", "output_node") if name in graph), None)
+
+
+def _score_chain(graph: Graph) -> Iterator[Node]:
+    """The nodes from the scores' output back to the last weights."""
+    node = score_output(graph)
+    if node is None:
+        return
+    while node.op in _SCORE_OPS:
+        yield node
+        node = graph[node.data_inputs[0].node]
+    yield node
+
+
+def _classes(graph: Graph) -> int | None:
+    """The columns of the last weights."""
+    *_, last = [None, *_score_chain(graph)]
+    if last is None or last.op != "MatMul":
+        return None
+    shape = _weight_shape(graph, graph.source(last.data_inputs[1]))
+    return shape[1] if len(shape) == 2 else None
+
+
+def _output_kind(graph: Graph) -> str:
+    softmax = any(node.op == "Softmax" for node in _score_chain(graph))
+    return "probabilities" if softmax else "raw scores"
+
+
+def _states(graph: Graph, lstm: Node | None) -> str:
+    if lstm is None:
+        return "none"
+    source = graph.source(lstm.data_inputs[2])
+    if source.op == "Placeholder":
+        return "inputs and outputs"
+    return "variables" if source.op in ("VariableV2", "VarHandleOp") else "none"
+
+
+def _state_output(graph: Graph, previous: str) -> str | None:
+    """The output that a state leaves by.
+
+    The state before the first step is put in front of the states after each step (a ConcatV2);
+    the output is picked from that history.
+    """
+    for expanded in graph.consumers[previous]:
+        for history in graph.consumers[expanded.name]:
+            if history.op == "ConcatV2" and history.data_inputs[0].node == expanded.name:
+                return _unused_identity(graph, history)
+    return None
+
+
+def _unused_identity(graph: Graph, start: Node) -> str | None:
+    waiting = list(graph.consumers[start.name])
+    while waiting:
+        node = waiting.pop()
+        if node.op == "Identity" and not graph.consumers[node.name]:
+            return node.name
+        if node.op in ("Gather", "GatherNd", "Identity", "Reshape", "StridedSlice"):
+            waiting.extend(graph.consumers[node.name])
+    return None
+
+
+def _weight_types(graph: Graph) -> list[DataType]:
+    """The types of the constants of any size, the one with the most bytes first."""
+    totals: Counter[DataType] = Counter()
+    for node in graph:
+        tensor = graph.tensor(node) if node.op in CONSTANTS else None
+        if tensor and tensor.dtype.itemsize and tensor.nbytes >= _FEW_BYTES:
+            totals[tensor.dtype] += tensor.nbytes
+    return [dtype for dtype, _ in totals.most_common()]
+
+
+def _front_end(graph: Graph) -> tuple[int | None, int | None, int | None]:
+    """Sample rate, and window and step in milliseconds, from the nodes that make the features."""
+    for node in graph:
+        if node.op == "Mfcc":
+            spectrogram, rate = (graph.source(name) for name in node.data_inputs)
+            if spectrogram.op == "AudioSpectrogram" and rate.op in CONSTANTS:
+                hertz = int(graph.tensor(rate).numbers()[0])
+                window = spectrogram.attribute("window_size", int) * 1000 // hertz
+                return hertz, window, spectrogram.attribute("stride", int) * 1000 // hertz
+    return None, None, None

@@ -1,0 +1,52 @@
+"""Which of the original runtimes open a model, and why the others do not.
+
+Every rule was measured by giving the exports of each version to each runtime, as .pb and as .pbmm.
+"""
+
+from dataclasses import dataclass
+
+from dsconv.graph.steps import DYNAMIC
+from dsconv.inspect.identity import Identity
+
+MEASURED = ("0.1.1", "0.2.0", "0.4.1", "0.5.1", "0.6.1", "0.7.4", "0.8.2", "0.9.3")
+"""The versions of the `deepspeech` package that the rules were measured with."""
+
+
+@dataclass(frozen=True)
+class Runtimes:
+    """Packages that open a model and transcribe with it; `reason` says why there are none."""
+
+    opened_by: tuple[str, ...]
+    reason: str | None
+
+
+def original_runtimes(identity: Identity, *, packaged: bool) -> Runtimes:
+    """The packages that open a graph of this identity, as .pb or `packaged` as .pbmm."""
+    if identity.exported_by is None:
+        return Runtimes((), "not an acoustic model that dsconv knows")
+    if not identity.frozen:
+        return Runtimes((), "not frozen")
+    if identity.steps == DYNAMIC and identity.states != "none":
+        return Runtimes((), "they want a fixed number of steps")
+    if identity.batch not in (None, 1, DYNAMIC):
+        return Runtimes((), f"they want batch size 1, not {identity.batch}")
+    if not identity.takes_lengths:
+        return Runtimes((), "they want an input for the lengths")
+    if packaged and identity.exported_by == "DeepSpeech 0.1":
+        return Runtimes((), "deepspeech 0.1.1 opens only the .pb")
+    versions = _BY_EXPORTER.get(identity.exported_by, ())
+    if not versions:
+        return Runtimes((), f"no runtime of {identity.exported_by} was tried")
+    if identity.layer_norm:
+        versions = tuple(version for version in versions if version == "0.9.3")
+    return Runtimes(tuple(f"deepspeech {version}" for version in versions), None)
+
+
+_BY_EXPORTER = {
+    "DeepSpeech 0.1": ("0.1.1",),
+    "DeepSpeech 0.2": ("0.2.0",),
+    "DeepSpeech 0.4": ("0.4.1",),
+    "DeepSpeech 0.5": ("0.5.1",),
+    "DeepSpeech 0.6": ("0.6.1",),
+    "DeepSpeech 0.7 to 0.9, or Coqui STT": ("0.6.1", "0.7.4", "0.8.2", "0.9.3"),
+}

@@ -1,0 +1,136 @@
+"""An inspection as people read it: a few lines and tables that fit 80 columns."""
+
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dsconv.graph.steps import DYNAMIC
+from dsconv.inspect.identity import DEFAULT_LANGUAGE_START, Identity
+from dsconv.inspect.report import Inspection
+
+_SHOWN_WEIGHTS = 20
+_SHOWN_LABELS = 40
+
+
+def render(inspection: Inspection) -> RenderableType:
+    """The whole inspection."""
+    title = f"{inspection.path}: {inspection.format_label} ({inspection.format})"
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for named_facts in (
+        _file_facts(inspection),
+        _identity_facts(inspection.identity),
+        _use_facts(inspection),
+    ):
+        for name, fact in named_facts:
+            facts.add_row(name, Text(fact))
+    parts: list[RenderableType] = [Text(title, style="bold"), facts, _tensors(inspection)]
+    if inspection.weights:
+        parts.append(_weights(inspection))
+    return Group(*parts)
+
+
+def _file_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    yield "bytes", f"{inspection.bytes:,}"
+    yield "sha256", inspection.sha256
+
+
+def _identity_facts(identity: Identity) -> Iterator[tuple[str, str]]:
+    yield "network", identity.network
+    if identity.exported_by:
+        version = f", graph version {identity.graph_version}" if identity.graph_version else ""
+        yield "exported by", identity.exported_by + version
+    if not identity.frozen:
+        yield "frozen", "no: its weights are variables, whose values are in a checkpoint"
+    if identity.n_hidden:
+        norm = ", layer normalization" if identity.layer_norm else ""
+        yield "n_hidden", f"{identity.n_hidden}{norm}"
+    if identity.steps:
+        yield "steps", "any number of frames" if identity.steps == DYNAMIC else str(identity.steps)
+    if identity.features:
+        yield "frame", f"{identity.features} features, context {identity.context}"
+    if identity.output:
+        yield "output", f"{identity.output} of {identity.classes} classes, the blank last"
+    elif identity.classes:
+        yield "output", f"decoded labels of {identity.classes} classes"
+    if identity.states != "none":
+        yield "states", identity.states
+    yield from _speech_facts(identity)
+
+
+def _speech_facts(identity: Identity) -> Iterator[tuple[str, str]]:
+    if identity.alphabet is not None:
+        yield "alphabet", _alphabet(identity)
+    if identity.sample_rate:
+        window = f", window {identity.window} ms, step {identity.window_step} ms"
+        yield "audio", f"{identity.sample_rate} Hz{window if identity.window else ''}"
+    if identity.language:
+        named = not identity.language.startswith(DEFAULT_LANGUAGE_START)
+        yield "language", identity.language if named else "not named by who exported it"
+    if identity.beam_width:
+        yield "beam width", str(identity.beam_width)
+
+
+def _alphabet(identity: Identity) -> str:
+    labels = identity.alphabet or []
+    if identity.bytes_output:
+        return f"the {len(labels)} bytes of UTF-8 text"
+    shown = " ".join("[space]" if label == " " else label for label in labels[:_SHOWN_LABELS])
+    more = f" and {len(labels) - _SHOWN_LABELS} more" if len(labels) > _SHOWN_LABELS else ""
+    return f"{len(labels)} labels: {shown}{more}"
+
+
+def _use_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    parameters = f"{inspection.parameters:,} in {inspection.parameter_bytes:,} bytes"
+    quantized = ", quantized" if inspection.identity.quantized else ""
+    yield "parameters", f"{parameters}, {inspection.identity.weights}{quantized}"
+    ops = ", ".join(f"{op} {count}" for op, count in inspection.ops.items())
+    yield "nodes", f"{inspection.nodes}: {ops}"
+    runtimes = ", ".join(name.removeprefix("deepspeech ") for name in inspection.opened_by)
+    reason = f"no original runtime: {inspection.not_opened_because}"
+    yield "opened by", f"deepspeech {runtimes}" if runtimes else reason
+    possible = [target.target for target in inspection.converts_to if target.refusal is None]
+    yield (
+        "converts to",
+        ", ".join(possible)
+        or "nothing: "
+        + " ".join(f"{target.target}: {target.refusal}" for target in inspection.converts_to),
+    )
+
+
+def _tensors(inspection: Inspection) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("", "name", "type", "shape"):
+        table.add_column(heading, overflow="fold")
+    states = {state.input for state in inspection.states}
+    states |= {state.output for state in inspection.states if state.output}
+    for kind, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
+        for tensor in tensors:
+            word = f"{kind} state" if tensor.name in states else kind
+            table.add_row(word, tensor.name, tensor.dtype, shape_text(tensor.shape))
+    return table
+
+
+def _weights(inspection: Inspection) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("weights", overflow="fold")
+    for heading in ("type", "shape"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("bytes", justify="right", no_wrap=True)
+    largest = sorted(inspection.weights, key=lambda weight: -weight.bytes)
+    for weight in largest[:_SHOWN_WEIGHTS]:
+        table.add_row(weight.name, weight.dtype, shape_text(weight.shape), f"{weight.bytes:,}")
+    if len(largest) > _SHOWN_WEIGHTS:
+        table.caption = f"and {len(largest) - _SHOWN_WEIGHTS} smaller ones; --json lists all"
+    return table
+
+
+def shape_text(shape: list[int] | None) -> str:
+    """A shape for people: open sizes as a question mark."""
+    if shape is None:
+        return "?"
+    return "[" + ", ".join("?" if size == -1 else str(size) for size in shape) + "]"
