@@ -8,6 +8,7 @@ import io
 import mmap
 import os
 import stat
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ class Storage:
     def __init__(self, view: memoryview, file: io.FileIO | None = None) -> None:
         self.view = view
         self._file = file
+        if file is not None:
+            # Arrays may outlive the storage; they hold the mapping, which needs no open file.
+            weakref.finalize(self, file.close)
 
     @classmethod
     def of_bytes(cls, data: bytes | memoryview) -> "Storage":
