@@ -59,7 +59,7 @@ def tensorflow() -> Any:
 
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with the exporter's graph and few random weights, some of them large enough to map."""
+    """A model with the exporter's graph and few random weights, some large enough to map."""
     (path,) = write_random_model(tmp_path_factory.mktemp("small"), n_hidden=32)
     return path
 

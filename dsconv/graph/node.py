@@ -83,7 +83,8 @@ class Node:
     def attribute(self, key: str, kind: type[T]) -> T:
         """An attribute of a known type. Raises ModelError if it is missing or of another type."""
         value = self.attributes.get(key)
-        if not isinstance(value, kind):
+        # Exactly that type: to Python a bool and a data type are ints too.
+        if not isinstance(value, kind) or type(value) is not kind:
             found = "nothing" if value is None else type(value).__name__
             raise ModelError(
                 f"node '{self.name}' ({self.op}): attribute '{key}' should be "

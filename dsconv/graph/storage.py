@@ -10,6 +10,7 @@ import os
 import stat
 import weakref
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -38,13 +39,16 @@ class Storage:
     def of_file(cls, path: Path) -> "Storage":
         """Map a file. Raises ModelError if it is missing, empty, unreadable or not a file."""
         try:
-            file = path.open("rb", buffering=0)
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ModelError(f"{path} is not a regular file; pass the path of a model file.")
-            if status.st_size == 0:
-                raise ModelError(f"{path} is empty; copy or download the model again.")
-            return cls(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), file)
+            with ExitStack() as on_error:
+                file = on_error.enter_context(path.open("rb", buffering=0))
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise ModelError(f"{path} is not a regular file; pass a model file.")
+                if status.st_size == 0:
+                    raise ModelError(f"{path} is empty; copy or download the model again.")
+                mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                on_error.pop_all()
+                return cls(memoryview(mapping), file)
         except FileNotFoundError:
             raise ModelError(f"{path} does not exist; pass the path of a model file.") from None
         except IsADirectoryError:

@@ -34,7 +34,11 @@ def message(tensorflow: Any, **values: Any) -> bytes:
 CASES = [
     {"dtype": DataType.FLOAT, "shape": [2, 3], "float_val": [1.5]},
     {"dtype": DataType.FLOAT, "shape": [4], "float_val": [1.0, 2.0]},
-    {"dtype": DataType.FLOAT, "shape": [2], "tensor_content": np.float32([3, 4]).tobytes()},
+    {
+        "dtype": DataType.FLOAT,
+        "shape": [2],
+        "tensor_content": np.array([3, 4], np.float32).tobytes(),
+    },
     {"dtype": DataType.FLOAT, "shape": [3]},
     {"dtype": DataType.DOUBLE, "shape": [2], "double_val": [0.1, -0.2]},
     {"dtype": DataType.INT32, "shape": [], "int_val": [-1]},
@@ -51,7 +55,9 @@ CASES = [
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, list(case.values())[:2])))
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: "-".join(map(str, list(case.values())[:2]))
+)
 def test_array_equals_tensorflows(case: dict[str, Any], tensorflow: Any) -> None:
     """Typed values, the repeated last one and raw bytes all give TensorFlow's array."""
     data = message(tensorflow, **case)

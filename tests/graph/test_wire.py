@@ -1,8 +1,17 @@
 """The wire format is read within its bounds, and damage is said with its place."""
 
+import io
+
 import pytest
 
 from dsconv.graph import wire
+from dsconv.graph.storage import Chunk, Storage, write_chunks
+
+
+def written(chunks: list[Chunk]) -> bytes:
+    file = io.BytesIO()
+    write_chunks(file, chunks)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**31, 2**63, 2**64 - 1])
@@ -45,6 +54,6 @@ def test_damage_is_named(data: bytes, reason: str) -> None:
 
 def test_nested_counts_all_chunks() -> None:
     """The length in front of a nested message covers all of its chunks."""
-    data = b"".join(bytes(chunk) for chunk in wire.nested(4, [b"ab", memoryview(b"cde")]))
+    data = written(wire.nested(4, [b"ab", memoryview(b"cde"), Storage.of_bytes(b"xfx").span(1, 2)]))
     (field,) = wire.fields(memoryview(data), 0, len(data))
-    assert (field.number, data[field.start : field.end]) == (4, b"abcde")
+    assert (field.number, data[field.start : field.end]) == (4, b"abcdef")

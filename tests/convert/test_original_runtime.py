@@ -1,0 +1,62 @@
+"""The original runtime opens what dsconv writes, and transcribes the same."""
+
+from pathlib import Path
+
+import pytest
+
+from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.fixtures import demo_model
+from dsconv.fixtures.write import write_demo_model
+from dsconv.graph.graph import open_graph
+from dsconv.graph.steps import set_steps
+from dsconv.graph.write import write_graph
+from tests.conftest import Transcribe
+
+pytestmark = pytest.mark.runtimes
+
+# Every 16-step export that the 0.9.3 runtime opens, and the recording at its rate.
+EXPORTS = {
+    "coqui-1.4.0-static.pb": 16000,
+    "deepspeech-0.9.3-static.pb": 16000,
+    "deepspeech-0.9.3-8k-static.pb": 8000,
+    "deepspeech-0.9.3-bytes-static.pb": 16000,
+    "deepspeech-0.9.3-ln-static.pb": 16000,
+}
+SAID = "she had your dark suit in greasy wash water all year"
+
+
+@pytest.mark.parametrize("packaged", [False, True], ids=["pb", "pbmm"])
+def test_demo_model_transcribes_its_clips(
+    packaged: bool, tmp_path: Path, transcribe_originally: Transcribe
+) -> None:
+    """Every packaged clip gives its own text, as a graph and as a package."""
+    model, *_ = write_demo_model(tmp_path)
+    if packaged:
+        model = convert_file(TARGETS["pbmm"], model).output
+    clips = demo_model.clips()
+    texts = transcribe_originally("deepspeech", model, *(clip.wav for clip in clips))
+    assert texts == [clip.text for clip in clips]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", EXPORTS)
+def test_packages_transcribe_as_their_graphs(
+    name: str, models: Path, tmp_path: Path, transcribe_originally: Transcribe
+) -> None:
+    """The runtime maps the package and says what it says for the graph."""
+    wav = models / f"LDC93S1_pcms16le_1_{EXPORTS[name]}.wav"
+    package = convert_file(TARGETS["pbmm"], models / name, tmp_path / "a.pbmm").output
+    assert transcribe_originally("deepspeech", models / name, wav) == [SAID]
+    assert transcribe_originally("deepspeech", package, wav) == [SAID]
+
+
+@pytest.mark.parametrize("steps", [1, 8, 32])
+def test_other_numbers_of_steps_run(
+    steps: int, tmp_path: Path, transcribe_originally: Transcribe
+) -> None:
+    """The runtime takes any fixed number of steps."""
+    path = tmp_path / "model.pb"
+    with path.open("wb") as file:
+        write_graph(file, set_steps(open_graph(demo_model.MODEL), steps))
+    clip = demo_model.clips()[0]
+    assert transcribe_originally("deepspeech", path, clip.wav) == [clip.text]
