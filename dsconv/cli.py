@@ -227,7 +227,7 @@ def demo(output: Path, force: bool, as_json: bool) -> None:
     """
     from dsconv.demo import render, run_demo
 
-    result = run_demo(output, force=force, announce=None if as_json else click.echo)
+    result = run_demo(output, force=force, say=str if as_json else click.echo)
     if as_json:
         _print_json(result.to_json())
     else:
@@ -250,5 +250,4 @@ def _print_rich(renderable: Any, *, blank_line: bool = False) -> None:
         return
     with console.capture() as capture:
         console.print(renderable)
-    for line in capture.get().splitlines():
-        click.echo(line.rstrip())
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ParityError
@@ -16,8 +16,6 @@ from dsconv.inspect.report import sha256_of
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,39 +41,30 @@ class Demo:
         return asdict(self)
 
 
-def run_demo(
-    folder: Path, *, force: bool = False, announce: Callable[[str], object] | None = None
-) -> Demo:
+def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] = str) -> Demo:
     """Write the demo model into `folder`, and convert it there and back.
 
-    `announce` is called with each command before it runs. Raises ParityError if a way back does not
+    `say` is called with each command before it runs. Raises ParityError if a way back does not
     lead to where it started.
     """
-    demo = Demo()
     graph, package, back = (
         folder / name for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb")
     )
-
-    def run(command: str, output: Path, work: Callable[[], object]) -> None:
-        if announce:
-            announce(f"$ dsconv {command}")
+    pbmm, pb = TARGETS["pbmm"], TARGETS["pb"]
+    steps: list[tuple[str, Path, Callable[[], object]]] = [
+        (f"fixture -o {folder}", graph, lambda: write_demo_model(folder, force=force)),
+        (f"pbmm {graph}", package, lambda: convert_file(pbmm, graph, package, force=force)),
+        (f"pb {package} -o {back}", back, lambda: convert_file(pb, package, back, force=force)),
+    ]
+    demo = Demo()
+    for command, output, work in steps:
+        say(f"+ dsconv {command}")
         start = time.perf_counter()
         work()
         seconds = time.perf_counter() - start
+        say(f"+ dsconv inspect {output}")
         found = inspect_file(output)
         demo.files.append(DemoFile(output.name, found.format, found.bytes, seconds, command))
-
-    run(f"fixture -o {folder}", graph, lambda: write_demo_model(folder, force=force))
-    run(
-        f"pbmm {graph}",
-        package,
-        lambda: convert_file(TARGETS["pbmm"], graph, package, force=force),
-    )
-    run(
-        f"pb {package} -o {back}",
-        back,
-        lambda: convert_file(TARGETS["pb"], package, back, force=force),
-    )
     if sha256_of(back) != sha256_of(graph):
         raise ParityError(f"{back} differs from {graph}; please report this.")
     return demo

@@ -23,10 +23,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
             yield file
         partial.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"{path} cannot be written ({reason}); make room or choose another place with --output."
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -34,9 +31,19 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
 def check_writable(path: Path, *, force: bool = False) -> None:
     """Refuse, before any work, a place that cannot take the file. Raises OutputError."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; pass a file name with --output.")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists; pass --force to replace it, or --output.")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path.parent} is not a folder; create it, or choose another place.")
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; pass a file name with --output.")
+        if path.exists() and not force:
+            raise OutputError(f"{path} exists; pass --force to replace it, or --output.")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path.parent} is not a folder; create it, or choose another place.")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(
+        f"{path} cannot be written ({reason}); make room or choose another place with --output."
+    )

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 from dsconv.convert.target import Conversion
-from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.output import new_file
@@ -24,8 +23,6 @@ class PbTarget:
     def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
         """Write the graph. `details` counts the nodes that were converted."""
         start = time.perf_counter()
-        if reason := self.refusal(graph):
-            raise ConversionError(f"{source}: {reason}")
         counts = {"converted_nodes": sum(node.op == "ImmutableConst" for node in graph)}
         with new_file(output, force=force) as file:
             write_graph(file, graph)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dsconv.convert.target import Conversion
-from dsconv.errors import ConversionError
 from dsconv.graph import package, wire
 from dsconv.graph.frozen import weight_variables
 from dsconv.graph.graph import Graph
@@ -45,8 +44,6 @@ class PbmmTarget:
     def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
         """Write the package. `details` counts the nodes that were converted."""
         start = time.perf_counter()
-        if reason := self.refusal(graph):
-            raise ConversionError(f"{source}: {reason}")
         notes = []
         if ".pbmm" not in str(output):
             notes.append(

@@ -45,4 +45,7 @@ class Target(Protocol):
         """Why this graph cannot become this target and what to do instead; None if it can."""
 
     def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
-        """Write `output`. Raises ConversionError or OutputError, and then leaves nothing behind."""
+        """Write `output` from a graph that is not refused.
+
+        Raises ConversionError or OutputError, and then leaves nothing behind.
+        """

@@ -8,7 +8,7 @@ from pathlib import Path
 from dsconv.errors import ModelError
 from dsconv.graph import package, wire
 from dsconv.graph.node import parse_node
-from dsconv.graph.storage import Storage
+from dsconv.graph.storage import Storage, unreadable
 
 
 class FileFormat(Enum):
@@ -65,8 +65,11 @@ _ADVICE = {
 
 def identify(path: Path) -> FileFormat:
     """Tell what a file or folder is. Raises ModelError if it cannot be read or is empty."""
-    if path.is_dir():
-        return _identify_folder(path)
+    try:
+        if path.is_dir():
+            return _identify_folder(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
     storage = Storage.of_file(path)
     head = bytes(storage.view[:512])
     for signature, found in _SIGNATURES:

@@ -20,6 +20,12 @@ from dsconv.errors import ModelError
 _COPY_BYTES = 1 << 20
 
 
+def unreadable(path: Path, error: OSError) -> ModelError:
+    """The error for a path that the system does not let us read."""
+    reason = error.strerror or str(error)
+    return ModelError(f"{path} cannot be read ({reason}); check its permissions.")
+
+
 class Storage:
     """Read-only bytes, and the file that they come from if there is one."""
 
@@ -54,8 +60,7 @@ class Storage:
         except IsADirectoryError:
             raise ModelError(f"{path} is a folder; pass the model file inside it.") from None
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise ModelError(f"{path} cannot be read ({reason}); check its permissions.") from error
+            raise unreadable(path, error) from error
 
     def __len__(self) -> int:
         return len(self.view)

@@ -1,0 +1,57 @@
+"""The demo runs everything that there is, in a folder of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dsconv.cli import main
+from dsconv.convert import registry
+from dsconv.convert.target import Conversion
+from dsconv.demo import run_demo
+from dsconv.errors import ParityError
+from dsconv.graph.graph import Graph
+
+
+def test_table_lists_every_model_file(tmp_path: Path) -> None:
+    """The commands as they run, and a closing table with the files' real sizes."""
+    folder = tmp_path / "demo"
+    result = CliRunner().invoke(main, ["demo", "-o", str(folder)])
+    assert result.exit_code == 0, result.output
+    for command in ("fixture", "pbmm", "pb", "inspect"):
+        assert f"+ dsconv {command} " in result.stdout
+    for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb"):
+        assert f"{(folder / name).stat().st_size:,}" in result.stdout
+
+
+def test_json(tmp_path: Path) -> None:
+    """For programs: the files alone."""
+    result = CliRunner().invoke(main, ["demo", "-o", str(tmp_path / "demo"), "--json"])
+    files = json.loads(result.stdout)["files"]
+    assert [file["format"] for file in files] == ["pb", "pbmm", "pb"]
+
+
+def test_a_second_run_needs_force(tmp_path: Path) -> None:
+    """The files of the first run are not replaced silently."""
+    folder = str(tmp_path / "demo")
+    assert CliRunner().invoke(main, ["demo", "-o", folder]).exit_code == 0
+    assert CliRunner().invoke(main, ["demo", "-o", folder]).exit_code == 6
+    assert CliRunner().invoke(main, ["demo", "-o", folder, "--force"]).exit_code == 0
+
+
+def test_a_wrong_way_back_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the package does not lead back to the graph, the demo fails."""
+    target = registry.TARGETS["pb"]
+    convert = target.convert
+
+    def damage(graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
+        conversion = convert(graph, source, output, force=force)
+        data = bytearray(output.read_bytes())
+        data[500_000] ^= 1
+        output.write_bytes(data)
+        return conversion
+
+    monkeypatch.setattr(target, "convert", damage)
+    with pytest.raises(ParityError, match="differs from"):
+        run_demo(tmp_path / "demo")

@@ -1,0 +1,70 @@
+"""What the README shows is what happens: its console blocks are run, in order, in one folder."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+# Times differ from run to run, and nothing else does.
+_SECONDS = re.compile(r"\b\d+\.\d\d( s)?$", re.MULTILINE)
+
+
+def console_blocks() -> list[str]:
+    return re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def sessions() -> list[tuple[str, str]]:
+    """Each command of the console blocks, with the output that is shown for it."""
+    parts = [
+        part for block in console_blocks() for part in re.split(r"^\$ ", block, flags=re.M)[1:]
+    ]
+    return [(part.split("\n", 1)[0], part.split("\n", 1)[1]) for part in parts]
+
+
+def without_times(text: str) -> str:
+    return _SECONDS.sub("SECONDS", text)
+
+
+def test_commands_give_the_output_that_is_shown(tmp_path: Path) -> None:
+    """Every command runs; where output is shown, it is the whole output."""
+    assert len(sessions()) >= 5
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    for command, shown in sessions():
+        words = shlex.split(command)
+        assert words[0] == "dsconv", command
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert without_times(done.stdout) == without_times(shown), command
+
+
+def test_every_command_is_documented() -> None:
+    """Each command stands in the README's table."""
+    from dsconv.cli import main
+
+    for name in main.commands:
+        assert f"| `dsconv {name}" in README, name
+
+
+def test_the_test_command_is_named() -> None:
+    """CI takes its command from here."""
+    assert re.search(r"^make test$", README, re.MULTILINE)
+    assert re.search(r"^make demo$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", range(7))
+def test_exit_codes_are_documented(code: int) -> None:
+    """Each exit code has its row."""
+    assert re.search(rf"^\| {code} \|", README, re.MULTILINE)
