@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -10,21 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Samples, interleave, run_process
+from benchmarks.measure import Samples, interleave, run_process, run_python
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.fixtures.write import write_random_model
 from dsconv.graph.graph import open_graph
 
 RELEASE_SIZE = 2048
-
-DSCONV = [sys.executable, "-m", "dsconv"]
-PARSE_WITH_TENSORFLOW = """
-import sys
-import tensorflow as tf
-graph = tf.compat.v1.GraphDef()
-with open(sys.argv[1], "rb") as file:
-    graph.ParseFromString(file.read())
-"""
 
 
 def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
@@ -40,7 +30,7 @@ def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
 
     def convert() -> tuple[float, float]:
         package.unlink(missing_ok=True)
-        return run_process([*DSCONV, "pbmm", str(model)])
+        return run_python(["-m", "dsconv", "pbmm", str(model)])
 
     def copy_file() -> tuple[float, float]:
         copy.unlink(missing_ok=True)
@@ -55,17 +45,17 @@ def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
 
 
 def benchmark_inspect(model: Path, runs: int, tensorflow_runs: int) -> dict[str, Samples]:
-    """`dsconv inspect` beside parsing the file through TensorFlow."""
-    inspect = [*DSCONV, "inspect", str(model)]
-    parse = [sys.executable, "-c", PARSE_WITH_TENSORFLOW, str(model)]
-    samples = interleave(
-        tensorflow_runs,
-        {"parse with TensorFlow": lambda: run_process(parse)}
-        if importlib.util.find_spec("tensorflow")
-        else {},
-    )
-    name = "dsconv inspect, the process"
-    return samples | interleave(runs, {name: lambda: run_process(inspect)})
+    """`dsconv inspect` beside parsing the file through TensorFlow, if that is installed."""
+    inspect = ["-m", "dsconv", "inspect", str(model)]
+    parse = ["-m", "benchmarks.parse_with_tensorflow", str(model)]
+    ours = {"dsconv inspect, the process": lambda: run_python(inspect)}
+    if not importlib.util.find_spec("tensorflow"):
+        return interleave(runs, ours)
+    theirs = {"parse with TensorFlow": lambda: run_python(parse)}
+    together = interleave(tensorflow_runs, theirs | ours)
+    for name, more in interleave(max(0, runs - tensorflow_runs), ours).items():
+        together[name].seconds.extend(more.seconds)
+    return together
 
 
 def table(title: str, samples: dict[str, Samples]) -> Table:

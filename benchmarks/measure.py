@@ -1,8 +1,8 @@
 """Time commands side by side."""
 
-import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,14 +25,38 @@ class Samples:
 
 
 def run_process(command: list[str]) -> tuple[float, float]:
-    """Run a command. Return its seconds and its peak resident memory in MB."""
+    """Run a command. Return its seconds of wall time; its memory is not measured."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start, 0.0
+
+
+def run_python(arguments: list[str]) -> tuple[float, float]:
+    """Run Python with arguments. Return its seconds, and its peak resident memory in MB.
+
+    The process reports its own peak: the one that the system gives its parent starts with what
+    the parent had in memory when it made the process.
+    """
+    command = [sys.executable, "-c", _REPORT_PEAK, *arguments]
+    start = time.perf_counter()
+    done = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True
+    )
     seconds = time.perf_counter() - start
-    if status != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with status {status}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, int(done.stderr.split()[-1]) / 1024
+
+
+_REPORT_PEAK = """
+import runpy, sys
+
+try:
+    module, sys.argv = sys.argv[2], sys.argv[2:]
+    runpy.run_module(module, run_name="__main__")
+finally:
+    with open("/proc/self/status") as status:
+        peak = next(line for line in status if line.startswith("VmHWM"))
+    print(peak.split()[1], file=sys.stderr)
+"""
 
 
 def interleave(

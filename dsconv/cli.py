@@ -7,7 +7,9 @@ and no command loads what it does not use.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,6 +142,9 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     from dsconv.inspect.registry import inspect_file
     from dsconv.inspect.report import SCHEMA_VERSION
 
+    if not as_json:
+        # The tables' library loads while the first file is hashed.
+        threading.Thread(target=import_module, args=("dsconv.inspect.text",)).start()
     inspected: list[dict[str, Any]] = []
     errors: list[DsconvError] = []
     for number, path in enumerate(files):

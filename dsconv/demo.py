@@ -12,7 +12,6 @@ from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ParityError
 from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.report import sha256_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,7 +64,7 @@ def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] 
         say(f"+ dsconv inspect {output}")
         found = inspect_file(output)
         demo.files.append(DemoFile(output.name, found.format, found.bytes, seconds, command))
-    if sha256_of(back) != sha256_of(graph):
+    if back.read_bytes() != graph.read_bytes():
         raise ParityError(f"{back} differs from {graph}; please report this.")
     return demo
 

@@ -1,13 +1,15 @@
-"""TensorFlow's graph messages for writing nodes, made at import time, without TensorFlow.
+"""TensorFlow's graph messages for writing nodes, made when they are used, without TensorFlow.
 
 Source: the field numbers of ``graph.proto``, ``node_def.proto``, ``attr_value.proto``,
 ``tensor.proto``, ``tensor_shape.proto`` and ``versions.proto``. Only fields that dsconv writes are
 declared; protocol buffers keep the others through a round trip.
 """
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+if TYPE_CHECKING:
+    from google.protobuf.descriptor_pool import DescriptorPool
 
 _TYPES = {
     "double": 1,
@@ -38,14 +40,28 @@ _SCHEMA = {
 }
 
 
-def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
+def __getattr__(name: str) -> Any:
+    """The message class of that name; protobuf is loaded for the first one that is asked for."""
+    if name not in _SCHEMA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from google.protobuf import message_factory
+
+    message_class = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"dsconv.{name}"))
+    globals()[name] = message_class
+    return message_class
+
+
+@cache
+def _pool() -> "DescriptorPool":
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
     file = descriptor_pb2.FileDescriptorProto(
         name="dsconv/graph.proto", package="dsconv", syntax="proto3"
     )
     for message_name, declaration in _SCHEMA.items():
         message = file.message_type.add(name=message_name)
-        single = declaration.startswith("|")
-        if single:
+        in_oneof = declaration.startswith("|")
+        if in_oneof:
             message.oneof_decl.add(name="value")
         for text in declaration.removeprefix("|").split(","):
             *repeated, kind, name, _, number = text.split()
@@ -54,21 +70,8 @@ def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
                 field.type = _TYPES[kind]  # type: ignore[assignment]
             else:
                 field.type, field.type_name = 11, f".dsconv.{kind}"  # type: ignore[assignment]
-            if single:
+            if in_oneof:
                 field.oneof_index = 0
-    return file
-
-
-_POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_file_descriptor())
-
-
-def _message(name: str) -> Any:
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"dsconv.{name}"))
-
-
-TensorShapeProto = _message("TensorShapeProto")
-TensorProto = _message("TensorProto")
-AttrValue = _message("AttrValue")
-AttrEntry = _message("AttrEntry")
-NodeDef = _message("NodeDef")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from dsconv.graph import wire
+from dsconv.graph import messages, wire
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph
-from dsconv.graph.messages import AttrEntry, AttrValue, NodeDef, TensorProto, TensorShapeProto
 from dsconv.graph.node import Node, parse_node
 from dsconv.graph.storage import Chunk, Storage, write_chunks
 from dsconv.graph.tensor import Shape, Tensor
@@ -33,9 +32,9 @@ def new_node(
     device: str = "",
 ) -> Node:
     """A node from plain values: a tuple is a shape, a list of bytes a list, a message itself."""
-    message = NodeDef(name=name, op=op, input=list(inputs), device=device)
+    message = messages.NodeDef(name=name, op=op, input=list(inputs), device=device)
     for key, value in (attributes or {}).items():
-        message.attr.append(AttrEntry(key=key, value=_attribute_message(value)))
+        message.attr.append(messages.AttrEntry(key=key, value=_attribute_message(value)))
     return _parsed(message)
 
 
@@ -48,7 +47,7 @@ def new_constant(
     """
     dtype = _data_type(value.dtype)
     field = _TYPED_FIELDS.get(dtype)
-    tensor = TensorProto(dtype=dtype, tensor_shape=_shape_message(shape or value.shape))
+    tensor = messages.TensorProto(dtype=dtype, tensor_shape=_shape_message(shape or value.shape))
     if field and (value.size == 1 or dtype is DataType.STRING):
         getattr(tensor, field).extend(value.ravel().tolist())
     else:
@@ -63,7 +62,7 @@ def edited(
     attributes: Mapping[str, Any] | None = None,
 ) -> Node:
     """The same node with other inputs, or with some attributes set to other values."""
-    message = NodeDef.FromString(bytes(node.span.view))
+    message = messages.NodeDef.FromString(bytes(node.span.view))
     if inputs is not None:
         message.input[:] = list(inputs)
     entries = {entry.key: entry for entry in message.attr}
@@ -85,12 +84,12 @@ def constant_chunks(
 ) -> list[Chunk]:
     """A serialized Const around raw bytes. `value_first` puts the value before the dtype."""
     tensor: list[Chunk] = [
-        TensorProto(dtype=dtype, tensor_shape=_shape_message(shape)).SerializeToString(),
+        messages.TensorProto(dtype=dtype, tensor_shape=_shape_message(shape)).SerializeToString(),
         *wire.nested(4, [content]),
     ]
     value = [b"\x0a\x05value", *wire.nested(2, wire.nested(8, tensor))]
     entries: list[list[Chunk]] = [[_attribute_entry("dtype", dtype)], wire.nested(5, value)]
-    head = NodeDef(name=name, op="Const", input=list(inputs), device=device)
+    head = messages.NodeDef(name=name, op="Const", input=list(inputs), device=device)
     first, second = reversed(entries) if value_first else entries
     return [head.SerializeToString(), *first, *second]
 
@@ -152,25 +151,25 @@ def _parsed(message: Any) -> Node:
 
 
 def _attribute_entry(key: str, value: Any) -> bytes:
-    entry = AttrEntry(key=key, value=_attribute_message(value))
-    return bytes(NodeDef(attr=[entry]).SerializeToString())
+    entry = messages.AttrEntry(key=key, value=_attribute_message(value))
+    return bytes(messages.NodeDef(attr=[entry]).SerializeToString())
 
 
 def _attribute_message(value: Any) -> Any:
     if isinstance(value, tuple):
-        return AttrValue(shape=_shape_message(value))
+        return messages.AttrValue(shape=_shape_message(value))
     if isinstance(value, list):
-        message = AttrValue()
+        message = messages.AttrValue()
         message.list.s.extend(value)
         return message
     for kind, field in _VALUE_FIELDS.items():
         if isinstance(value, kind):
-            return AttrValue(**{field: value})
-    return AttrValue(tensor=value)
+            return messages.AttrValue(**{field: value})
+    return messages.AttrValue(tensor=value)
 
 
 def _shape_message(shape: Shape) -> Any:
-    message = TensorShapeProto(unknown_rank=shape is None)
+    message = messages.TensorShapeProto(unknown_rank=shape is None)
     for size in shape or ():
         message.dim.add(size=size)
     return message

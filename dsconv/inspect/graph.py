@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from dsconv.convert.registry import TARGETS
+from dsconv.digest import Digest
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import CONSTANTS, Graph, open_graph
 from dsconv.graph.identify import FileFormat
@@ -25,7 +25,6 @@ from dsconv.inspect.report import (
     TargetInfo,
     TensorInfo,
     WeightInfo,
-    sha256_of,
 )
 from dsconv.inspect.runtimes import original_runtimes
 
@@ -33,37 +32,32 @@ from dsconv.inspect.runtimes import original_runtimes
 _NO_RESULT_OPS = ("Assert", "Assign", "NoOp")
 
 
-def inspect_graph(path: Path, found: FileFormat) -> Inspection:
+def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
     graph = open_graph(path)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # Hashing lets go of the interpreter, so the graph is read meanwhile.
-        digest = pool.submit(sha256_of, path)
-        identity = identify_network(graph)
-        runtimes = original_runtimes(identity, packaged=graph.packaged)
-        weights = _weights(graph)
-        return Inspection(
-            path=str(path),
-            format=found.key,
-            format_label=found.label,
-            bytes=path.stat().st_size,
-            sha256=digest.result(),
-            identity=identity,
-            inputs=[_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"],
-            outputs=_outputs(graph, identity),
-            states=_states(graph),
-            metadata=_metadata(graph),
-            nodes=len(graph),
-            ops=dict(Counter(node.op for node in graph).most_common()),
-            parameters=sum(weight.parameters for weight in weights),
-            parameter_bytes=sum(weight.bytes for weight in weights),
-            weights=weights,
-            opened_by=list(runtimes.opened_by),
-            not_opened_because=runtimes.reason,
-            converts_to=[
-                TargetInfo(name, target.refusal(graph)) for name, target in TARGETS.items()
-            ],
-        )
+    identity = identify_network(graph)
+    runtimes = original_runtimes(identity, packaged=graph.packaged)
+    weights = _weights(graph)
+    return Inspection(
+        path=str(path),
+        format=found.key,
+        format_label=found.label,
+        bytes=path.stat().st_size,
+        sha256=digest.hexdigest(),
+        identity=identity,
+        inputs=[_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"],
+        outputs=_outputs(graph, identity),
+        states=_states(graph),
+        metadata=_metadata(graph),
+        nodes=len(graph),
+        ops=dict(Counter(node.op for node in graph).most_common()),
+        parameters=sum(weight.parameters for weight in weights),
+        parameter_bytes=sum(weight.bytes for weight in weights),
+        weights=weights,
+        opened_by=list(runtimes.opened_by),
+        not_opened_because=runtimes.reason,
+        converts_to=[TargetInfo(name, target.refusal(graph)) for name, target in TARGETS.items()],
+    )
 
 
 def _outputs(graph: Graph, identity: Identity) -> list[TensorInfo]:

@@ -1,17 +1,24 @@
 """The formats that can be inspected, and the inspection of a file of any of them."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dsconv.digest import Digest
 from dsconv.errors import ModelError
 from dsconv.graph.identify import FileFormat, describe, identify
-from dsconv.inspect.graph import inspect_graph
-from dsconv.inspect.report import Inspection
 
-INSPECTORS: dict[FileFormat, Callable[[Path, FileFormat], Inspection]] = {
-    FileFormat.GRAPH: inspect_graph,
-    FileFormat.PACKAGE: inspect_graph,
+if TYPE_CHECKING:
+    from dsconv.inspect.report import Inspection
+
+# The function that inspects each format; its module is loaded when a file of that format comes.
+_INSPECTORS = {
+    FileFormat.GRAPH: "dsconv.inspect.graph:inspect_graph",
+    FileFormat.PACKAGE: "dsconv.inspect.graph:inspect_graph",
 }
 
 
@@ -22,6 +29,11 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     """
     path = Path(path)
     found = identify(path)
-    if found not in INSPECTORS:
+    if found not in _INSPECTORS:
         raise ModelError(describe(path, found))
-    return INSPECTORS[found](path, found)
+    # Hashing takes longest and needs no interpreter, so it starts before anything else is loaded.
+    digest = Digest(path)
+    module, name = _INSPECTORS[found].split(":")
+    inspect: Callable[[Path, FileFormat, Digest], Inspection]
+    inspect = getattr(import_module(module), name)
+    return inspect(path, found, digest)

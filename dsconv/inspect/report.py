@@ -3,15 +3,12 @@
 `SCHEMA_VERSION` changes when a field changes its meaning or goes away; new fields do not change it.
 """
 
-import hashlib
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from dsconv.inspect.identity import Identity
 
 SCHEMA_VERSION = 1
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,3 @@ class Inspection:
     def to_json(self) -> dict[str, Any]:
         """The inspection as plain values."""
         return asdict(self)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in a fixed amount of memory."""
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(_READ_BYTES))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-    return digest.hexdigest()
