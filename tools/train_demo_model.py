@@ -13,15 +13,19 @@ import subprocess
 import tempfile
 import wave
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from dsconv.acoustic.export import LSTM, ExportSettings, export_chunks
 from dsconv.graph.storage import write_chunks
 from dsconv.output import new_file
 from dsconv.speech.alphabet import Alphabet
+
+FloatArray: TypeAlias = NDArray[np.float32]
 
 SENTENCES = {
     "open-the-file": "open the file and read what is inside",
@@ -41,7 +45,7 @@ HIDDEN = 128
 RELU_CLIP = 20.0
 
 
-def speak(text: str, path: Path) -> np.ndarray:
+def speak(text: str, path: Path) -> NDArray[np.int16]:
     """Speak `text` with espeak-ng into a 16 kHz mono WAV; return its int16 samples."""
     with tempfile.TemporaryDirectory() as folder:
         spoken = Path(folder, "spoken.wav")
@@ -59,7 +63,7 @@ def speak(text: str, path: Path) -> np.ndarray:
     return pcm
 
 
-def features(pcm: np.ndarray) -> np.ndarray:
+def features(pcm: NDArray[np.int16]) -> FloatArray:
     """MFCC windows [frames, 19 * 26], framed as the original native client frames a whole clip."""
     frames = max(0, (len(pcm) - WINDOW) // STEP + 1) + 1
     padded = np.zeros((frames - 1) * STEP + WINDOW, np.float32)
@@ -131,7 +135,7 @@ def logits(weights: dict[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
     return tf.reshape(dense("layer_6", x), [steps, clips, -1])
 
 
-def train(clips: list[np.ndarray], texts: list[str], iterations: int) -> dict[str, np.ndarray]:
+def train(clips: list[FloatArray], texts: list[str], iterations: int) -> dict[str, FloatArray]:
     """Fit the network to the clips with CTC; return the weights by name."""
     tf.keras.utils.set_random_seed(1)
     tf.config.experimental.enable_op_determinism()
@@ -171,7 +175,7 @@ def train(clips: list[np.ndarray], texts: list[str], iterations: int) -> dict[st
     return {name: variable.numpy() for name, variable in weights.items()}
 
 
-def report(weights: dict[str, tf.Variable], clips: list[np.ndarray], texts: list[str]) -> None:
+def report(weights: dict[str, tf.Variable], clips: list[FloatArray], texts: list[str]) -> None:
     """Print the best path of every clip: it must be the clip's own text."""
     for clip, text in zip(clips, texts, strict=True):
         probabilities = tf.nn.softmax(logits(weights, clip[:, None])[:, 0]).numpy()
