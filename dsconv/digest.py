@@ -15,14 +15,23 @@ _PIECE_BYTES = 1 << 23
 
 
 class Digest:
-    """The SHA-256 of a file. Hashing starts at once and lets other work go on meanwhile."""
+    """The SHA-256 of a file. Hashing starts at once and lets other work go on meanwhile.
+
+    Leaving the context waits for the end, so that no one reads the file any more.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._result = ""
         self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def __enter__(self) -> Digest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
 
     def hexdigest(self) -> str:
         """Wait for the end. Raises ModelError if the file could not be read."""

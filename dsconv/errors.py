@@ -4,6 +4,12 @@ Every message is one line that says what is wrong and what to do next. The comma
 and exits with the family's code; a library user catches the family.
 """
 
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DsconvError(Exception):
     """Base of every error that dsconv raises on purpose."""
@@ -33,3 +39,14 @@ class OutputError(DsconvError):
     """The output cannot be written."""
 
     exit_code = 6
+
+
+@contextmanager
+def about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the model that is worked on in front of the errors about it, unless they name it."""
+    try:
+        yield
+    except (ModelError, ConversionError) as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from dsconv.convert.pb import PbTarget
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Target
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, about
 from dsconv.graph.graph import open_graph
 from dsconv.output import check_writable
 
@@ -28,11 +28,12 @@ def convert_file(
     """
     source = Path(source)
     graph = open_graph(source)
-    if reason := target.refusal(graph):
-        raise ConversionError(f"{source}: {reason}")
-    output = Path(output) if output else default_output(source, target)
-    check_writable(output, force=force)
-    return target.convert(graph, source, output, force=force)
+    with about(source):
+        if reason := target.refusal(graph):
+            raise ConversionError(reason)
+        output = Path(output) if output else default_output(source, target)
+        check_writable(output, force=force)
+        return target.convert(graph, source, output, force=force)
 
 
 def default_output(source: Path, target: Target) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from dsconv.errors import ConversionError, ModelError
+from dsconv.errors import ConversionError, ModelError, about
 from dsconv.graph import package, wire
 from dsconv.graph.identify import FileFormat, describe, identify
 from dsconv.graph.node import Node, TensorName, parse_node
@@ -114,14 +114,12 @@ def open_graph(path: str | os.PathLike[str]) -> Graph:
     found = identify(path)
     if found not in (FileFormat.GRAPH, FileFormat.PACKAGE):
         raise ModelError(describe(path, found))
-    storage = Storage.of_file(path)
-    try:
+    with about(path):
+        storage = Storage.of_file(path)
         if found is FileFormat.PACKAGE:
             regions = package.read_directory(storage)
             return parse_graph(regions.pop(package.GRAPH_REGION), regions)
         return parse_graph(storage.span(0, len(storage)))
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
 
 
 def parse_graph(span: Span, regions: Mapping[str, Span] | None = None) -> Graph:

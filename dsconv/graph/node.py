@@ -125,7 +125,7 @@ def _text(view: memoryview, field: wire.Field) -> str:
     try:
         return str(view[field.start : field.end], "utf-8")
     except UnicodeDecodeError:
-        raise wire.WireError("a name that is not text", field.start) from None
+        raise wire.WireError.at(field.start, "a name that is not text") from None
 
 
 def _parse_map_entry(span: Span) -> tuple[str, Span]:

@@ -82,7 +82,8 @@ def set_steps(graph: Graph, steps: int) -> Graph:
     for node in places.score_shapes:
         sizes = [steps, *graph.tensor(node).numbers()[1:]]
         changed[node.name] = _int32_constant(node.name, sizes)
-    if DYNAMIC not in (old, steps):
+    own_constants = all(graph.consumers[ref.node] == [user] for user, ref in places.length_users)
+    if own_constants and DYNAMIC not in (old, steps):
         for _, length in places.length_users:
             changed[length.node] = _int32_constant(length.node, steps)
         return graph.replacing(changed.get(node.name, node) for node in graph)
@@ -244,7 +245,7 @@ def _first_size(graph: Graph, shape: Node) -> int | float | None:
 def _check_slice_of_input_shape(graph: Graph, node: Node, start: Node) -> None:
     """The input's shape as a constant (0.5) may give the batch size, which stays as it is."""
     shape = graph.constant(node.data_inputs[0])
-    if shape is None or tuple(shape.numbers()) != start.shape():
+    if shape is None or shape.shape != (4,) or tuple(shape.numbers()) != start.shape():
         return
     ends = [graph.constant(name) for name in node.data_inputs[1:3]]
     if [end.numbers() for end in ends if end] != [[0], [1]]:

@@ -7,6 +7,8 @@ a tensor travels from its source to the output without passing through a seriali
 Source: the "Encoding" page of the Protocol Buffers documentation.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -20,13 +22,12 @@ _LONGEST_VARINT = 10
 
 
 class WireError(ModelError):
-    """The bytes are not a message; `position` is where that shows."""
+    """The bytes are not a message."""
 
-    def __init__(self, reason: str, position: int) -> None:
-        super().__init__(
-            f"damaged: {reason}, at byte {position:,}; copy or download the model again."
-        )
-        self.position = position
+    @classmethod
+    def at(cls, position: int, reason: str) -> WireError:
+        """The error for a place in the file."""
+        return cls(f"damaged: {reason}, at byte {position:,}; copy or download the model again.")
 
 
 class Field(NamedTuple):
@@ -44,13 +45,13 @@ def read_varint(buffer: memoryview, position: int, end: int) -> tuple[int, int]:
     result = 0
     for shift in range(0, 7 * _LONGEST_VARINT, 7):
         if position >= end:
-            raise WireError("message ends inside a number", position)
+            raise WireError.at(position, "message ends inside a number")
         byte = buffer[position]
         position += 1
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
             return result & 0xFFFF_FFFF_FFFF_FFFF, position
-    raise WireError("number of more than 64 bits", position)
+    raise WireError.at(position, "number of more than 64 bits")
 
 
 def fields(buffer: memoryview, start: int, end: int) -> Iterator[Field]:
@@ -60,7 +61,7 @@ def fields(buffer: memoryview, start: int, end: int) -> Iterator[Field]:
         key, position = read_varint(buffer, position, end)
         number, wire_type = key >> 3, key & 7
         if number == 0:
-            raise WireError("field number 0", position)
+            raise WireError.at(position, "field number 0")
         if wire_type == VARINT:
             value, after = read_varint(buffer, position, end)
             yield Field(number, wire_type, position, after, value)
@@ -71,10 +72,11 @@ def fields(buffer: memoryview, start: int, end: int) -> Iterator[Field]:
         elif wire_type in _FIXED_SIZES:
             size = _FIXED_SIZES[wire_type]
         else:
-            raise WireError(f"unknown wire type {wire_type}", position)
+            raise WireError.at(position, f"unknown wire type {wire_type}")
         if size > end - position:
-            raise WireError(
-                f"field {number} wants {size:,} bytes where {end - position:,} are left", position
+            left = end - position
+            raise WireError.at(
+                position, f"field {number} wants {size:,} bytes where {left:,} are left"
             )
         yield Field(number, wire_type, position, position + size, 0)
         position += size

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from dsconv.errors import ModelError
 from dsconv.graph import messages, wire
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph
@@ -62,7 +63,7 @@ def edited(
     attributes: Mapping[str, Any] | None = None,
 ) -> Node:
     """The same node with other inputs, or with some attributes set to other values."""
-    message = messages.NodeDef.FromString(bytes(node.span.view))
+    message = _message(node)
     if inputs is not None:
         message.input[:] = list(inputs)
     entries = {entry.key: entry for entry in message.attr}
@@ -143,6 +144,15 @@ def _data_type(dtype: np.dtype[np.generic]) -> DataType:
     if dtype.hasobject:
         return DataType.STRING
     return next(kind for kind in DataType if kind.label == dtype.name)
+
+
+def _message(node: Node) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        return messages.NodeDef.FromString(bytes(node.span.view))
+    except DecodeError as error:
+        raise ModelError(f"node '{node.name}' is damaged; download the model again.") from error
 
 
 def _parsed(message: Any) -> Node:

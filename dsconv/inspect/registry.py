@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsconv.digest import Digest
-from dsconv.errors import ModelError
+from dsconv.errors import ModelError, about
 from dsconv.graph.identify import FileFormat, describe, identify
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     if found not in _INSPECTORS:
         raise ModelError(describe(path, found))
     # Hashing takes longest and needs no interpreter, so it starts before anything else is loaded.
-    digest = Digest(path)
-    module, name = _INSPECTORS[found].split(":")
-    inspect: Callable[[Path, FileFormat, Digest], Inspection]
-    inspect = getattr(import_module(module), name)
-    return inspect(path, found, digest)
+    with about(path), Digest(path) as digest:
+        module, name = _INSPECTORS[found].split(":")
+        inspect: Callable[[Path, FileFormat, Digest], Inspection]
+        inspect = getattr(import_module(module), name)
+        return inspect(path, found, digest)
