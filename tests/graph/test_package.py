@@ -1,5 +1,7 @@
 """The layout of the memory-mappable package is the original tool's."""
 
+import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,13 @@ from dsconv.convert.pbmm import PbmmTarget
 from dsconv.errors import ModelError
 from dsconv.graph import package, wire
 from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.storage import Storage
+from dsconv.graph.storage import Chunk, Storage, write_chunks
+
+
+def joined(chunks: Iterable[Chunk]) -> bytes:
+    file = io.BytesIO()
+    write_chunks(file, chunks)
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -93,3 +101,21 @@ def test_a_region_outside_the_file_is_damage() -> None:
     data = bytes(16) + directory + (16).to_bytes(8, "little")
     with pytest.raises(ModelError, match="does not fit into the file"):
         package.read_directory(Storage.of_bytes(data))
+
+
+def test_padding_goes_to_the_next_multiple_of_64() -> None:
+    """A tensor of any size is followed by zeros up to the start of the next one."""
+    writer = package.PackageWriter()
+    data = b""
+    for size in (1, 64, 65, 100):
+        data += joined(writer.add_tensor("t", b"x" * size)[1])
+    data += joined(writer.finish([b"graph"]))
+    spans = list(package.read_directory(Storage.of_bytes(data)).values())
+    assert [(span.start, len(span)) for span in spans] == [
+        (0, 1),
+        (64, 64),
+        (128, 65),
+        (256, 100),
+        (356, 5),
+    ]
+    assert data[1:64] == bytes(63)
