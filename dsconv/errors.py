@@ -35,6 +35,12 @@ class ConversionError(DsconvError):
     exit_code = 4
 
 
+class ToolkitError(DsconvError):
+    """A toolkit or a runtime is missing, or it failed."""
+
+    exit_code = 5
+
+
 class OutputError(DsconvError):
     """The output cannot be written."""
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from dsconv.acoustic.metadata import read_metadata
 from dsconv.convert.registry import TARGETS
 from dsconv.digest import Digest
 from dsconv.graph.dtypes import DataType
@@ -15,7 +16,6 @@ from dsconv.graph.node import Node
 from dsconv.inspect.identity import (
     Identity,
     identify_network,
-    read_metadata,
     score_output,
     state_names,
 )

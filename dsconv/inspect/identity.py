@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import weight_variables
 from dsconv.graph.graph import CONSTANTS, Graph
 from dsconv.graph.node import Node
 from dsconv.graph.steps import DYNAMIC, input_node
-from dsconv.graph.tensor import Tensor
-from dsconv.speech.alphabet import Alphabet
 
 DEFAULT_LANGUAGE_START = "<language the model was trained on"
 """What an exporter writes for a model whose language nobody named starts so."""
@@ -33,19 +32,6 @@ _QUANTIZED_TYPES = (
 _FEW_BYTES = 1024
 # Ops between the last weights and the scores.
 _SCORE_OPS = ("Add", "AddV2", "BiasAdd", "Identity", "Reshape", "Softmax", "Transpose")
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What an exporter wrote for the runtimes; None where this version wrote nothing."""
-
-    version: int | None = None
-    sample_rate: int | None = None
-    feature_win_len: int | None = None
-    feature_win_step: int | None = None
-    beam_width: int | None = None
-    language: str | None = None
-    alphabet: Alphabet | None = None
 
 
 @dataclass(frozen=True)
@@ -120,30 +106,6 @@ def identify_network(graph: Graph) -> Identity:
     )
 
 
-def read_metadata(graph: Graph) -> Metadata:
-    """The exporter's metadata: constants since 0.6, attributes of a node in 0.5."""
-    if "model_metadata" in graph:
-        attributes = graph["model_metadata"].attributes
-        numbers = {key: value for key, value in attributes.items() if isinstance(value, int)}
-        return Metadata(
-            version=1,
-            sample_rate=numbers.get("sample_rate"),
-            feature_win_len=numbers.get("feature_win_len"),
-            feature_win_step=numbers.get("feature_win_step"),
-        )
-    blob = _text(graph, "alphabet")
-    language = _text(graph, "language")
-    return Metadata(
-        version=_number(graph, "version"),
-        sample_rate=_number(graph, "sample_rate"),
-        feature_win_len=_number(graph, "feature_win_len"),
-        feature_win_step=_number(graph, "feature_win_step"),
-        beam_width=_number(graph, "beam_width"),
-        language=language.decode("utf-8", "replace") if language is not None else None,
-        alphabet=Alphabet.from_blob(blob) if blob is not None else None,
-    )
-
-
 def state_names(graph: Graph) -> list[tuple[str, str | None]]:
     """Where each state comes in and goes out: names of nodes, or a variable's name twice."""
     lstm = next((node for node in graph if node.op == "BlockLSTM"), None)
@@ -164,22 +126,6 @@ def _is_lengths(node: Node) -> bool:
     """Whether a node is the input of the numbers of valid frames, one for each of the batch."""
     is_input = node.op == "Placeholder" and len(node.shape() or ()) == 1
     return is_input and node.attribute("dtype", DataType) is DataType.INT32
-
-
-def _metadata_tensor(graph: Graph, key: str) -> Tensor | None:
-    name = f"metadata_{key}"
-    return graph.constant(name) if name in graph else None
-
-
-def _number(graph: Graph, key: str) -> int | None:
-    tensor = _metadata_tensor(graph, key)
-    return int(tensor.numbers()[0]) if tensor and tensor.size else None
-
-
-def _text(graph: Graph, key: str) -> bytes | None:
-    tensor = _metadata_tensor(graph, key)
-    strings = tensor.strings() if tensor else []
-    return strings[0] if strings else None
 
 
 def _network(graph: Graph, lstm: Node | None) -> str:

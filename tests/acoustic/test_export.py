@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.export import ExportSettings, export_chunks, weight_shapes
+from dsconv.acoustic.metadata import read_metadata
 from dsconv.graph.graph import open_graph
 from dsconv.graph.steps import steps_of
 from dsconv.graph.storage import write_chunks
-from dsconv.inspect.identity import read_metadata
 from dsconv.speech.alphabet import Alphabet
 from tests.compare import assert_same_graph
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.acoustic.metadata import read_metadata
 from dsconv.errors import ModelError
 from dsconv.graph.graph import open_graph
-from dsconv.inspect.identity import read_metadata
 from dsconv.speech.alphabet import Alphabet
 
 

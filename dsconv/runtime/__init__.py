@@ -1,0 +1,1 @@
+"""Run a model of any format over speech, chunk by chunk, its states carried."""

@@ -1,0 +1,187 @@
+"""Run a TensorFlow graph (.pb, .pbmm): in numpy, or in TensorFlow."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsconv.acoustic.metadata import read_metadata
+from dsconv.errors import ConversionError, ToolkitError
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.graph import CONSTANTS, Graph, open_graph
+from dsconv.graph.node import Node
+from dsconv.graph.write import write_graph
+from dsconv.runtime.evaluator import Evaluator
+from dsconv.runtime.model import (
+    PROBABILITIES,
+    Interface,
+    Tensors,
+    TensorSpec,
+    find_lengths,
+    find_samples,
+    find_states,
+    find_windows,
+)
+from dsconv.runtime.ops import mfcc_settings, spectrogram_settings
+from dsconv.speech.features import FeatureSettings
+
+INITIALIZE = "initialize_state"
+"""The node that sets the state variables of graphs up to 0.5 to zero."""
+
+_FEW_BYTES = 1024
+_PRECISIONS = {
+    DataType.HALF: "fp16",
+    DataType.BFLOAT16: "fp16",
+    DataType.INT8: "int8",
+    DataType.QINT8: "int8",
+    DataType.QUINT8: "int8",
+    DataType.UINT8: "int8",
+}
+
+
+class NumpyGraphModel:
+    """A graph evaluated op by op in numpy."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.interface = describe(graph, f"numpy {np.__version__}")
+        self._evaluator = Evaluator(graph)
+        self._initializes = INITIALIZE in graph
+
+    def reset(self) -> None:
+        """Set the state variables to zero, if there are any."""
+        if self._initializes:
+            self._evaluator.run({}, [INITIALIZE])
+
+    def call(self, inputs: Tensors, outputs: list[str]) -> Tensors:
+        """Evaluate the graph once."""
+        return self._evaluator.run(inputs, outputs)
+
+
+class TensorFlowGraphModel:
+    """A graph run by TensorFlow. Raises ToolkitError if that is not installed."""
+
+    def __init__(self, graph: Graph) -> None:
+        tf = _import_tensorflow()
+        self.interface = describe(graph, f"tensorflow {tf.__version__}")
+        self._initializes = INITIALIZE in graph
+        file = io.BytesIO()
+        write_graph(file, graph)
+        definition = tf.compat.v1.GraphDef()
+        definition.ParseFromString(file.getvalue())
+        imported = tf.Graph()
+        with imported.as_default():
+            tf.graph_util.import_graph_def(definition, name="")
+        self._session = tf.compat.v1.Session(graph=imported)
+
+    def reset(self) -> None:
+        """Set the state variables to zero, if there are any."""
+        if self._initializes:
+            self._session.run(INITIALIZE)
+
+    def call(self, inputs: Tensors, outputs: list[str]) -> Tensors:
+        """Run the graph once."""
+        fetches = [f"{name}:0" for name in outputs]
+        values = self._session.run(fetches, {f"{name}:0": v for name, v in inputs.items()})
+        return dict(zip(outputs, values, strict=True))
+
+
+def open_graph_model(path: Path) -> NumpyGraphModel:
+    """Open a graph to be evaluated in numpy."""
+    return NumpyGraphModel(open_graph(path))
+
+
+def open_tensorflow_model(path: Path) -> TensorFlowGraphModel:
+    """Open a graph to be run by TensorFlow."""
+    return TensorFlowGraphModel(open_graph(path))
+
+
+def describe(graph: Graph, runtime: str) -> Interface:
+    """How to run a graph. Raises ConversionError if it is no streaming acoustic model."""
+    inputs = tuple(_input_spec(node) for node in graph if node.op == "Placeholder")
+    if PROBABILITIES not in graph:
+        raise ConversionError(f"the graph has no output '{PROBABILITIES}'.")
+    unused = [node for node in graph if not graph.consumers[node.name]]
+    outputs = tuple(
+        TensorSpec(node.name, "float32", None) for node in unused if node.op in _RESULTS
+    )
+    chain, classes = _score_chain(graph)
+    return Interface(
+        format="pbmm" if graph.packaged else "pb",
+        runtime=runtime,
+        precision=_precision(graph),
+        inputs=inputs,
+        outputs=outputs,
+        windows=find_windows(inputs),
+        lengths=find_lengths(inputs),
+        states=find_states(inputs, outputs),
+        classes=classes,
+        raw_scores="Softmax" not in chain,
+        metadata=read_metadata(graph),
+        samples=find_samples(inputs, outputs),
+        features_from=_feature_settings(graph),
+    )
+
+
+_RESULTS = ("Identity", "Softmax")
+_SCORE_OPS = ("Add", "AddV2", "BiasAdd", "Identity", "Reshape", "Softmax")
+
+
+def _score_chain(graph: Graph) -> tuple[list[str], int]:
+    """The ops from the scores back to the last weights, and the number of classes."""
+    node, chain = graph[PROBABILITIES], []
+    while node.op in _SCORE_OPS:
+        chain.append(node.op)
+        node = graph[node.data_inputs[0].node]
+    weights = graph.constant(node.data_inputs[1]) if node.op == "MatMul" else None
+    if weights is None or len(weights.shape) != 2:
+        raise ConversionError(f"the scores come from '{node.name}' ({node.op}), not from weights.")
+    return chain, weights.shape[1]
+
+
+def _feature_settings(graph: Graph) -> FeatureSettings | None:
+    """The parameters of the front end, from the nodes that compute it."""
+    for node in graph:
+        if node.op == "Mfcc":
+            spectrogram = graph.source(node.data_inputs[0])
+            rate = graph.constant(node.data_inputs[1])
+            if spectrogram.op == "AudioSpectrogram" and rate is not None:
+                return FeatureSettings(
+                    spectrogram_settings(spectrogram), mfcc_settings(node, rate.numbers()[0])
+                )
+    return None
+
+
+def _precision(graph: Graph) -> str:
+    """The precision of the largest weights."""
+    sizes = {
+        tensor.nbytes: tensor.dtype
+        for node in graph
+        if node.op in CONSTANTS
+        for tensor in [graph.tensor(node)]
+        if tensor.dtype.itemsize and tensor.nbytes >= _FEW_BYTES
+    }
+    return _PRECISIONS.get(sizes[max(sizes)], "fp32") if sizes else "fp32"
+
+
+def _input_spec(node: Node) -> TensorSpec:
+    return TensorSpec(node.name, node.attribute("dtype", DataType).label, node.shape())
+
+
+def _import_tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tensorflow
+    except ImportError:
+        raise ToolkitError(
+            "TensorFlow is not installed; install it with `pip install 'dsconv[toolkit]'`, "
+            "or leave out --reference tensorflow."
+        ) from None
+    return tensorflow

@@ -1,0 +1,157 @@
+"""What a model of any format looks like to the loop that runs it.
+
+A module per format opens files as a `Model`; `dsconv.runtime.stream` is the one loop for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.acoustic.metadata import Metadata
+from dsconv.errors import ConversionError
+from dsconv.graph.steps import DYNAMIC
+from dsconv.speech.features import FeatureSettings, FloatArray
+
+Tensors: TypeAlias = dict[str, NDArray[np.generic]]
+
+PROBABILITIES = "logits"
+"""The output that holds the probabilities, in every format: the name that the exporters gave it."""
+
+FEATURES = "mfccs"
+"""The output that holds the features of a window of samples."""
+
+_STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output. Sizes of -1 are open; `shape` is None where the file does not tell."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class State:
+    """A state that goes in by one name and comes out by another; of shape [batch, n_hidden]."""
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """How to run a model, and what it says about itself.
+
+    `steps` is the number of frames per call, -1 for any. `states` is empty where the model keeps
+    its states itself. `lengths` is None where the model takes no number of valid frames,
+    `samples` where it makes no features from samples itself. `features_from` is how it makes them.
+    """
+
+    format: str
+    runtime: str
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    windows: TensorSpec
+    lengths: TensorSpec | None
+    states: tuple[State, ...]
+    samples: TensorSpec | None
+    classes: int
+    raw_scores: bool
+    metadata: Metadata
+    features_from: FeatureSettings | None
+
+    @property
+    def steps(self) -> int:
+        """Frames per call, -1 for any number."""
+        return self._windows_shape[1]
+
+    @property
+    def context(self) -> int:
+        """Frames of context before a frame, and as many behind it."""
+        return (self._windows_shape[2] - 1) // 2
+
+    @property
+    def features(self) -> int:
+        """Numbers in a frame."""
+        return self._windows_shape[3]
+
+    @property
+    def feature_settings(self) -> FeatureSettings:
+        """How to make features for the model: its own way, or the exporters'."""
+        return self.features_from or FeatureSettings.from_metadata(self.metadata, self.features)
+
+    @property
+    def _windows_shape(self) -> tuple[int, ...]:
+        assert self.windows.shape is not None
+        return self.windows.shape
+
+
+class Model(Protocol):
+    """An opened model."""
+
+    @property
+    def interface(self) -> Interface:
+        """How to run it."""
+
+    def reset(self) -> None:
+        """Forget the states that the model keeps itself."""
+
+    def call(self, inputs: Tensors, outputs: list[str]) -> Tensors:
+        """Run the model once. Raises ToolkitError if the runtime fails."""
+
+
+def find_windows(inputs: Iterable[TensorSpec]) -> TensorSpec:
+    """The input of the feature windows [batch, steps, context, features]."""
+    found = [spec for spec in inputs if spec.shape is not None and len(spec.shape) == 4]
+    if len(found) != 1:
+        raise ConversionError(
+            f"it has {len(found)} inputs of the form [batch, steps, context, features] where one "
+            "is expected, so it is no acoustic model that dsconv can run."
+        )
+    return found[0]
+
+
+def find_lengths(inputs: Iterable[TensorSpec]) -> TensorSpec | None:
+    """The input of the number of valid frames: one integer for each of the batch."""
+    return next(
+        (spec for spec in inputs if spec.dtype.startswith("int") and len(spec.shape or ()) == 1),
+        None,
+    )
+
+
+def find_samples(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> TensorSpec | None:
+    """The input of a window of samples, where there is an output of its features."""
+    if FEATURES not in {spec.name for spec in outputs}:
+        return None
+    windows = (s for s in inputs if s.dtype == "float32" and len(s.shape or ()) == 1)
+    return next(windows, None)
+
+
+def find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> tuple[State, ...]:
+    """The states that go in and come out, by the names that the exporters gave them."""
+    shapes = {spec.name: spec.shape for spec in inputs}
+    names = {spec.name for spec in outputs}
+    return tuple(
+        State(before, after, shapes[before] or ())
+        for before, after in _STATE_PAIRS
+        if before in shapes and after in names
+    )
+
+
+def scores(outputs: Mapping[str, NDArray[np.generic]], classes: int) -> FloatArray:
+    """The scores as [frames, classes], whatever dimensions of size 1 a format adds."""
+    return np.asarray(outputs[PROBABILITIES], np.float32).reshape(-1, classes)
+
+
+def default_steps(interface: Interface, preferred: int) -> int:
+    """Frames per call: the model's own number, or the preferred one where it takes any."""
+    return preferred if interface.steps == DYNAMIC else interface.steps

@@ -1,0 +1,131 @@
+"""Run an ONNX model in ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsconv.acoustic.metadata import Metadata
+from dsconv.errors import ConversionError, ModelError, ToolkitError
+from dsconv.graph import wire
+from dsconv.graph.storage import Storage
+from dsconv.runtime.model import (
+    PROBABILITIES,
+    Interface,
+    Tensors,
+    TensorSpec,
+    find_lengths,
+    find_samples,
+    find_states,
+    find_windows,
+)
+
+_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
+# The numbers of ONNX's TensorProto.DataType.
+_PRECISIONS = {1: "fp32", 2: "int8", 3: "int8", 10: "fp16", 16: "fp16"}
+
+
+class OnnxModel:
+    """An ONNX model; inputs and outputs have the names of the graph that it was made from."""
+
+    def __init__(self, path: Path) -> None:
+        ort = _import_onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions have no common base.
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"{path}: ONNX Runtime does not open it: {reason}") from error
+        self.interface = self._describe(path, f"onnxruntime {ort.__version__}")
+
+    def reset(self) -> None:
+        """The states come in with each call."""
+
+    def call(self, inputs: Tensors, outputs: list[str]) -> Tensors:
+        """Run the model once."""
+        try:
+            values = self._session.run(outputs, inputs)
+        except Exception as error:  # ONNX Runtime's exceptions have no common base.
+            reason = str(error).strip().splitlines()[0]
+            raise ToolkitError(f"ONNX Runtime failed: {reason}") from error
+        return dict(zip(outputs, values, strict=True))
+
+    def _describe(self, path: Path, runtime: str) -> Interface:
+        inputs = tuple(_spec(argument) for argument in self._session.get_inputs())
+        outputs = tuple(_spec(argument) for argument in self._session.get_outputs())
+        scores = next((spec for spec in outputs if spec.name == PROBABILITIES), None)
+        if scores is None or not scores.shape:
+            raise ConversionError(f"the model has no output '{PROBABILITIES}'.")
+        properties = self._session.get_modelmeta().custom_metadata_map
+        return Interface(
+            format="onnx",
+            runtime=runtime,
+            precision=_precision(path),
+            inputs=inputs,
+            outputs=outputs,
+            windows=find_windows(inputs),
+            lengths=find_lengths(inputs),
+            states=find_states(inputs, outputs),
+            classes=scores.shape[-1],
+            raw_scores=False,
+            metadata=Metadata.from_text(properties),
+            samples=find_samples(inputs, outputs),
+            features_from=None,
+        )
+
+
+def open_onnx_model(path: Path) -> OnnxModel:
+    """Open an ONNX model. Raises ToolkitError if ONNX Runtime is missing."""
+    return OnnxModel(path)
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ToolkitError(
+            "ONNX Runtime is not installed; install it with `pip install 'dsconv[onnx]'`."
+        ) from None
+    return onnxruntime
+
+
+def _spec(argument: Any) -> TensorSpec:
+    """A size that is a name or missing is open."""
+    sizes = tuple(size if isinstance(size, int) else -1 for size in argument.shape)
+    return TensorSpec(argument.name, _DTYPES.get(argument.type, argument.type), sizes)
+
+
+def _precision(path: Path) -> str:
+    """The type of most of the weights: of ModelProto.graph (7), its initializers (5)."""
+    storage = Storage.of_file(path)
+    elements: Counter[str] = Counter()
+    for graph in wire.fields(storage.view, 0, len(storage)):
+        if graph.number == 7:
+            for tensor in wire.fields(storage.view, graph.start, graph.end):
+                if tensor.number == 5:
+                    kind, size = _initializer(storage.view, tensor)
+                    elements[_PRECISIONS.get(kind, "")] += size
+    del elements[""]
+    return elements.most_common(1)[0][0] if elements else "fp32"
+
+
+def _initializer(view: memoryview, tensor: wire.Field) -> tuple[int, int]:
+    """The data type (2) and the number of elements of a TensorProto, from its dims (1)."""
+    kind, sizes = 0, [1]
+    for field in wire.fields(view, tensor.start, tensor.end):
+        if field.number == 2:
+            kind = field.value
+        elif field.number == 1 and field.wire_type == wire.VARINT:
+            sizes.append(field.value)
+        elif field.number == 1:
+            position = field.start
+            while position < field.end:
+                size, position = wire.read_varint(view, position, field.end)
+                sizes.append(size)
+    return kind, int(np.prod(sizes))

@@ -1,0 +1,245 @@
+"""TensorFlow's ops in numpy: those that the acoustic graphs hold.
+
+Each takes a node and its input arrays, and gives the arrays of its outputs. Attributes that an op
+here does not implement are refused by name, never ignored.
+
+Source: the kernels in ``tensorflow/core/kernels`` and the op definitions of TensorFlow 1.15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.errors import ConversionError
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.node import Node
+from dsconv.speech.features import (
+    MfccSettings,
+    SpectrogramSettings,
+    mfcc,
+    power_spectrum,
+)
+
+Array: TypeAlias = NDArray[Any]
+Op: TypeAlias = Callable[..., "Array | tuple[Array, ...]"]
+
+
+def unsupported(node: Node, what: str) -> ConversionError:
+    """The error for a node that is not computed here."""
+    return ConversionError(
+        f"'{node.name}' is a {node.op} {what}, which dsconv does not evaluate; "
+        "pass --reference tensorflow."
+    )
+
+
+def attribute(node: Node, key: str, default: Any) -> Any:
+    """An attribute, or TensorFlow's default where the graph leaves it out."""
+    return node.attributes.get(key, default)
+
+
+def audio_spectrogram(node: Node, samples: Array) -> Array:
+    """[samples, channels] to [channels, frames, bins]."""
+    settings = spectrogram_settings(node)
+    windows = np.lib.stride_tricks.sliding_window_view(samples.T, settings.window, axis=1)
+    frames = windows[:, :: settings.stride]
+    return np.stack([power_spectrum(channel, settings) for channel in frames])
+
+
+def spectrogram_settings(node: Node) -> SpectrogramSettings:
+    """The settings in an AudioSpectrogram."""
+    return SpectrogramSettings(
+        node.attribute("window_size", int),
+        node.attribute("stride", int),
+        attribute(node, "magnitude_squared", False),
+    )
+
+
+def mel_coefficients(node: Node, spectrogram: Array, sample_rate: Array) -> Array:
+    """[channels, frames, bins] to [channels, frames, coefficients]."""
+    settings = mfcc_settings(node, float(sample_rate))
+    return np.stack([mfcc(channel, settings) for channel in spectrogram])
+
+
+def mfcc_settings(node: Node, sample_rate: float) -> MfccSettings:
+    """The settings in an Mfcc."""
+    return MfccSettings(
+        sample_rate,
+        attribute(node, "dct_coefficient_count", 13),
+        attribute(node, "filterbank_channel_count", 40),
+        attribute(node, "lower_frequency_limit", 20.0),
+        attribute(node, "upper_frequency_limit", 4000.0),
+    )
+
+
+def mat_mul(node: Node, a: Array, b: Array) -> Array:
+    """A product of matrices, each transposed if asked for."""
+    left = a.T if attribute(node, "transpose_a", False) else a
+    return left @ (b.T if attribute(node, "transpose_b", False) else b)
+
+
+def bias_add(node: Node, value: Array, bias: Array) -> Array:
+    """The bias is added along the last dimension."""
+    if attribute(node, "data_format", b"NHWC") != b"NHWC":
+        raise unsupported(node, "with data_format NCHW")
+    return value + bias
+
+
+def softmax(_: Node, scores: Array) -> Array:
+    """Over the last dimension, shifted by the largest score as the kernel does it."""
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def maximum_over(node: Node, value: Array, axes: Array) -> Array:
+    """The largest value over some dimensions."""
+    return np.asarray(value.max(axis=_axes(axes), keepdims=attribute(node, "keep_dims", False)))
+
+
+def mean(node: Node, value: Array, axes: Array) -> Array:
+    """The mean over some dimensions."""
+    keep = attribute(node, "keep_dims", False)
+    return np.asarray(value.mean(axis=_axes(axes), keepdims=keep, dtype=value.dtype))
+
+
+def _axes(axes: Array) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in np.atleast_1d(axes))
+
+
+def cast(node: Node, value: Array) -> Array:
+    """Another type; numpy converts as TensorFlow does between the types here."""
+    return value.astype(node.attribute("DstT", DataType).label)
+
+
+def expand_dims(_: Node, value: Array, axis: Array) -> Array:
+    """A dimension of size 1 more."""
+    return np.expand_dims(value, int(axis.reshape(())))
+
+
+def strided_slice(node: Node, value: Array, begin: Array, end: Array, strides: Array) -> Array:
+    """A part of each dimension; masks leave an end open or drop the dimension."""
+    for mask in ("ellipsis_mask", "new_axis_mask"):
+        if attribute(node, mask, 0):
+            raise unsupported(node, f"with {mask}")
+    slices: list[slice | int] = []
+    for dimension, (first, last, stride) in enumerate(zip(begin, end, strides, strict=True)):
+        bit = 1 << dimension
+        if attribute(node, "shrink_axis_mask", 0) & bit:
+            slices.append(int(first))
+            continue
+        open_begin = attribute(node, "begin_mask", 0) & bit
+        open_end = attribute(node, "end_mask", 0) & bit
+        slices.append(
+            slice(None if open_begin else int(first), None if open_end else int(last), int(stride))
+        )
+    return np.asarray(value[tuple(slices)])
+
+
+def gather_nd(_: Node, parameters: Array, indices: Array) -> Array:
+    """The slices that the last dimension of `indices` points to."""
+    return np.asarray(parameters[tuple(np.moveaxis(indices, -1, 0))])
+
+
+def gather(node: Node, parameters: Array, indices: Array, axis: Array | None = None) -> Array:
+    """The slices of one dimension that `indices` names."""
+    if attribute(node, "batch_dims", 0):
+        raise unsupported(node, "with batch_dims")
+    return np.take(parameters, indices, axis=int(axis) if axis is not None else 0)
+
+
+def pack(node: Node, *values: Array) -> Array:
+    """Arrays of one shape stacked along a new dimension; one that is missing is repeated."""
+    return np.stack(values, axis=attribute(node, "axis", 0))
+
+
+def concat(_: Node, *values: Array) -> Array:
+    """Arrays one after the other along the dimension that the last input names."""
+    return np.concatenate(values[:-1], axis=int(values[-1]))
+
+
+def shape_of(node: Node, value: Array) -> Array:
+    """The sizes of the dimensions."""
+    return np.array(value.shape, attribute(node, "out_type", DataType.INT32).label)
+
+
+def block_lstm(
+    node: Node,
+    steps: Array,
+    x: Array,
+    state_c: Array,
+    state_h: Array,
+    kernel: Array,
+    *peepholes_and_bias: Array,
+) -> tuple[Array, ...]:
+    """An LSTM over time: x [T, batch, inputs] to i, cs, f, o, ci, co, h, each [T, batch, cells].
+
+    Rows of the kernel are the input's and then the state's, columns the gates i, ci, f, o. Steps
+    from `steps` on are not computed and are zero.
+    """
+    *_, bias = peepholes_and_bias
+    if attribute(node, "use_peephole", False):
+        raise unsupported(node, "with peepholes")
+    clip = attribute(node, "cell_clip", 3.0)
+    forget_bias = np.float32(attribute(node, "forget_bias", 1.0))
+    count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]
+    outputs = tuple(np.zeros((frames, batch, cells), np.float32) for _ in range(7))
+    projected = (x[:count].reshape(-1, inputs) @ kernel[:inputs] + bias).reshape(count, batch, -1)
+    recurrent = kernel[inputs:]
+    for step in range(count):
+        gates = projected[step] + state_h @ recurrent
+        i, ci, f, o = np.split(gates, 4, axis=1)
+        i, f, o, ci = sigmoid(i), sigmoid(f + forget_bias), sigmoid(o), np.tanh(ci)
+        state_c = ci * i + state_c * f
+        if clip > 0:
+            state_c = np.clip(state_c, -clip, clip)
+        co = np.tanh(state_c)
+        state_h = co * o
+        for output, value in zip(outputs, (i, state_c, f, o, ci, co, state_h), strict=True):
+            output[step] = value
+    return outputs
+
+
+def sigmoid(value: Array) -> Array:
+    """The logistic function, without overflow for large negative values."""
+    return np.asarray(0.5 * (np.tanh(0.5 * value) + 1), value.dtype)
+
+
+OPS: dict[str, Op] = {
+    "Add": lambda _, a, b: a + b,
+    "AddV2": lambda _, a, b: a + b,
+    "AudioSpectrogram": audio_spectrogram,
+    "BiasAdd": bias_add,
+    "BlockLSTM": block_lstm,
+    "Cast": cast,
+    "ConcatV2": concat,
+    "ExpandDims": expand_dims,
+    "Fill": lambda _, shape, value: np.full(shape, value),
+    "Gather": gather,
+    "GatherNd": gather_nd,
+    "GatherV2": gather,
+    "Identity": lambda _, value: value,
+    "Less": lambda _, a, b: a < b,
+    "MatMul": mat_mul,
+    "Max": maximum_over,
+    "Maximum": lambda _, a, b: np.maximum(a, b),
+    "Mean": mean,
+    "Mfcc": mel_coefficients,
+    "Minimum": lambda _, a, b: np.minimum(a, b),
+    "Mul": lambda _, a, b: a * b,
+    "Pack": pack,
+    "Range": lambda _, start, limit, delta: np.arange(start, limit, delta, start.dtype),
+    "Relu": lambda _, value: np.maximum(value, 0),
+    "Reshape": lambda _, value, shape: value.reshape(shape),
+    "Rsqrt": lambda _, value: np.asarray(1 / np.sqrt(value), value.dtype),
+    "Shape": shape_of,
+    "Softmax": softmax,
+    "SquaredDifference": lambda _, a, b: (a - b) ** 2,
+    "StopGradient": lambda _, value: value,
+    "StridedSlice": strided_slice,
+    "Sub": lambda _, a, b: a - b,
+    "Tile": lambda _, value, multiples: np.tile(value, multiples),
+    "Transpose": lambda _, value, order: value.transpose(order),
+}

@@ -1,0 +1,39 @@
+"""The runtime of each format, and the opening of a model of any of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from dsconv.errors import ModelError, about
+from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.runtime.model import Model
+
+# The function that opens each format; its module, and so its toolkit, is loaded when it is used.
+_OPENERS = {
+    FileFormat.GRAPH: "dsconv.runtime.graph:open_graph_model",
+    FileFormat.PACKAGE: "dsconv.runtime.graph:open_graph_model",
+    FileFormat.TFLITE: "dsconv.runtime.tflite:open_tflite_model",
+    FileFormat.ONNX: "dsconv.runtime.onnx:open_onnx_model",
+    FileFormat.OPENVINO: "dsconv.runtime.openvino:open_openvino_model",
+}
+_TENSORFLOW = "dsconv.runtime.graph:open_tensorflow_model"
+_GRAPHS = (FileFormat.GRAPH, FileFormat.PACKAGE)
+
+
+def open_model(path: str | os.PathLike[str], *, tensorflow: bool = False) -> Model:
+    """Open a model to be run; with `tensorflow`, a graph is run by TensorFlow and not in numpy.
+
+    Raises ModelError if the file is no model that dsconv can run, ConversionError if it is no
+    acoustic model, ToolkitError if its runtime is missing or refuses it.
+    """
+    path = Path(path)
+    found = identify(path)
+    if found not in _OPENERS:
+        raise ModelError(describe(path, found))
+    module, name = (_TENSORFLOW if tensorflow and found in _GRAPHS else _OPENERS[found]).split(":")
+    opener: Callable[[Path], Model] = getattr(import_module(module), name)
+    with about(path):
+        return opener(path)

@@ -1,0 +1,112 @@
+"""The loop that runs every model: chunks in, probabilities out, states carried between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.errors import ConversionError
+from dsconv.graph.steps import DYNAMIC
+from dsconv.runtime.model import FEATURES, PROBABILITIES, Model, Tensors, default_steps, scores
+from dsconv.speech.features import FloatArray, features
+from dsconv.speech.framing import chunks, sample_windows
+
+USUAL_STEPS = 16
+"""Frames per call of the original exports; what a model of any number is fed by default."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The result of one call.
+
+    `probabilities` are [frames, classes] of the valid frames (scores, where the graph has no
+    softmax). `states` are those after the valid frames by the names of the outputs; None where the
+    model keeps them itself, or ran on into the padding of a short chunk.
+    """
+
+    probabilities: FloatArray
+    states: dict[str, FloatArray] | None
+
+
+class Stream:
+    """One clip after the other through one model."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._states: Tensors = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new clip."""
+        self.model.reset()
+        self._states = {
+            state.input: np.zeros(state.shape, np.float32) for state in self.model.interface.states
+        }
+
+    def run(self, windows: FloatArray) -> Chunk:
+        """Run up to `steps` feature windows [n, 2 * context + 1, features], n of 1 or more.
+
+        A chunk that is shorter than a fixed number of steps is filled up with zeros.
+        """
+        interface = self.model.interface
+        count = len(windows)
+        steps = count if interface.steps == DYNAMIC else interface.steps
+        padded = np.zeros((1, steps, *windows.shape[1:]), np.float32)
+        padded[0, :count] = windows
+        inputs: Tensors = {interface.windows.name: padded, **self._states}
+        if interface.lengths is not None:
+            inputs[interface.lengths.name] = np.array([count], interface.lengths.dtype)
+        outputs = [PROBABILITIES, *(state.output for state in interface.states)]
+        found = self.model.call(inputs, outputs)
+        self._states = {state.input: found[state.output] for state in interface.states}
+        exact = interface.lengths is not None or count == steps
+        return Chunk(
+            scores(found, interface.classes)[:count],
+            {state.output: _plain(found[state.output]) for state in interface.states}
+            if exact and interface.states
+            else None,
+        )
+
+    def run_clip(self, clip_features: FloatArray, steps: int = USUAL_STEPS) -> Iterator[Chunk]:
+        """Run the features [n, features] of a whole clip from fresh states.
+
+        `steps` is the number of frames per call for a model that takes any.
+        """
+        self.reset()
+        interface = self.model.interface
+        for windows in chunks(clip_features, interface.context, default_steps(interface, steps)):
+            yield self.run(windows)
+
+
+def clip_features(model: Model, samples: NDArray[np.int16]) -> FloatArray:
+    """The features [n, features] of a clip, as the model's front end makes them.
+
+    They are computed by dsconv with the parameters of the model: a front end is part of the graph
+    in most formats, and running all of the graph for each window would take longer than the rest.
+    """
+    settings = model.interface.feature_settings
+    if settings.mfcc.coefficients != model.interface.features:
+        raise ConversionError(
+            f"its front end makes {settings.mfcc.coefficients} features a frame where its network "
+            f"takes {model.interface.features}."
+        )
+    return features(sample_windows(samples, settings.window, settings.step), settings)
+
+
+def front_end_features(model: Model, windows: FloatArray) -> FloatArray:
+    """The features [n, features] that the model itself makes of windows [n, samples].
+
+    Each window takes a call of the model. Raises ConversionError if it has no front end.
+    """
+    samples = model.interface.samples
+    if samples is None:
+        raise ConversionError("the model makes no features from samples.")
+    rows = [model.call({samples.name: window}, [FEATURES])[FEATURES] for window in windows]
+    return np.stack([np.asarray(row, np.float32).reshape(-1) for row in rows])
+
+
+def _plain(state: NDArray[np.generic]) -> FloatArray:
+    return np.array(state, np.float32).reshape(-1)

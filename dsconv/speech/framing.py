@@ -1,0 +1,37 @@
+"""From samples to windows and from features to chunks, as the original native client does it.
+
+A clip gives every full window of samples, one step apart, and one more, filled up with zeros. Each
+frame of features is fed with its context; before the first and behind the last frame that is zeros.
+
+Source: ``native_client/deepspeech.cc`` of DeepSpeech 0.9.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from dsconv.speech.features import FloatArray
+
+_PCM_SCALE = np.float32(1 / 32768)
+
+
+def sample_windows(samples: NDArray[np.int16], window: int, step: int) -> FloatArray:
+    """Windows [n, window] of 16-bit samples, scaled to the range -1 to 1. A read-only view."""
+    full = (len(samples) - window) // step + 1 if len(samples) >= window else 0
+    padded = np.zeros(full * step + window, np.float32)
+    usable = min(len(samples), len(padded))
+    padded[:usable] = samples[:usable] * _PCM_SCALE
+    return sliding_window_view(padded, window)[::step]
+
+
+def chunks(features: FloatArray, context: int, steps: int) -> Iterator[FloatArray]:
+    """Feature windows [n, 2 * context + 1, features], up to `steps` frames at a time."""
+    silence = np.zeros((context, features.shape[1]), np.float32)
+    padded = np.concatenate([silence, features, silence])
+    windows = sliding_window_view(padded, 2 * context + 1, axis=0).transpose(0, 2, 1)
+    for start in range(0, len(features), steps):
+        yield windows[start : start + steps]

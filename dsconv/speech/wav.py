@@ -1,0 +1,75 @@
+"""Recordings: 16-bit PCM WAV files."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.errors import ModelError, ToolkitError
+
+Samples: TypeAlias = NDArray[np.int16]
+
+
+def read_wav(path: Path, sample_rate: int, *, resample: bool = False) -> Samples:
+    """The samples of a mono recording at `sample_rate` Hz.
+
+    With `resample`, other rates and numbers of channels are converted. Raises ModelError for a file
+    that is no such recording, and says how to convert it.
+    """
+    rate, samples = _read(path)
+    channels = samples.shape[1]
+    if rate == sample_rate and channels == 1:
+        return samples[:, 0]
+    if not resample:
+        kind = "mono" if channels == 1 else f"{channels} channels"
+        raise ModelError(
+            f"{path} is {rate} Hz, {kind}; the model wants {sample_rate} Hz, mono: pass "
+            f"--resample, or convert it with `{_convert_command(path, sample_rate)}`."
+        )
+    mono = samples.astype(np.float64).mean(axis=1)
+    if rate != sample_rate:
+        mono = _soxr_resample(mono, rate, sample_rate)
+    return np.asarray(np.clip(np.rint(mono), -32768, 32767), np.int16)
+
+
+def _read(path: Path) -> tuple[int, Samples]:
+    """The rate, and the samples [n, channels]."""
+    try:
+        with wave.open(str(path)) as recording:
+            rate, channels = recording.getframerate(), recording.getnchannels()
+            width = recording.getsampwidth()
+            data = recording.readframes(recording.getnframes())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(f"{path} cannot be read ({reason}); pass a WAV recording.") from error
+    except (wave.Error, EOFError) as error:
+        raise ModelError(
+            f"{path} is no PCM WAV recording ({error or 'it ends too early'}); convert it with "
+            f"`{_convert_command(path, rate=None)}`."
+        ) from error
+    if width != 2:
+        raise ModelError(
+            f"{path} has {8 * width}-bit samples, not 16-bit; convert it with "
+            f"`{_convert_command(path, rate)}`."
+        )
+    whole = len(data) - len(data) % (2 * channels)
+    return rate, np.frombuffer(data[:whole], "<i2").astype(np.int16).reshape(-1, channels)
+
+
+def _convert_command(path: Path, rate: int | None) -> str:
+    to_rate = f" -r {rate}" if rate else ""
+    return f"sox {path} -b 16 -c 1{to_rate} {path.stem}-converted.wav"
+
+
+def _soxr_resample(samples: NDArray[np.float64], rate: int, new_rate: int) -> NDArray[np.float64]:
+    try:
+        import soxr
+    except ImportError:
+        raise ToolkitError(
+            "resampling needs soxr; install it with `pip install 'dsconv[speech]'`."
+        ) from None
+    return np.asarray(soxr.resample(samples, rate, new_rate), np.float64)
