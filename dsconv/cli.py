@@ -7,8 +7,10 @@ and no command loads what it does not use.
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +69,16 @@ def output_option(what: str) -> Callable[[F], F]:
 force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+beam_option = click.option(
+    "--beam",
+    type=click.IntRange(min=1),
+    help="Width of the beam search; the model's own by default.",
+)
+resample_option = click.option(
+    "--resample", is_flag=True, help="Convert recordings of other rates or channels."
+)
 
 
 def model_argument(default: str) -> Callable[[F], F]:
@@ -169,6 +181,143 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
+@beam_option
+@resample_option
+@json_option
+@quiet_option
+def transcribe(
+    model: Path,
+    audio: tuple[Path, ...],
+    beam: int | None,
+    resample: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Transcribe AUDIO (WAVs, folders of WAVs, CSVs of clips) with MODEL, of any format.
+
+    A .pb or .pbmm is evaluated by dsconv itself; other formats run in their own runtime.
+    """
+    from dsconv.runtime.transcribe import Transcriber
+    from dsconv.speech.corpus import find_clips
+
+    clips = find_clips(audio)
+    transcriber = Transcriber(model, beam=beam, resample=resample)
+    results = []
+    with _progress("Transcribing", quiet) as progress:
+        for number, clip in enumerate(clips):
+            part = _part_of(progress, number, len(clips))
+            results.append(transcriber.transcribe(clip, part))
+    if as_json:
+        _print_json({"schema_version": 1, **transcriber.about, "clips": [vars(r) for r in results]})
+        return
+    for result in results:
+        click.echo(f"{result.clip}: {result.text}" if len(results) > 1 else result.text)
+    if not quiet:
+        click.echo(transcriber.summary(results), err=True)
+
+
+@main.command()
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("candidates", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--audio",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A WAV, a folder of WAVs or a CSV of clips; the packaged speech by default.",
+)
+@beam_option
+@resample_option
+@click.option("--strict", is_flag=True, help="Fail for another text at reduced precision too.")
+@click.option(
+    "--reference",
+    "evaluator",
+    type=click.Choice(["numpy", "tensorflow"]),
+    default="numpy",
+    show_default=True,
+    help="What runs a reference graph.",
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
+)
+@click.option(
+    "--save-io",
+    type=click.Path(path_type=Path),
+    help="Keep the reference's inputs and outputs in this .npz.",
+)
+@click.option(
+    "--load-io",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Compare a run that was made elsewhere, kept in such an .npz.",
+)
+@force_option
+@json_option
+@quiet_option
+@click.pass_context
+def validate(
+    ctx: click.Context,
+    reference: Path,
+    candidates: tuple[Path, ...],
+    audio: tuple[Path, ...],
+    beam: int | None,
+    resample: bool,
+    strict: bool,
+    evaluator: str,
+    report: Path | None,
+    save_io: Path | None,
+    load_io: tuple[Path, ...],
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check that CANDIDATES still say the same as REFERENCE.
+
+    Three levels: structure, numbers over whole clips with the states fed back, transcripts. The
+    exit code is 0 if every candidate passes, 1 if one fails.
+    """
+    from dsconv.fixtures.demo_model import SPEECH
+    from dsconv.inspect.parity.trace import TraceFile
+    from dsconv.inspect.parity.validate import Options, validate_models
+    from dsconv.output import check_writable
+    from dsconv.speech.corpus import find_clips
+
+    if not candidates and not load_io and save_io is None:
+        raise click.UsageError("pass a candidate, --load-io or --save-io.")
+    for path in (report, save_io):
+        if path is not None:
+            check_writable(path, force=force)
+    kept = TraceFile() if save_io else None
+    with _progress("Validating", quiet) as progress:
+        validation = validate_models(
+            reference,
+            candidates,
+            find_clips(audio or [SPEECH]),
+            Options(beam, strict, resample, evaluator == "tensorflow"),
+            recorded=load_io,
+            save_to=kept,
+            progress=progress,
+        )
+    if save_io is not None and kept is not None:
+        kept.save(
+            save_io, validation.reference.runtime, validation.reference.precision, force=force
+        )
+    if report is not None:
+        from dsconv.inspect.parity.page import write_page
+
+        write_page(validation, report, force=force)
+    if as_json:
+        _print_json(validation.to_json())
+    elif not quiet:
+        from dsconv.inspect.parity.text import render
+
+        _print_rich(render(validation))
+    if not validation.passed:
+        ctx.exit(1)
+
+
+@main.command()
 @click.option(
     "--n-hidden",
     type=click.IntRange(min=1),
@@ -237,6 +386,18 @@ def demo(output: Path, force: bool, as_json: bool) -> None:
         _print_json(result.to_json())
     else:
         _print_rich(render(result))
+
+
+@contextmanager
+def _progress(label: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal, nothing in a pipe; the share of the work moves it."""
+    hidden = quiet or not sys.stderr.isatty()
+    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield lambda share: bar.update(int(1000 * share) - bar.pos)
+
+
+def _part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
+    return lambda share: progress((number + share) / count)
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.node import Node
+from dsconv.speech.decode import softmax
 from dsconv.speech.features import (
     MfccSettings,
     SpectrogramSettings,
@@ -86,12 +87,6 @@ def bias_add(node: Node, value: Array, bias: Array) -> Array:
     if attribute(node, "data_format", b"NHWC") != b"NHWC":
         raise unsupported(node, "with data_format NCHW")
     return value + bias
-
-
-def softmax(_: Node, scores: Array) -> Array:
-    """Over the last dimension, shifted by the largest score as the kernel does it."""
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
 def maximum_over(node: Node, value: Array, axes: Array) -> Array:
@@ -235,7 +230,7 @@ OPS: dict[str, Op] = {
     "Reshape": lambda _, value, shape: value.reshape(shape),
     "Rsqrt": lambda _, value: np.asarray(1 / np.sqrt(value), value.dtype),
     "Shape": shape_of,
-    "Softmax": softmax,
+    "Softmax": lambda _, scores: softmax(scores),
     "SquaredDifference": lambda _, a, b: (a - b) ** 2,
     "StopGradient": lambda _, value: value,
     "StridedSlice": strided_slice,

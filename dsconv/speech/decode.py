@@ -15,6 +15,12 @@ DEFAULT_BEAM = 500
 _FIRST_CHARACTER = 0x100
 
 
+def softmax(scores: FloatArray) -> FloatArray:
+    """Probabilities of raw scores along the last dimension, shifted by the largest score."""
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), scores.dtype)
+
+
 def greedy_text(probabilities: FloatArray, alphabet: Alphabet) -> str:
     """The text of the likeliest class of each frame [n, classes], the blank being the last."""
     path = probabilities.argmax(axis=1)

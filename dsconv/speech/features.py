@@ -61,6 +61,14 @@ class FeatureSettings:
         """Samples from one window to the next."""
         return self.spectrogram.stride
 
+    def __str__(self) -> str:
+        mfcc = self.mfcc
+        band = f"{mfcc.lower_frequency:g} to {mfcc.upper_frequency:g} Hz"
+        return (
+            f"{self.window}/{self.step} samples at {mfcc.sample_rate:g} Hz, "
+            f"{mfcc.channels} channels from {band}, {mfcc.coefficients} MFCCs"
+        )
+
     @classmethod
     def from_metadata(cls, metadata: Metadata, features: int) -> FeatureSettings:
         """What the exporters since 0.7 build for a model, for files without a front end."""

@@ -1,0 +1,182 @@
+"""The second level: the numbers over a whole clip, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.inspect.parity.tolerances import Tolerance
+from dsconv.inspect.parity.trace import Trace
+from dsconv.speech.features import FloatArray
+
+# Below this a probability's logarithm says nothing; above that the logarithms differ for a reason.
+_SMALLEST = 1e-12
+_LOG_NOISE = 1e-3
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first frame whose difference is above the tolerance.
+
+    `excess` is what it is above; `margin` is by how much the reference's likeliest class leads
+    there, None for other tensors than probabilities.
+    """
+
+    frame: int
+    difference: float
+    excess: float
+    margin: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a tensor is from the reference's, over one clip or several.
+
+    `needed` is the smallest tolerance that would have passed. `windows` are the largest differences
+    of each call of the reference, for one clip. `argmax_agreement` is the share of the frames with
+    the same likeliest class; `onset` is the first frame in which the probabilities' logarithms
+    differ, which they do long before the probabilities themselves.
+    """
+
+    tensor: str
+    tolerance: float
+    max_abs: float
+    mean_abs: float
+    values: int
+    above: int
+    not_finite: int
+    argmax_agreement: float | None
+    onset: int | None
+    divergence: Divergence | None
+    windows: list[float]
+
+    @property
+    def needed(self) -> float:
+        """The smallest tolerance that would have passed."""
+        return self.max_abs if not self.not_finite else float("inf")
+
+    @property
+    def passed(self) -> bool:
+        """Whether every number is finite and within the tolerance."""
+        return self.above == 0 and self.not_finite == 0
+
+
+def compare_traces(reference: Trace, candidate: Trace, tolerance: Tolerance) -> list[Difference]:
+    """The differences of the probabilities, and of each state where both are exact."""
+    differences = [_probabilities(reference, candidate, tolerance.probabilities)]
+    common = np.intersect1d(reference.state_ends, candidate.state_ends)
+    rows = np.isin(reference.state_ends, common), np.isin(candidate.state_ends, common)
+    for name, wanted in reference.states.items():
+        found = candidate.states.get(name)
+        if found is not None and len(common):
+            allowed = tolerance.of_states(float(np.abs(wanted).max()))
+            differences.append(
+                _difference(name, wanted[rows[0]], found[rows[1]], allowed, common - 1)
+            )
+    return differences
+
+
+def compare_features(
+    reference: FloatArray, candidate: FloatArray, tolerance: Tolerance
+) -> Difference:
+    """The difference of the features of the same windows."""
+    return _difference("mfccs", reference, candidate, tolerance.mfccs, np.arange(len(reference)))
+
+
+def frame_differences(reference: Trace, candidate: Trace) -> list[float]:
+    """The largest difference of the probabilities in each frame."""
+    rows = _absolute(reference.probabilities, candidate.probabilities).max(axis=1)
+    return [float(value) for value in rows]
+
+
+def merged(differences: Iterable[Difference]) -> Difference:
+    """The differences of one tensor over several clips as one; the worst divergence is kept."""
+    parts = list(differences)
+    values = sum(part.values for part in parts)
+    agreements = [p.argmax_agreement for p in parts if p.argmax_agreement is not None]
+    diverged = [part.divergence for part in parts if part.divergence is not None]
+    return Difference(
+        tensor=parts[0].tensor,
+        tolerance=max(part.tolerance for part in parts),
+        max_abs=max(part.max_abs for part in parts),
+        mean_abs=sum(part.mean_abs * part.values for part in parts) / max(1, values),
+        values=values,
+        above=sum(part.above for part in parts),
+        not_finite=sum(part.not_finite for part in parts),
+        argmax_agreement=sum(agreements) / len(agreements) if agreements else None,
+        onset=min((part.onset for part in parts if part.onset is not None), default=None),
+        divergence=min(diverged, key=lambda found: found.frame, default=None),
+        windows=[],
+    )
+
+
+def _probabilities(reference: Trace, candidate: Trace, tolerance: float) -> Difference:
+    wanted, found = reference.probabilities, candidate.probabilities
+    frames = np.arange(len(wanted))
+    difference = _difference("probabilities", wanted, found, tolerance, frames)
+    largest = _absolute(wanted, found).max(axis=1)
+    starts = np.concatenate([[0], reference.ends[:-1]]).astype(int)
+    windows = np.maximum.reduceat(largest, starts) if len(reference.ends) else largest
+    agreement = float((wanted.argmax(axis=1) == found.argmax(axis=1)).mean())
+    return Difference(
+        **{
+            **vars(difference),
+            "argmax_agreement": agreement,
+            "onset": _onset(wanted, found),
+            "divergence": _with_margin(difference.divergence, wanted),
+            "windows": [float(value) for value in windows],
+        }
+    )
+
+
+def _difference(
+    tensor: str, wanted: FloatArray, found: FloatArray, tolerance: float, frames: NDArray[np.int64]
+) -> Difference:
+    """Compare rows; `frames` are the frames that they belong to."""
+    absolute = _absolute(wanted, found)
+    finite = np.isfinite(found)
+    rows = absolute.max(axis=1)
+    bad = np.flatnonzero(~(rows <= tolerance))
+    first = None
+    if len(bad):
+        row = int(bad[0])
+        worst = float(rows[row])
+        first = Divergence(int(frames[row]), worst, worst - tolerance, None)
+    return Difference(
+        tensor=tensor,
+        tolerance=tolerance,
+        max_abs=float(absolute.max(initial=0.0)),
+        mean_abs=float(absolute.mean()) if absolute.size else 0.0,
+        values=int(absolute.size),
+        above=int((absolute > tolerance).sum()),
+        not_finite=int((~finite).sum()),
+        argmax_agreement=None,
+        onset=None,
+        divergence=first,
+        windows=[],
+    )
+
+
+def _absolute(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
+    """Absolute differences; infinite where the candidate has no finite number."""
+    absolute = np.abs(wanted.astype(np.float64) - found.astype(np.float64))
+    return np.asarray(np.where(np.isfinite(absolute), absolute, np.inf))
+
+
+def _onset(wanted: FloatArray, found: FloatArray) -> int | None:
+    logarithms = [np.log(np.clip(scores, _SMALLEST, None)) for scores in (wanted, found)]
+    rows = np.abs(logarithms[0] - logarithms[1]).max(axis=1)
+    above = np.flatnonzero(~(rows <= _LOG_NOISE))
+    return int(above[0]) if len(above) else None
+
+
+def _with_margin(divergence: Divergence | None, wanted: FloatArray) -> Divergence | None:
+    if divergence is None:
+        return None
+    second, first = np.sort(wanted[divergence.frame])[-2:]
+    return Divergence(
+        divergence.frame, divergence.difference, divergence.excess, float(first - second)
+    )

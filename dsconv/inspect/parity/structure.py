@@ -1,0 +1,132 @@
+"""The first level: can the two models do the same job at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsconv.inspect.parity.finding import Finding, Severity
+from dsconv.runtime.model import Interface
+from dsconv.speech.alphabet import Alphabet
+
+LEVEL = "structure"
+
+# What must be the same for the two to be fed the same speech and to mean the same by a class.
+_SAME = {
+    "context": "frames of context",
+    "features": "features per frame",
+    "classes": "classes",
+}
+_SAME_AUDIO = {
+    "sample_rate": ("sample rate", " Hz"),
+    "feature_win_len": ("feature window", " ms"),
+    "feature_win_step": ("feature step", " ms"),
+}
+
+
+def compare_structure(reference: Interface, candidate: Interface) -> list[Finding]:
+    """Everything that differs in what goes in, what comes out, and what the models say they are."""
+    return [
+        *_sizes(reference, candidate),
+        *_states(reference, candidate),
+        *_audio(reference, candidate),
+        *_alphabets(reference.metadata.alphabet, candidate.metadata.alphabet),
+        *_front_ends(reference, candidate),
+        *_notes(reference, candidate),
+    ]
+
+
+def _failure(message: str) -> Finding:
+    return Finding(LEVEL, Severity.FAILURE, message)
+
+
+def _note(message: str) -> Finding:
+    return Finding(LEVEL, Severity.NOTE, message)
+
+
+def _warning(message: str) -> Finding:
+    return Finding(LEVEL, Severity.WARNING, message)
+
+
+def _sizes(reference: Interface, candidate: Interface) -> Iterator[Finding]:
+    for key, label in _SAME.items():
+        wanted, found = getattr(reference, key), getattr(candidate, key)
+        if wanted != found:
+            yield _failure(f"{label}: {found}, the reference has {wanted}: another network")
+
+
+def _states(reference: Interface, candidate: Interface) -> Iterator[Finding]:
+    """States may be inside a model; where both show them, they must be of one size."""
+    sizes = {state.output: state.shape for state in candidate.states}
+    if reference.states and not sizes:
+        yield _note("the candidate keeps its states itself; they are not compared")
+    for state in reference.states if sizes else ():
+        if state.output not in sizes:
+            yield _failure(f"output {state.output} is missing")
+        elif sizes[state.output] != state.shape:
+            yield _failure(
+                f"{state.output}: {list(sizes[state.output])}, the reference has "
+                f"{list(state.shape)}: another network"
+            )
+
+
+def _audio(reference: Interface, candidate: Interface) -> Iterator[Finding]:
+    for key, (label, unit) in _SAME_AUDIO.items():
+        wanted, found = getattr(reference.metadata, key), getattr(candidate.metadata, key)
+        if wanted is None:
+            continue
+        if found is None:
+            yield _warning(f"{label}: missing in the candidate's metadata")
+        elif wanted != found:
+            yield _failure(f"{label}: {found}{unit}, the reference has {wanted}{unit}")
+
+
+def _alphabets(reference: Alphabet | None, candidate: Alphabet | None) -> Iterator[Finding]:
+    if reference is None or reference == candidate:
+        return
+    if candidate is None:
+        yield _warning("the candidate holds no alphabet; the reference's is used")
+        return
+    if len(reference.labels) != len(candidate.labels):
+        yield _failure(
+            f"alphabet: {len(candidate.labels)} labels, the reference has {len(reference.labels)}"
+        )
+        return
+    if shift := _shift(reference, candidate):
+        yield _failure(f"alphabet: the same labels, shifted by {shift}")
+        return
+    pairs = zip(reference.texts, candidate.texts, strict=True)
+    place, (wanted, found) = next((i, p) for i, p in enumerate(pairs) if p[0] != p[1])
+    yield _failure(f"alphabet: label {place} is {found!r}, the reference has {wanted!r}")
+
+
+def _shift(reference: Alphabet, candidate: Alphabet) -> int:
+    """By how many places the labels are shifted round; 0 if they differ in another way."""
+    labels = reference.labels
+    count = len(labels)
+    shifts: list[int] = [*range(1, count // 2 + 1), *range(-(count // 2), 0)]
+    for shift in shifts:
+        rolled = tuple(labels[(i - shift) % count] for i in range(count))
+        if rolled == candidate.labels:
+            return shift
+    return 0
+
+
+def _front_ends(reference: Interface, candidate: Interface) -> Iterator[Finding]:
+    wanted, found = reference.features_from, candidate.features_from
+    if wanted and found and wanted != found:
+        yield _failure(f"front end: {found}, the reference has {wanted}")
+    elif wanted and not found:
+        yield _note("the candidate takes features; its front end is not compared")
+
+
+def _notes(reference: Interface, candidate: Interface) -> Iterator[Finding]:
+    """Differences that users want to know and that change no result."""
+    if reference.steps != candidate.steps:
+        steps = ["any number" if i.steps == -1 else str(i.steps) for i in (candidate, reference)]
+        yield _note(f"steps: {steps[0]}, the reference has {steps[1]}")
+    if reference.lengths and not candidate.lengths:
+        yield _note("the candidate takes no lengths; states after a short chunk are not compared")
+    for key in ("beam_width", "language"):
+        wanted, found = getattr(reference.metadata, key), getattr(candidate.metadata, key)
+        if wanted is not None and wanted != found:
+            yield _warning(f"{key.replace('_', ' ')} differs from the reference's")

@@ -1,0 +1,85 @@
+"""A validation as people read it: tables that fit 80 columns, one verdict a candidate."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
+from dsconv.inspect.parity.tolerances import TOLERANCES
+
+_STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
+
+
+def render(validation: Validation) -> RenderableType:
+    """The whole validation."""
+    seconds = sum(clip.seconds for clip in validation.clips)
+    clips = f"{len(validation.clips)} clips" if len(validation.clips) != 1 else "1 clip"
+    parts: list[RenderableType] = [
+        Text(f"reference {_named(validation.reference)}"),
+        Text(f"{clips}, {seconds:.1f} seconds of speech"),
+    ]
+    for candidate in validation.candidates:
+        parts += [Text(), *_candidate(candidate)]
+    return Group(*parts)
+
+
+def _named(model: ModelInfo) -> str:
+    return f"{model.path} ({model.runtime}, {model.precision})"
+
+
+def _candidate(candidate: CandidateResult) -> list[RenderableType]:
+    title = Text.assemble(
+        (candidate.verdict.upper(), _STYLES[candidate.verdict]), f" {_named(candidate.model)}"
+    )
+    parts: list[RenderableType] = [title]
+    if candidate.clips:
+        parts.append(_numbers(candidate))
+    if candidate.transcripts:
+        parts.append(Text(_transcripts(candidate)))
+    parts += [
+        Text(f"{finding.severity.value}, {finding.level}: {finding.message}")
+        for finding in candidate.findings
+    ]
+    return parts
+
+
+def _numbers(candidate: CandidateResult) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("difference of", overflow="fold")
+    for heading in ("largest", "mean", "tolerance", "above", "same class"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for difference in candidate.differences:
+        agreement = difference.argmax_agreement
+        table.add_row(
+            difference.tensor,
+            f"{difference.max_abs:.1e}",
+            f"{difference.mean_abs:.1e}",
+            f"{difference.tolerance:.1e}",
+            f"{difference.above:,}",
+            f"{agreement:.1%}" if agreement is not None else "",
+        )
+    return table
+
+
+def _transcripts(candidate: CandidateResult) -> str:
+    """How many texts are the reference's, and how far the others are."""
+    compared = candidate.transcripts
+    equal = sum(transcript.equal for transcript in compared)
+    line = f"texts: {equal} of {len(compared)} equal the reference's"
+    known = [t.candidate_to_truth for t in compared if t.candidate_to_truth is not None]
+    if known:
+        wer = sum(rates.wer for rates in known) / len(known)
+        cer = sum(rates.cer for rates in known) / len(known)
+        line += f"; WER {wer:.3f}, CER {cer:.3f} to what was said"
+    return line
+
+
+def tolerance_rows() -> list[tuple[str, str, str]]:
+    """The tolerance table as the documentation shows it."""
+    return [
+        (name, f"{tolerance.probabilities:.0e}", f"{tolerance.states:.0e}")
+        for name, tolerance in TOLERANCES.items()
+    ]

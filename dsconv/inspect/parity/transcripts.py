@@ -1,0 +1,62 @@
+"""The third level: the text, by beam search and by best path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.decode import beam_text, greedy_text, softmax
+from dsconv.speech.features import FloatArray
+from dsconv.speech.scores import ErrorRates, error_rates
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a model transcribed from a clip."""
+
+    beam: str
+    greedy: str
+
+
+@dataclass(frozen=True)
+class TranscriptComparison:
+    """Two transcripts of a clip. `truth` is None where nobody wrote down what was said."""
+
+    clip: str
+    reference: Transcript
+    candidate: Transcript
+    to_reference: ErrorRates
+    truth: str | None
+    reference_to_truth: ErrorRates | None
+    candidate_to_truth: ErrorRates | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether the beam gives the same text."""
+        return self.reference.beam == self.candidate.beam
+
+
+def transcribe_scores(
+    scores: FloatArray, alphabet: Alphabet, beam: int, *, raw: bool = False
+) -> Transcript:
+    """The texts of probabilities [frames, classes], or of raw scores."""
+    probabilities = softmax(scores) if raw else scores
+    return Transcript(
+        beam_text(probabilities, alphabet, beam), greedy_text(probabilities, alphabet)
+    )
+
+
+def compare_transcripts(
+    clip: str, reference: Transcript, candidate: Transcript, truth: str | None
+) -> TranscriptComparison:
+    """Two transcripts beside each other, and beside what was said where that is known."""
+    known = truth is not None
+    return TranscriptComparison(
+        clip=clip,
+        reference=reference,
+        candidate=candidate,
+        to_reference=error_rates(reference.beam, candidate.beam),
+        truth=truth,
+        reference_to_truth=error_rates(truth or "", reference.beam) if known else None,
+        candidate_to_truth=error_rates(truth or "", candidate.beam) if known else None,
+    )

@@ -1,0 +1,83 @@
+"""Transcribe recordings with a model of any format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsconv.errors import ConversionError
+from dsconv.runtime.registry import open_model
+from dsconv.runtime.stream import Stream, clip_features
+from dsconv.speech.corpus import ClipSource
+from dsconv.speech.decode import DEFAULT_BEAM, beam_text, softmax
+from dsconv.speech.wav import read_wav
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """The text of a clip. `seconds` is the work that it took, reading the file included."""
+
+    clip: str
+    text: str
+    audio_seconds: float
+    seconds: float
+
+
+class Transcriber:
+    """A model that is ready to transcribe; `beam` None takes the model's own width.
+
+    Raises the errors of opening the model, and ConversionError if it holds no alphabet.
+    """
+
+    def __init__(self, path: Path, *, beam: int | None = None, resample: bool = False) -> None:
+        self._model = open_model(path)
+        self._interface = self._model.interface
+        alphabet = self._interface.metadata.alphabet
+        if alphabet is None:
+            raise ConversionError(
+                f"{path} holds no alphabet, so its classes have no letters; `dsconv inspect` shows "
+                "what it holds."
+            )
+        self._alphabet = alphabet
+        self._stream = Stream(self._model)
+        self._beam = beam or self._interface.metadata.beam_width or DEFAULT_BEAM
+        self._resample = resample
+        self.about: dict[str, Any] = {
+            "model": str(path),
+            "format": self._interface.format,
+            "runtime": self._interface.runtime,
+            "precision": self._interface.precision,
+            "beam": self._beam,
+        }
+
+    def transcribe(
+        self, clip: ClipSource, progress: Callable[[float], object] = float
+    ) -> Transcription:
+        """Transcribe a clip; `progress` is called with the share of its frames that is done."""
+        start = time.perf_counter()
+        rate = int(self._interface.feature_settings.mfcc.sample_rate)
+        samples = read_wav(clip.wav, rate, resample=self._resample)
+        features = clip_features(self._model, samples)
+        parts, done = [], 0
+        for chunk in self._stream.run_clip(features):
+            parts.append(chunk.probabilities)
+            done += len(chunk.probabilities)
+            progress(done / len(features))
+        scores = np.concatenate(parts)
+        probabilities = softmax(scores) if self._interface.raw_scores else scores
+        text = beam_text(probabilities, self._alphabet, self._beam)
+        return Transcription(clip.name, text, len(samples) / rate, time.perf_counter() - start)
+
+    def summary(self, results: Sequence[Transcription]) -> str:
+        """One line on what was done, and in what time."""
+        audio = sum(result.audio_seconds for result in results)
+        seconds = sum(result.seconds for result in results)
+        return (
+            f"{audio:.2f} s of speech in {seconds:.2f} s "
+            f"({self._interface.runtime}, {self._interface.precision}, beam {self._beam})"
+        )

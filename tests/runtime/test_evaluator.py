@@ -1,0 +1,298 @@
+"""A graph evaluated in numpy is TensorFlow's graph: its rules of evaluation, and its numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dsconv.errors import ConversionError
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.graph import Graph, open_graph
+from dsconv.graph.node import Node
+from dsconv.graph.steps import DYNAMIC, set_steps, steps_of
+from dsconv.graph.tensor import Tensor
+from dsconv.graph.write import new_constant, new_node
+from dsconv.runtime.evaluator import Evaluator
+from dsconv.runtime.graph import TensorFlowGraphModel, open_graph_model, open_tensorflow_model
+from dsconv.runtime.ops import OPS
+from dsconv.runtime.stream import clip_features, front_end_features
+from dsconv.speech.framing import sample_windows
+from tests.graph.test_steps import STREAMING
+from tests.runtime.speech import distance, original_clip, run_clip
+
+FLOAT = {"T": DataType.FLOAT}
+ONE = np.array([1], np.float32)
+
+PROBABILITY_BOUND = 1e-6
+STATE_BOUND = 1e-5
+TIMES_TENSORFLOW_ITSELF = 4
+
+WITH_FRONT_END = [name for name in STREAMING if not re.search(r"0\.[24]\.", name)]
+
+
+def placeholder(name: str) -> Node:
+    """An input of one number."""
+    return new_node(name, "Placeholder", [], {"dtype": DataType.FLOAT, "shape": (1,)})
+
+
+def constant(name: str, value: float) -> Node:
+    """A constant of one number."""
+    return new_constant(name, np.array([value], np.float32))
+
+
+def add(name: str, *inputs: str) -> Node:
+    """A sum of two tensors."""
+    return new_node(name, "Add", inputs, FLOAT)
+
+
+def variable(name: str) -> Node:
+    """A variable of one number."""
+    return new_node(name, "VariableV2", [], {"dtype": DataType.FLOAT, "shape": (1,)})
+
+
+def counter() -> Graph:
+    """A variable that each run for `after` raises by what is fed.
+
+    `set` makes it 10. `before` reads it without changing it.
+    """
+    return Graph(
+        [
+            placeholder("step"),
+            variable("count"),
+            constant("ten", 10),
+            new_node("Assign", "Assign", ["count", "ten"], FLOAT),
+            new_node("set", "NoOp", ["^Assign"]),
+            new_node("before", "Identity", ["count"], FLOAT),
+            add("sum", "before", "step"),
+            new_node("Assign_1", "Assign", ["count", "sum"], FLOAT),
+            new_node("after", "Identity", ["before", "^Assign_1"], FLOAT),
+        ]
+    )
+
+
+def test_constants_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made of constants alone is computed in the first run, and read from the file once."""
+    calls: list[str] = []
+    reads: list[Tensor] = []
+    read_array = Tensor.array
+
+    def counted(node: Node, a: Any, b: Any) -> Any:
+        calls.append(node.name)
+        return a + b
+
+    def read(tensor: Tensor) -> Any:
+        reads.append(tensor)
+        return read_array(tensor)
+
+    monkeypatch.setitem(OPS, "Add", counted)
+    monkeypatch.setattr(Tensor, "array", read)
+    nodes = [placeholder("x"), constant("a", 1), constant("b", 2), add("ab", "a", "b")]
+    evaluator = Evaluator(Graph([*nodes, add("abb", "ab", "b"), add("result", "x", "abb")]))
+    for value in (1, 2, 3):
+        found = evaluator.run({"x": value * ONE}, ["result"])
+        np.testing.assert_array_equal(found["result"], [value + 5])
+    assert sorted(calls) == ["ab", "abb", "result", "result", "result"]
+    assert len(reads) == 2
+
+
+def test_only_what_the_outputs_need_is_evaluated() -> None:
+    """A node that nothing asks for may be of any op, and its inputs need no value."""
+    evaluator = Evaluator(
+        Graph([placeholder("x"), placeholder("y"), new_node("odd", "FancyOp", ["y"])])
+    )
+    np.testing.assert_array_equal(evaluator.run({"x": ONE}, ["x"])["x"], ONE)
+
+
+def test_an_unknown_op_is_named_with_its_node() -> None:
+    """The error says which node it is, and what to do."""
+    evaluator = Evaluator(Graph([placeholder("x"), new_node("odd", "FancyOp", ["x"])]))
+    with pytest.raises(ConversionError, match="'odd' is a FancyOp node.*--reference tensorflow"):
+        evaluator.run({"x": ONE}, ["odd"])
+
+
+def test_an_input_that_is_not_fed_is_named() -> None:
+    """The name of the Placeholder is in the error."""
+    evaluator = Evaluator(Graph([placeholder("x"), placeholder("y"), add("sum", "x", "y")]))
+    with pytest.raises(ConversionError, match="input 'y' is needed and was not fed"):
+        evaluator.run({"x": ONE}, ["sum"])
+
+
+def test_an_output_that_is_not_there_is_named() -> None:
+    """So is one that the graph does not have."""
+    with pytest.raises(ConversionError, match="no node 'nothing'"):
+        Evaluator(Graph([placeholder("x")])).run({"x": ONE}, ["nothing"])
+
+
+def test_a_variable_without_a_value_is_named() -> None:
+    """As in TensorFlow, it has to be set first."""
+    with pytest.raises(ConversionError, match="variable 'count' has no value"):
+        Evaluator(counter()).run({"step": ONE}, ["after"])
+
+
+def test_assignments_take_effect_after_the_run() -> None:
+    """A run sees the values of before, the next run those that it assigned."""
+    evaluator = Evaluator(counter())
+    assert not evaluator.run({}, ["set"])["set"].size
+    assert [float(evaluator.run({"step": 3 * ONE}, ["after"])["after"][0]) for _ in range(3)] == [
+        10,
+        13,
+        16,
+    ]
+    np.testing.assert_array_equal(evaluator.run({}, ["before"])["before"], [19])
+    np.testing.assert_array_equal(evaluator.run({}, ["before"])["before"], [19])
+    evaluator.run({}, ["set"])
+    np.testing.assert_array_equal(evaluator.run({}, ["before"])["before"], [10])
+
+
+def test_a_run_that_fails_assigns_nothing() -> None:
+    """An error halfway leaves the variables as they were."""
+    nodes = [*counter(), placeholder("late"), add("last", "after", "late")]
+    evaluator = Evaluator(Graph(nodes))
+    evaluator.run({}, ["set"])
+    with pytest.raises(ConversionError, match="'late'"):
+        evaluator.run({"step": ONE}, ["last"])
+    np.testing.assert_array_equal(evaluator.run({}, ["before"])["before"], [10])
+
+
+def test_variables_belong_to_the_evaluator() -> None:
+    """Two evaluators of one graph do not see each other's values."""
+    graph = counter()
+    first, second = Evaluator(graph), Evaluator(graph)
+    first.run({}, ["set"])
+    second.run({}, ["set"])
+    first.run({"step": ONE}, ["after"])
+    np.testing.assert_array_equal(second.run({}, ["before"])["before"], [10])
+
+
+def test_control_dependencies_run() -> None:
+    """A node behind a caret is evaluated, and gives no value to the node that waits for it."""
+    nodes = [*counter(), placeholder("x"), new_node("y", "Identity", ["x", "^Assign_1"], FLOAT)]
+    evaluator = Evaluator(Graph(nodes))
+    evaluator.run({}, ["set"])
+    found = evaluator.run({"x": 7 * ONE, "step": ONE}, ["y"])
+    np.testing.assert_array_equal(found["y"], [7])
+    np.testing.assert_array_equal(evaluator.run({}, ["before"])["before"], [11])
+
+
+@pytest.mark.parametrize("closing", ["b", "^b"])
+def test_a_cycle_is_refused(closing: str) -> None:
+    """By data or by control: the error names a node of the cycle."""
+    nodes = [placeholder("x"), new_node("a", "Add", ["x", "x", closing], FLOAT)]
+    evaluator = Evaluator(Graph([*nodes, new_node("b", "Identity", ["a"], FLOAT)]))
+    with pytest.raises(ConversionError, match="'[ab]' is an? .* in a loop"):
+        evaluator.run({"x": ONE}, ["b"])
+
+
+def test_a_tensor_used_twice_is_no_cycle() -> None:
+    """Nodes that are reached on several ways are evaluated once, in an order that works."""
+    nodes = [placeholder("x"), add("a", "x", "x"), add("b", "a", "x"), add("c", "a", "b")]
+    found = Evaluator(Graph(nodes)).run({"x": ONE}, ["a", "c", "b"])
+    assert {name: float(value[0]) for name, value in found.items()} == {"a": 2, "b": 3, "c": 5}
+
+
+def test_a_deep_graph_needs_no_deep_stack() -> None:
+    """Ten thousand nodes one behind the other."""
+    nodes = [placeholder("0")]
+    nodes += [new_node(str(n), "Identity", [str(n - 1)], FLOAT) for n in range(1, 10_000)]
+    np.testing.assert_array_equal(Evaluator(Graph(nodes)).run({"0": ONE}, ["9999"])["9999"], ONE)
+
+
+def test_outputs_are_named_as_they_were_asked_for(small_graph: Graph) -> None:
+    """`node:1` is the second output of a node, `node:0` and `node` the first."""
+    (lstm,) = (node.name for node in small_graph if node.op == "BlockLSTM")
+    feeds = {
+        "input_node": np.ones((1, 16, 19, 26), np.float32),
+        "input_lengths": np.array([16], np.int32),
+        "previous_state_c": np.zeros((1, 32), np.float32),
+        "previous_state_h": np.zeros((1, 32), np.float32),
+    }
+    names = [lstm, f"{lstm}:0", f"{lstm}:1", f"{lstm}:6", "new_state_c", "new_state_h"]
+    found = Evaluator(small_graph).run(feeds, names)
+    assert list(found) == names
+    np.testing.assert_array_equal(found[lstm], found[f"{lstm}:0"])
+    np.testing.assert_array_equal(found[f"{lstm}:1"][-1], found["new_state_c"])
+    np.testing.assert_array_equal(found[f"{lstm}:6"][-1], found["new_state_h"])
+    assert distance(found[f"{lstm}:0"], found[f"{lstm}:1"]) > 0
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", STREAMING)
+def test_speech_gives_tensorflows_numbers(name: str, models: Path, tensorflow: Any) -> None:
+    """A whole clip, chunk by chunk, within the bounds or within what TensorFlow itself keeps to.
+
+    The cell states of these models reach 145, where float32 has steps of 1.5e-5: TensorFlow gives
+    other numbers too when it takes the same frames one by one. That distance is measured here, and
+    four times as much is allowed where it is more than the bound.
+    """
+    assert tensorflow is not None
+    graph = open_graph(models / name)
+    model, reference = open_graph_model(models / name), open_tensorflow_model(models / name)
+    features = clip_features(model, original_clip(models, model.interface))
+    probabilities, states = run_clip(model, features)
+    expected_probabilities, expected_states = run_clip(reference, features)
+    one_by_one = (
+        reference if steps_of(graph) == DYNAMIC else TensorFlowGraphModel(set_steps(graph, 1))
+    )
+    other_probabilities, other_states = run_clip(one_by_one, features, steps=1)
+    assert len(probabilities) == len(features) == 146
+    assert bool(states.size) == ("previous_state_c" in graph and not has_variables(graph))
+
+    report: list[str] = []
+    for what, bound, actual, expected, other in (
+        ("probabilities", PROBABILITY_BOUND, probabilities, expected_probabilities,
+         other_probabilities),
+        ("states", STATE_BOUND, states, expected_states, other_states),
+    ):  # fmt: skip
+        own = distance(other, expected)
+        found, allowed = distance(actual, expected), max(bound, TIMES_TENSORFLOW_ITSELF * own)
+        print(f"{name} {what}: {found:.2e}, TensorFlow from itself {own:.2e}")
+        if found >= allowed:
+            report.append(f"{what} differ by {found:.2e}, allowed are {allowed:.2e}")
+    assert not report, f"{name}: {'; '.join(report)}"
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", STREAMING)
+def test_the_same_clip_gives_the_same_bits(name: str, models: Path) -> None:
+    """Nothing of a clip is left after a reset, wherever the model keeps its states."""
+    model = open_graph_model(models / name)
+    features = clip_features(model, original_clip(models, model.interface))
+    first, first_states = run_clip(model, features)
+    second, second_states = run_clip(model, features)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first_states, second_states)
+    assert distance(first[16:32], run_clip(model, features[16:32])[0]) > 1e-3, "no state is carried"
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", WITH_FRONT_END)
+def test_front_ends_give_tensorflows_features(name: str, models: Path, tensorflow: Any) -> None:
+    """The features that the graph makes itself, in numpy and in TensorFlow."""
+    assert tensorflow is not None
+    model, reference = open_graph_model(models / name), open_tensorflow_model(models / name)
+    settings = model.interface.feature_settings
+    samples = original_clip(models, model.interface)
+    windows = sample_windows(samples, settings.window, settings.step)[:40]
+    actual, expected = front_end_features(model, windows), front_end_features(reference, windows)
+    assert actual.shape == (40, 26)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", ["deepspeech-0.2.0-static.pb", "deepspeech-0.4.1-nosl.pb"])
+def test_models_without_a_front_end_say_so(name: str, models: Path) -> None:
+    """Before 0.5 the features were made outside of the graph."""
+    model = open_graph_model(models / name)
+    with pytest.raises(ConversionError, match="makes no features from samples"):
+        front_end_features(model, np.zeros((1, 512), np.float32))
+
+
+def has_variables(graph: Graph) -> bool:
+    """Whether a graph keeps its states itself."""
+    return any(node.op == "VariableV2" for node in graph)

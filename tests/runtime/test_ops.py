@@ -1,0 +1,323 @@
+"""Each op in numpy gives what TensorFlow's kernel gives: same shapes, same types, same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dsconv.errors import ConversionError
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.graph import Graph
+from dsconv.graph.write import new_node
+from dsconv.runtime.evaluator import Evaluator
+from dsconv.runtime.ops import OPS
+from tests.reference import run_graph
+
+TOLERANCE = 1e-6
+
+# Which input gives the value of each type attribute. Ops that are not here have one type, T.
+TYPES: dict[str, dict[str, int]] = {
+    "AudioSpectrogram": {},
+    "Cast": {"SrcT": 0},
+    "ConcatV2": {"T": 0, "Tidx": -1},
+    "ExpandDims": {"T": 0, "Tdim": 1},
+    "Fill": {"T": 1, "index_type": 0},
+    "BlockLSTM": {"T": 1},
+    "Gather": {"Tparams": 0, "Tindices": 1},
+    "GatherNd": {"Tparams": 0, "Tindices": 1},
+    "GatherV2": {"Tparams": 0, "Tindices": 1, "Taxis": 2},
+    "Max": {"T": 0, "Tidx": 1},
+    "Mean": {"T": 0, "Tidx": 1},
+    "Mfcc": {},
+    "Range": {"Tidx": 0},
+    "Reshape": {"T": 0, "Tshape": 1},
+    "StridedSlice": {"T": 0, "Index": 1},
+    "Tile": {"T": 0, "Tmultiples": 1},
+    "Transpose": {"T": 0, "Tperm": 1},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node with its inputs."""
+
+    op: str
+    variant: str
+    inputs: tuple[Any, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    outputs: int = 1
+
+    def defined(self, output: int, value: Any) -> Any:
+        """The part of an output that TensorFlow computes.
+
+        Behind the last valid step BlockLSTM clears the cells (1) and its output (6), and leaves in
+        the others what the memory held before.
+        """
+        if self.op == "BlockLSTM" and output not in (1, 6):
+            return value[: int(self.inputs[0])]
+        return value
+
+    @property
+    def tensors(self) -> list[str]:
+        """The names of the node's outputs."""
+        return [f"node:{number}" for number in range(self.outputs)]
+
+    @property
+    def feeds(self) -> dict[str, Any]:
+        """The inputs by the names of their placeholders."""
+        return {f"input_{number}": value for number, value in enumerate(self.inputs)}
+
+    def graph(self) -> Graph:
+        """A placeholder for each input, and the node."""
+        nodes = [
+            new_node(name, "Placeholder", [], {"dtype": data_type(value), "shape": value.shape})
+            for name, value in self.feeds.items()
+        ]
+        types = TYPES.get(self.op, {"T": 0})
+        attributes = {key: data_type(self.inputs[number]) for key, number in types.items()}
+        if self.op in ("ConcatV2", "Pack"):
+            attributes["N"] = sum(value.dtype == self.inputs[0].dtype for value in self.inputs)
+        return Graph([*nodes, new_node("node", self.op, self.feeds, attributes | self.attributes)])
+
+
+def data_type(value: Any) -> DataType:
+    """TensorFlow's type of an array."""
+    return next(kind for kind in DataType if kind.label == value.dtype.name)
+
+
+def floats(*shape: int, scale: float = 1.0) -> Any:
+    """Random numbers that depend on the shape alone."""
+    generator = np.random.default_rng(sum(shape) + 10 * len(shape))
+    return (scale * generator.normal(size=shape)).astype(np.float32)
+
+
+def ints(*values: Any) -> Any:
+    """A vector of integers; of lists, a matrix."""
+    return np.array(values, np.int32)
+
+
+def scalar(value: int) -> Any:
+    """A single integer."""
+    return np.array(value, np.int32)
+
+
+def lstm(
+    variant: str, frames: int, length: int, batch: int = 1, scale: float = 1.0, **attributes: float
+) -> Case:
+    """An LSTM of three inputs and five cells, some of which start beyond the default clip."""
+    inputs, cells = 3, 5
+    kernel = floats(inputs + cells, 4 * cells, scale=scale)
+    states = 5 * floats(batch, cells), 0.5 * floats(batch, cells, 1).reshape(batch, cells)
+    zeros = np.zeros(cells, np.float32)
+    x = floats(frames, batch, inputs)
+    arrays = (np.array(length, np.int64), x, *states, kernel, zeros, zeros, zeros)
+    return Case("BlockLSTM", variant, (*arrays, floats(4 * cells)), dict(attributes), outputs=7)
+
+
+def strided(variant: str, begin: Any, end: Any, strides: Any, **masks: int) -> Case:
+    """A part of an array [4, 5, 6]."""
+    return Case("StridedSlice", variant, (floats(4, 5, 6), begin, end, strides), dict(masks))
+
+
+def spectrogram(variant: str, samples: Any, window: int, stride: int, **attributes: bool) -> Case:
+    """Spectra of some samples."""
+    values = {"window_size": window, "stride": stride, **attributes}
+    return Case("AudioSpectrogram", variant, (samples,), values)
+
+
+def coefficients(variant: str, bins: int, rate: int, **attributes: float) -> Case:
+    """MFCCs of two channels of three spectra."""
+    return Case("Mfcc", variant, (floats(2, 3, bins) ** 2, scalar(rate)), dict(attributes))
+
+
+MATRIX, VECTOR = floats(3, 4), floats(4)
+CUBE = floats(2, 3, 4)
+SQUARE_A, SQUARE_B = floats(4, 4), floats(4, 4, 1).reshape(4, 4)
+
+CASES = [
+    Case("Add", "matrix and vector", (MATRIX, VECTOR)),
+    Case("Add", "integers", (ints(1, 2, 3), scalar(4))),
+    Case("AddV2", "two dimensions that grow", (floats(3, 1), floats(1, 5))),
+    spectrogram("one window", floats(512, 1, scale=0.1), 512, 320, magnitude_squared=True),
+    spectrogram("default is no square", floats(512, 1, scale=0.1), 512, 320),
+    spectrogram("windows and channels", floats(1000, 2), 400, 160, magnitude_squared=True),
+    spectrogram("8 kHz", floats(256, 1), 256, 160, magnitude_squared=True),
+    Case("BiasAdd", "default format", (MATRIX, VECTOR)),
+    Case("BiasAdd", "named format", (MATRIX, VECTOR), {"data_format": b"NHWC"}),
+    Case("BiasAdd", "three dimensions", (CUBE, VECTOR), {"data_format": b"NHWC"}),
+    lstm("as exported", 6, 6, forget_bias=0.0, cell_clip=-1.0, use_peephole=False),
+    lstm("defaults", 6, 6),
+    lstm("forget bias", 6, 6, forget_bias=1.0, cell_clip=-1.0),
+    lstm("clipped cells", 6, 6, cell_clip=0.5),
+    lstm("no clip at zero", 6, 6, cell_clip=0.0),
+    lstm("batch of two", 6, 6, batch=2, forget_bias=0.0, cell_clip=-1.0),
+    lstm("shorter than the input", 6, 4, batch=2, forget_bias=0.0, cell_clip=-1.0),
+    lstm("no step at all", 6, 0, forget_bias=0.0, cell_clip=-1.0),
+    lstm("saturated gates", 6, 6, scale=100.0, forget_bias=0.0, cell_clip=-1.0),
+    Case("Cast", "int32 to int64", (ints(1, -2),), {"DstT": DataType.INT64, "Truncate": False}),
+    Case("Cast", "bool to float", (np.array([True, False]),), {"DstT": DataType.FLOAT}),
+    Case("Cast", "float to int", (np.array([1.7, -1.7], np.float32),), {"DstT": DataType.INT32}),
+    Case("Cast", "float to half", (MATRIX,), {"DstT": DataType.HALF}),
+    Case("Cast", "same type", (ints(3),), {"DstT": DataType.INT32}),
+    Case("ConcatV2", "first dimension", (MATRIX, floats(1, 4), scalar(0))),
+    Case("ConcatV2", "last dimension", (MATRIX, floats(3, 2), floats(3, 1), scalar(-1))),
+    Case("ExpandDims", "front", (MATRIX, scalar(0))),
+    Case("ExpandDims", "back", (MATRIX, scalar(-1))),
+    Case("ExpandDims", "vector of one axis", (MATRIX, ints(-1))),
+    Case("Fill", "floats", (ints(2, 3), np.array(0.25, np.float32))),
+    Case("Fill", "integers", (ints(3), scalar(7))),
+    Case("Fill", "no dimensions", (np.zeros(0, np.int32), scalar(7))),
+    Case("Gather", "vector of indices", (MATRIX, ints(2, 0, 2))),
+    Case("Gather", "one index", (MATRIX, scalar(1)), {"validate_indices": True}),
+    Case("Gather", "matrix of indices", (CUBE, ints([1, 0], [0, 0]))),
+    Case("GatherNd", "rows", (CUBE, ints([1, 2], [0, 0]))),
+    Case("GatherNd", "elements", (MATRIX, ints([2, 3], [0, 1]))),
+    Case("GatherNd", "one index of the first dimension", (CUBE, ints([1]))),
+    Case("GatherNd", "indices of three dimensions", (CUBE, ints([[1, 2], [0, 0]], [[0, 1]] * 2))),
+    Case("GatherV2", "first axis", (CUBE, ints(1, 0), scalar(0)), {"batch_dims": 0}),
+    Case("GatherV2", "last axis", (CUBE, ints(3, 0, 3), scalar(-1))),
+    Case("GatherV2", "one index of the middle axis", (CUBE, scalar(1), scalar(1))),
+    Case("Identity", "floats", (MATRIX,)),
+    Case("Identity", "one integer", (scalar(3),)),
+    Case("Less", "integers", (ints(0, 1, 2), ints([1], [2]))),
+    Case("Less", "floats", (MATRIX, VECTOR)),
+    Case("MatMul", "defaults", (MATRIX, floats(4, 5))),
+    *(
+        Case("MatMul", f"transposed {a} {b}", (SQUARE_A, SQUARE_B), {k[0]: a, k[1]: b})
+        for k in [("transpose_a", "transpose_b")]
+        for a in (False, True)
+        for b in (False, True)
+    ),
+    Case("MatMul", "no rows", (np.zeros((0, 4), np.float32), floats(4, 5))),
+    Case("Max", "all of a vector", (ints(5, 9, 2), ints(0)), {"keep_dims": False}),
+    Case("Max", "default drops", (CUBE, ints(1, 2))),
+    Case("Max", "kept", (CUBE, scalar(-1)), {"keep_dims": True}),
+    Case("Max", "over no dimension", (CUBE, np.zeros(0, np.int32))),
+    Case("Maximum", "broadcast", (MATRIX, VECTOR)),
+    Case("Mean", "default drops", (CUBE, ints(-1))),
+    Case("Mean", "kept", (CUBE, ints(0, 2)), {"keep_dims": True}),
+    Case("Mean", "scalar axis", (CUBE, scalar(1)), {"keep_dims": False}),
+    coefficients("defaults", 257, 16000),
+    coefficients(
+        "0.9.3",
+        257,
+        16000,
+        dct_coefficient_count=26,
+        filterbank_channel_count=40,
+        lower_frequency_limit=20.0,
+        upper_frequency_limit=8000.0,
+    ),
+    coefficients("8 kHz", 129, 8000, dct_coefficient_count=26),
+    Case("Minimum", "clip", (MATRIX, np.array(0.5, np.float32))),
+    Case("Mul", "broadcast", (CUBE, floats(3, 1))),
+    Case("Mul", "integers", (ints(2, 3), ints(-4, 5))),
+    Case("Pack", "default axis", (VECTOR, floats(4, scale=2.0))),
+    Case("Pack", "second axis", (ints(16), ints(0)), {"axis": 1}),
+    Case("Pack", "last axis", (MATRIX, 2 * MATRIX, 3 * MATRIX), {"axis": -1}),
+    Case("Pack", "one scalar", (scalar(3),), {"axis": 0}),
+    Case("Range", "upwards", (scalar(0), scalar(16), scalar(1))),
+    Case("Range", "in steps", (scalar(1), scalar(10), scalar(4))),
+    Case("Range", "downwards", (scalar(5), scalar(0), scalar(-2))),
+    Case("Range", "empty", (scalar(0), scalar(0), scalar(1))),
+    Case("Relu", "floats", (MATRIX,)),
+    Case("Relu", "integers", (ints(-1, 0, 2),)),
+    Case("Reshape", "with an open size", (CUBE, ints(-1, 6))),
+    Case("Reshape", "to one number", (floats(1, 1), np.zeros(0, np.int32))),
+    Case("Reshape", "int64 sizes", (CUBE, np.array([4, -1], np.int64))),
+    Case("Rsqrt", "positive", (MATRIX**2 + np.float32(1e-6),)),
+    Case("Shape", "default type", (CUBE,)),
+    Case("Shape", "int64", (CUBE,), {"out_type": DataType.INT64}),
+    Case("Shape", "of a scalar", (scalar(1),), {"out_type": DataType.INT32}),
+    Case("Softmax", "matrix", (MATRIX,)),
+    Case("Softmax", "three dimensions", (CUBE,)),
+    Case("Softmax", "large scores", (floats(3, 4, scale=1e4),)),
+    Case("SquaredDifference", "broadcast", (CUBE, floats(2, 3, 1))),
+    Case("StopGradient", "floats", (MATRIX,)),
+    strided("plain", ints(1, 0, 2), ints(3, 5, 4), ints(1, 2, 1)),
+    strided("from the end", ints(-3, 0, 0), ints(-1, -1, 9), ints(1, 1, 1)),
+    strided("backwards", ints(3, 4, 5), ints(0, 0, 0), ints(-1, -2, -1)),
+    strided("open begins", ints(1, 1, 1), ints(3, 3, 3), ints(1, 1, 1), begin_mask=5),
+    strided("open ends", ints(1, 1, 1), ints(2, 2, 2), ints(1, 1, 1), end_mask=6),
+    strided("all open", ints(0, 0, 0), ints(0, 0, 0), ints(-1, -1, 1), begin_mask=7, end_mask=7),
+    strided("dropped", ints(2, -1, 0), ints(3, 0, 3), ints(1, 1, 1), shrink_axis_mask=3),
+    strided("fewer than the dimensions", ints(1), ints(3), ints(1)),
+    strided("dropped first", ints(2), ints(3), ints(1), shrink_axis_mask=1),
+    strided("dropped and open", ints(2, 0), ints(3, 0), ints(1, 1), shrink_axis_mask=1, end_mask=2),
+    strided("nothing", ints(2), ints(2), ints(1)),
+    Case(
+        "StridedSlice",
+        "size of a shape",
+        (ints(16, 1, 8), ints(0), ints(1), ints(1)),
+        {"shrink_axis_mask": 1, "begin_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0},
+    ),
+    Case("Sub", "broadcast", (MATRIX, VECTOR)),
+    Case("Tile", "three dimensions", (floats(2, 1, 1), ints(1, 1, 5))),
+    Case("Tile", "several at once", (MATRIX, ints(2, 3))),
+    Case("Transpose", "two dimensions", (MATRIX, ints(1, 0))),
+    Case("Transpose", "feature windows", (floats(1, 4, 3, 2), ints(1, 0, 2, 3))),
+]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.op}-{case.variant}")
+def test_op_computes_what_tensorflow_computes(case: Case, tensorflow: Any) -> None:
+    """Shapes and types are equal, whole numbers too; floats differ by 1e-6 of the largest."""
+    graph = case.graph()
+    expected = run_graph(tensorflow, graph, case.feeds, case.tensors)
+    actual = Evaluator(graph).run(case.feeds, case.tensors)
+    for number, tensor in enumerate(case.tensors):
+        found, wanted = actual[tensor], expected[number]
+        assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype), tensor
+        found, wanted = case.defined(number, found), case.defined(number, wanted)
+        if not np.issubdtype(wanted.dtype, np.floating):
+            np.testing.assert_array_equal(found, wanted, err_msg=tensor)
+        elif wanted.size:
+            atol = TOLERANCE * float(np.abs(wanted).max())
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=atol, err_msg=tensor)
+
+
+def test_every_op_is_compared() -> None:
+    """The cases above leave no op out."""
+    assert {case.op for case in CASES} == set(OPS)
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        (
+            Case("BiasAdd", "", (floats(1, 4, 3, 3), VECTOR), {"data_format": b"NCHW"}),
+            "'node' is a BiasAdd with data_format NCHW",
+        ),
+        (
+            lstm("", 2, 2, use_peephole=True),
+            "'node' is a BlockLSTM with peepholes",
+        ),
+        (
+            strided("", ints(0, 1), ints(0, 2), ints(1, 1), ellipsis_mask=1),
+            "'node' is a StridedSlice with ellipsis_mask",
+        ),
+        (
+            strided("", ints(0, 1), ints(0, 2), ints(1, 1), new_axis_mask=1),
+            "'node' is a StridedSlice with new_axis_mask",
+        ),
+        (
+            Case("GatherV2", "", (CUBE, ints([1], [0]), scalar(1)), {"batch_dims": 1}),
+            "'node' is a GatherV2 with batch_dims",
+        ),
+    ],
+    ids=lambda value: value.op if isinstance(value, Case) else "",
+)
+def test_attributes_that_are_not_computed_are_refused(case: Case, says: str) -> None:
+    """An attribute that would change the numbers is named, never ignored."""
+    with pytest.raises(ConversionError, match=f"{says}, which dsconv does not evaluate"):
+        Evaluator(case.graph()).run(case.feeds, ["node"])
+
+
+def test_the_same_attributes_at_rest_are_no_reason_to_refuse() -> None:
+    """Written out with the value that changes nothing, they are as if left out."""
+    sliced = strided("", ints(1), ints(3), ints(1), ellipsis_mask=0, new_axis_mask=0)
+    found = Evaluator(sliced.graph()).run(sliced.feeds, ["node"])["node"]
+    np.testing.assert_array_equal(found, sliced.inputs[0][1:3])
