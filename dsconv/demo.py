@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ParityError
+from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_demo_model
+from dsconv.inspect.parity.validate import Options, validate_models
 from dsconv.inspect.registry import inspect_file
+from dsconv.speech.corpus import find_clips
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,10 +44,10 @@ class Demo:
 
 
 def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] = str) -> Demo:
-    """Write the demo model into `folder`, and convert it there and back.
+    """Write the demo model into `folder`, convert it there and back, and check what it says.
 
-    `say` is called with each command before it runs. Raises ParityError if a way back does not
-    lead to where it started.
+    `say` is called with each command before it runs. Raises ParityError if the way back does not
+    lead to where it started, or a file does not say what the model says.
     """
     graph, package, back = (
         folder / name for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb")
@@ -66,7 +69,21 @@ def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] 
         demo.files.append(DemoFile(output.name, found.format, found.bytes, seconds, command))
     if back.read_bytes() != graph.read_bytes():
         raise ParityError(f"{back} differs from {graph}; please report this.")
+    _check_parity(graph, [package], say)
     return demo
+
+
+def _check_parity(reference: Path, candidates: list[Path], say: Callable[[str], object]) -> None:
+    """Validate the files over the packaged speech. Raises ParityError if one fails."""
+    say(f"+ dsconv validate {reference} {' '.join(map(str, candidates))}")
+    clips = find_clips([demo_model.SPEECH])
+    validation = validate_models(reference, candidates, clips, Options())
+    if not validation.passed:
+        raise ParityError(
+            f"a file in {reference.parent} does not say the same; please report this."
+        )
+    for transcript in validation.candidates[0].transcripts:
+        say(f"  {transcript.clip}: {transcript.candidate.beam}")
 
 
 def render(demo: Demo) -> Table:

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dsconv.acoustic.metadata import window_samples
 from dsconv.graph import wire
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.steps import DYNAMIC
@@ -127,7 +128,7 @@ class _Exporter:
         """Samples to MFCCs."""
         settings = self.settings
         window, stride = (
-            settings.sample_rate * milliseconds // 1000
+            window_samples(settings.sample_rate, milliseconds)
             for milliseconds in (settings.feature_win_len, settings.feature_win_step)
         )
         yield self.placeholder("input_samples", DataType.FLOAT, (window,))

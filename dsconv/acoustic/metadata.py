@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dsconv.errors import ModelError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph
 from dsconv.graph.tensor import Tensor
@@ -30,8 +31,11 @@ class Metadata:
 
     @classmethod
     def from_values(cls, values: Mapping[str, bytes]) -> Metadata:
-        """Metadata from the values of the exporters' `metadata_*` tensors, as bytes or digits."""
-        numbers = {key: int(values[name]) for key, name in _NUMBERS.items() if name in values}
+        """Metadata from the values of the exporters' `metadata_*` tensors, as bytes or digits.
+
+        Raises ModelError for values that cannot be.
+        """
+        numbers = _numbers(values)
         language, blob = values.get("metadata_language"), values.get("metadata_alphabet")
         return cls(
             **numbers,
@@ -41,12 +45,14 @@ class Metadata:
 
     @classmethod
     def from_text(cls, values: Mapping[str, str]) -> Metadata:
-        """Metadata from the text properties of a converted file, the inverse of `to_text`."""
-        numbers = {key: int(values[name]) for key, name in _NUMBERS.items() if name in values}
-        labels = json.loads(values.get("metadata_alphabet", "null"))
+        """Metadata from the text properties of a converted file, the inverse of `to_text`.
+
+        Raises ModelError for values that cannot be.
+        """
+        numbers = _numbers(values)
         alphabet = None
-        if labels is not None:
-            alphabet = Alphabet(tuple(label.encode("utf-8", "surrogateescape") for label in labels))
+        if "metadata_alphabet" in values:
+            alphabet = Alphabet(tuple(_labels(values["metadata_alphabet"])))
         return cls(**numbers, language=values.get("metadata_language"), alphabet=alphabet)
 
     def to_text(self) -> dict[str, str]:
@@ -69,6 +75,11 @@ _NUMBERS = {
     key: f"metadata_{key}"
     for key in ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
 }
+
+
+def window_samples(sample_rate: int, milliseconds: int) -> int:
+    """The samples in so many milliseconds, rounded as the exporters round them."""
+    return int(sample_rate * (milliseconds / 1000))
 
 
 def read_metadata(graph: Graph) -> Metadata:
@@ -94,3 +105,25 @@ def _value(tensor: Tensor) -> bytes:
     if tensor.dtype is DataType.STRING:
         return tensor.strings()[0]
     return str(tensor.numbers()[0]).encode()
+
+
+def _numbers(values: Mapping[str, bytes] | Mapping[str, str]) -> dict[str, int]:
+    numbers = {}
+    for key, name in _NUMBERS.items():
+        if name in values:
+            try:
+                numbers[key] = int(values[name])
+            except ValueError:
+                raise ModelError(f"its {name} is {values[name]!r}, not a number.") from None
+    return numbers
+
+
+def _labels(text: str) -> list[bytes]:
+    """The labels in a JSON list of texts."""
+    try:
+        labels = json.loads(text)
+        if not isinstance(labels, list):
+            raise TypeError
+        return [label.encode("utf-8", "surrogateescape") for label in labels]
+    except (AttributeError, TypeError, ValueError):
+        raise ModelError("its metadata_alphabet is no JSON list of labels.") from None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
+from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.features import FeatureSettings, FloatArray
 
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
@@ -83,6 +84,20 @@ class Interface:
     def features(self) -> int:
         """Numbers in a frame."""
         return self._windows_shape[3]
+
+    @property
+    def alphabet(self) -> Alphabet | None:
+        """The labels of the classes, None if the file holds none.
+
+        Raises ConversionError if they do not fit the classes, of which the blank has no label.
+        """
+        alphabet = self.metadata.alphabet
+        if alphabet is not None and len(alphabet.labels) + 1 != self.classes:
+            raise ConversionError(
+                f"it has {self.classes} classes and an alphabet of {len(alphabet.labels)} labels; "
+                "one class more than labels is expected."
+            )
+        return alphabet
 
     @property
     def feature_settings(self) -> FeatureSettings:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, about
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, clip_features
 from dsconv.speech.corpus import ClipSource
@@ -37,7 +37,8 @@ class Transcriber:
     def __init__(self, path: Path, *, beam: int | None = None, resample: bool = False) -> None:
         self._model = open_model(path)
         self._interface = self._model.interface
-        alphabet = self._interface.metadata.alphabet
+        with about(path):
+            alphabet = self._interface.alphabet
         if alphabet is None:
             raise ConversionError(
                 f"{path} holds no alphabet, so its classes have no letters; `dsconv inspect` shows "

@@ -16,7 +16,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.metadata import Metadata, window_samples
+from dsconv.errors import ConversionError
 
 FloatArray: TypeAlias = NDArray[np.float32]
 _DoubleArray: TypeAlias = NDArray[np.float64]
@@ -75,7 +76,7 @@ class FeatureSettings:
         rate = metadata.sample_rate or 16000
         window, step = metadata.feature_win_len or 32, metadata.feature_win_step or 20
         return cls(
-            SpectrogramSettings(rate * window // 1000, rate * step // 1000, True),
+            SpectrogramSettings(window_samples(rate, window), window_samples(rate, step), True),
             MfccSettings(rate, coefficients=features, upper_frequency=rate / 2),
         )
 
@@ -89,12 +90,20 @@ def power_spectrum(windows: FloatArray, settings: SpectrogramSettings) -> FloatA
     """Spectra [n, bins] of windows [n, window]: squared magnitudes, or plain ones if asked for."""
     hann = _hann(settings.window)
     spectrum = np.fft.rfft(windows.astype(np.float64) * hann, _fft_length(settings.window))
-    power = spectrum.real**2 + spectrum.imag**2
-    return np.asarray(power if settings.magnitude_squared else np.sqrt(power), np.float32)
+    power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
+    return power if settings.magnitude_squared else np.sqrt(power)
 
 
 def mfcc(spectra: FloatArray, settings: MfccSettings) -> FloatArray:
-    """MFCCs [n, coefficients] of squared magnitudes [n, bins]."""
+    """MFCCs [n, coefficients] of squared magnitudes [n, bins].
+
+    Raises ConversionError for frequencies that a signal of the sample rate does not have.
+    """
+    if settings.upper_frequency > settings.sample_rate / 2:
+        raise ConversionError(
+            f"the model's filters reach {settings.upper_frequency:g} Hz, above half of its sample "
+            f"rate of {settings.sample_rate:g} Hz, so it makes no features."
+        )
     weights = _mel_weights(spectra.shape[-1], settings)
     energies = np.sqrt(spectra.astype(np.float64)) @ weights
     logarithms = np.log(np.maximum(energies, _LOG_FLOOR))

@@ -26,8 +26,9 @@ def error_rates(reference: str, hypothesis: str) -> ErrorRates:
         raise ToolkitError(
             "error rates need jiwer; install it with `pip install 'dsconv[speech]'`."
         ) from None
-    if not reference.strip():
-        rate = float(bool(hypothesis.strip()))
+    reference, hypothesis = (" ".join(text.split()) for text in (reference, hypothesis))
+    if not reference:
+        rate = float(bool(hypothesis))
         return ErrorRates(rate, rate)
     return ErrorRates(
         float(jiwer.wer(reference, hypothesis)), float(jiwer.cer(reference, hypothesis))

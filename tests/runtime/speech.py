@@ -54,3 +54,11 @@ def distance(actual: Any, expected: Any) -> float:
     """The largest absolute difference; 0 between empty arrays of one shape."""
     assert actual.shape == expected.shape
     return float(np.abs(actual - expected).max(initial=0))
+
+
+def state_bound(states: Any) -> float:
+    """How far the states of another runtime may be off: 1e-4, or 2e-6 of the largest of them.
+
+    The cells of a trained model count frames; float32 has steps of 1.5e-5 from 128 on.
+    """
+    return max(1e-4, 2e-6 * float(np.abs(states).max(initial=0)))

@@ -143,7 +143,7 @@ def test_full_scale_noise(settings: FeatureSettings, tensorflow: Any) -> None:
 
 
 # The two signals below have bins with nothing but the rounding errors of a Fourier transform.
-# They stay under the floor as long as the magnitudes are squared, and are not compared otherwise.
+# Those stay under the floor as long as magnitudes are squared, and are not compared otherwise.
 
 
 @pytest.mark.tensorflow

@@ -119,7 +119,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     message = refusal(path)
     assert "is no PCM WAV recording" in message
-    assert f"`sox {path} -b 16 -c 1 a-converted.wav`" in message
+    assert f"`sox {path} -b 16 -c 1 -r 16000 a-converted.wav`" in message
 
 
 @pytest.mark.parametrize("size", [1, 4, 8, 11, 12, 20, 30, 36, 40, HEADER_SIZE - 1])

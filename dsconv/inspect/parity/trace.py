@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,9 +107,9 @@ class RecordedRun:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            with np.load(path, allow_pickle=False) as loaded:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
                 self._arrays = {name: loaded[name] for name in loaded.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, BadZipFile) as error:
             raise ModelError(
                 f"{path} is no file of --save-io ({error}); make a new one."
             ) from error

@@ -134,7 +134,7 @@ class _Reference:
         features = clip_features(self.model, samples)
         trace = run_trace(self._stream, features, self.steps, progress)
         info = ClipInfo(source.name, len(samples) / rate, len(features), source.text)
-        transcript = self.transcript(trace, self.interface.metadata.alphabet)
+        transcript = self.transcript(trace, self.interface.alphabet)
         return _Clip(source, info, samples, features, trace, transcript)
 
     def transcript(self, trace: Trace, alphabet: Alphabet | None) -> Transcript | None:
@@ -176,7 +176,7 @@ class _Candidate:
         differences = compare_traces(clip.trace, trace, self.result.tolerance)
         if features := self._compare_front_ends(clip):
             differences.insert(0, features)
-        alphabet = self._model.interface.metadata.alphabet
+        alphabet = self._model.interface.alphabet
         _add_clip(self.result, clip, trace, differences, self._base, alphabet)
 
     def _compare_front_ends(self, clip: _Clip) -> Difference | None:
@@ -230,7 +230,7 @@ def _add_clip(
         result.findings.append(Finding("numbers", Severity.FAILURE, message))
     if clip.transcript is None or any(difference.not_finite for difference in differences):
         return
-    text = base.transcript(trace, alphabet or base.interface.metadata.alphabet)
+    text = base.transcript(trace, alphabet or base.interface.alphabet)
     assert text is not None
     compared = compare_transcripts(clip.source.name, clip.transcript, text, clip.source.text)
     result.transcripts.append(compared)

@@ -1,0 +1,427 @@
+"""The page of a validation shows what was found, needs no network, and appears whole or not."""
+
+import math
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from dsconv.errors import OutputError, ToolkitError
+from dsconv.inspect.parity.finding import Finding, Severity
+from dsconv.inspect.parity.numbers import Difference, Divergence
+from dsconv.inspect.parity.page import (
+    draw,
+    number,
+    peaks,
+    percent,
+    render_page,
+    rounded_up,
+    write_page,
+)
+from dsconv.inspect.parity.result import (
+    CandidateResult,
+    ClipInfo,
+    ClipResult,
+    ModelInfo,
+    Validation,
+)
+from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance
+from dsconv.inspect.parity.transcripts import Transcript, TranscriptComparison
+from dsconv.speech.scores import ErrorRates
+
+EVIL_PATH = "out/\"quoted\" & 'single' <script>alert(1)</script>.onnx"
+EVIL_TEXT = '<script>alert("text")</script> said  twice'
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+SAME = ErrorRates(0.0, 0.0)
+
+
+class Page(HTMLParser):
+    """A page as a person sees it: its `text`, and its elements with their attributes."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.pieces: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {key: value or "" for key, value in attrs}))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag in ("br", "dd", "dt"):
+            self.handle_data(" ")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.pieces.append(data)
+        if self.open and {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    @property
+    def text(self) -> str:
+        """All that is written, with single spaces."""
+        return " ".join("".join(self.pieces).split())
+
+    def row(self, name: str) -> list[str]:
+        """The cells of the first row whose name starts so, with single spaces."""
+        cells = ([" ".join(cell.split()) for cell in row] for row in self.rows)
+        return next(row for row in cells if row[0].startswith(name))
+
+    def attributes(self, tag: str, **wanted: str) -> list[dict[str, str]]:
+        """The attributes of all elements of a kind that have those values."""
+        return [a for t, a in self.elements if t == tag and wanted.items() <= a.items()]
+
+    def badges(self) -> list[str]:
+        """The classes of the badges, which give them their colours."""
+        found = [a["class"].split() for a in self.attributes("span") if "class" in a]
+        return [classes[1] for classes in found if classes[0] == "badge"]
+
+
+def model(path: str, precision: str = "fp32", digit: str = "a") -> ModelInfo:
+    return ModelInfo(path, digit * 64, path.rpartition(".")[2], "some runtime", precision)
+
+
+def difference(tensor: str, largest: float, tolerance: float, above: int = 0) -> Difference:
+    return Difference(
+        tensor=tensor,
+        tolerance=tolerance,
+        max_abs=largest,
+        mean_abs=largest / 4,
+        values=4640,
+        above=above,
+        not_finite=above if math.isinf(largest) else 0,
+        argmax_agreement=0.9999 if tensor == "probabilities" else None,
+        onset=None,
+        divergence=Divergence(3, largest, largest - tolerance, 0.1) if above else None,
+        windows=[],
+    )
+
+
+def transcripts(clip: str, text: str, truth: str | None = None) -> TranscriptComparison:
+    equal = text == "two birds"
+    rates = SAME if equal else ErrorRates(1.5, 0.875)
+    return TranscriptComparison(
+        clip,
+        Transcript("two birds", "two birds"),
+        Transcript(text, text),
+        rates,
+        truth,
+        None if truth is None else ErrorRates(0.5, 0.125),
+        None if truth is None else rates,
+    )
+
+
+def passing() -> CandidateResult:
+    clip = ClipResult(
+        "birds.wav",
+        [difference("probabilities", 2.5e-7, 1e-5), difference("new_state_c", 1.1e-6, 1e-4)],
+        [0.0, 1e-7, 2.5e-7, 1e-8],
+    )
+    return CandidateResult(
+        model("good/model.tflite", digit="b"),
+        TOLERANCES["fp32"],
+        [Finding("structure", Severity.NOTE, "steps: 1, the reference has 16")],
+        [clip],
+        [transcripts("birds.wav", "two birds", "two birds")],
+    )
+
+
+def failing() -> CandidateResult:
+    clip = ClipResult(
+        "birds.wav",
+        [difference("probabilities", math.inf, 5e-3, above=12)],
+        [1e-4, math.inf, math.nan, 0.25],
+    )
+    return CandidateResult(
+        model(EVIL_PATH, "fp16", "c"),
+        TOLERANCES["fp16"],
+        [
+            Finding("transcripts", Severity.WARNING, f"birds.wav: another text: {EVIL_TEXT!r}"),
+            Finding("numbers", Severity.FAILURE, "probabilities: 12 numbers are not finite"),
+        ],
+        [clip],
+        [transcripts("birds.wav", EVIL_TEXT)],
+    )
+
+
+@pytest.fixture
+def validation() -> Validation:
+    """A candidate that passes and one that fails, over one clip."""
+    clips = [ClipInfo("birds.wav", 1.234, 1600, "two birds"), ClipInfo("hum.wav", 0.5, 25, None)]
+    return Validation(model("models/output_graph.pb"), clips, [passing(), failing()])
+
+
+@pytest.fixture
+def page(validation: Validation, tmp_path: Path) -> Page:
+    """The page of `validation` as it was written."""
+    path = tmp_path / "report.html"
+    write_page(validation, path)
+    assert list(tmp_path.iterdir()) == [path]
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_every_element_is_closed_where_it_belongs(page: Page) -> None:
+    """The page is well-formed: it opens with a doctype, nothing is left open, ids are unique."""
+    assert page.source.startswith("<!DOCTYPE html>")
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert ids == ["candidate-1", "candidate-2"]
+    links = [attributes["href"] for attributes in page.attributes("a")]
+    assert links == [f"#{name}" for name in ids]
+
+
+def test_the_page_needs_nothing_else(page: Page) -> None:
+    """There is no address, no script and no other file in the page."""
+    for reference in ("http", "src=", "url(", "@import", "//"):
+        assert reference not in page.source.replace(EVIL_TEXT, "")
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in page.elements}
+
+
+def test_verdicts_are_words_in_colour(page: Page) -> None:
+    """The whole verdict comes first, then one for each candidate; each badge has its colour."""
+    assert page.text.startswith(
+        "Validation: fail Validation fail 2 candidates: 1 pass, 1 fail. "
+        f"pass good/model.tflite fail {EVIL_PATH}"
+    )
+    assert page.badges()[:3] == ["fail", "pass", "fail"]
+    styles = re.findall(r"\.badge\.(\w+)", page.source)
+    assert set(page.badges()) - {"note"} <= set(styles)
+
+
+@pytest.mark.parametrize(
+    ("severities", "word"),
+    [([], "pass"), (["note"], "pass"), (["warning"], "warning"), (["failure", "note"], "fail")],
+)
+def test_the_whole_verdict_is_the_worst(severities: list[str], word: str) -> None:
+    """A candidate that is worse than the others decides what is said first."""
+    worst = CandidateResult(
+        model("other.onnx"),
+        TOLERANCES["fp32"],
+        [Finding("numbers", Severity(severity), "something") for severity in severities],
+    )
+    page = Page(render_page(Validation(model("a.pb"), [], [worst, passing()])))
+    assert page.text.startswith(f"Validation: {word} Validation {word} 2 candidates: ")
+
+
+def test_models_are_named_with_their_digests(page: Page) -> None:
+    """Reference and candidates show path, runtime, precision and the start of the sha256."""
+    for path, precision, digit in (
+        ("models/output_graph.pb", "fp32", "a"),
+        ("good/model.tflite", "fp32", "b"),
+        (EVIL_PATH, "fp16", "c"),
+    ):
+        assert f"file {path} format" in page.text
+        assert f"runtime some runtime precision {precision} sha256 {digit * 12} " in page.text
+        assert page.attributes("code", title=digit * 64)
+        assert digit * 13 not in page.text
+
+
+def test_clips_are_listed(page: Page) -> None:
+    """A clip has its seconds, its frames and what was said, or that nobody knows."""
+    assert page.row("birds.wav") == ["birds.wav", "1.23", "1,600", "two birds"]
+    assert page.row("hum.wav") == ["hum.wav", "0.50", "25", "not known"]
+
+
+def test_findings_are_in_the_order_of_the_levels(page: Page) -> None:
+    """Findings stand under their level, numbers before transcripts, with their severity."""
+    assert "Findings structure note steps: 1, the reference has 16 Differences" in page.text
+    assert (
+        "Findings numbers failure probabilities: 12 numbers are not finite "
+        "transcripts warning birds.wav: another text: " in page.text
+    )
+
+
+def test_differences_that_pass(page: Page) -> None:
+    """A tensor's row holds its numbers; not quite all frames are not rounded to all."""
+    row = ["probabilities", "2.50e-07", "6.25e-08", "1.00e-05", "0 of 4,640", "2.50e-07", "99.9%"]
+    assert page.row("probabilities") == row
+    state = ["new_state_c", "1.10e-06", "2.75e-07", "1.00e-04", "0 of 4,640", "1.10e-06", ""]
+    assert page.row("new_state_c") == state
+
+
+def test_differences_that_fail_are_marked(page: Page) -> None:
+    """A failed row has a word and a colour, and says that no tolerance would have passed."""
+    assert page.row("probabilities fail") == [
+        "probabilities fail",
+        "infinite",
+        "infinite",
+        "5.00e-03",
+        "12 of 4,640 12 not finite",
+        "none",
+        "99.9%",
+    ]
+    assert len(page.attributes("tr", **{"class": "failed"})) == 1
+
+
+def test_each_clip_has_a_chart(page: Page) -> None:
+    """A candidate's clip is drawn with the tolerance and labelled axes; infinity is at the top."""
+    names = [a["aria-label"] for a in page.attributes("svg")]
+    assert names == ["Difference in each frame of birds.wav"] * 2
+    assert "largest 2.50e-07; dashed: tolerance 1.00e-05 1e-9 1e-6 1e-3 1 0 1 3 frame" in page.text
+    assert "2 of 4 frames not finite, drawn at the top" in page.text
+    good, bad = (heights(a["points"]) for a in page.attributes("polyline"))
+    assert good[0] == max(good)
+    assert bad[1] == bad[2] == min(bad)
+    assert len(page.attributes("line", **{"class": "tolerance"})) == 2
+
+
+def test_transcripts_are_beside_each_other(page: Page) -> None:
+    """A clip's texts are shown with their error rates, and whether they are equal."""
+    rows = [row for row in page.rows if row[0] == "birds.wav" and len(row) == 7]
+    good, bad = ([" ".join(cell.split()) for cell in row] for row in rows)
+    zero = "0.000 / 0.000"
+    assert good[1:] == ["two birds", "two birds", "equal", zero, zero, "0.500 / 0.125"]
+    assert bad[3:] == ["different", "1.500 / 0.875", "not known", "not known"]
+    assert rows[1][2] == EVIL_TEXT
+    assert "1 of 1 equal the reference's." in page.text
+    assert "0 of 1 equal the reference's." in page.text
+
+
+def test_nothing_of_the_input_becomes_markup(validation: Validation) -> None:
+    """Names, texts and messages with markup are shown as they are, wherever they stand."""
+    worst = failing()
+    evil = '"><script>alert(2)</script>'
+    worst.clips[0] = replace(worst.clips[0], clip=evil)
+    worst.findings.append(Finding(evil, Severity.NOTE, evil))
+    worst.transcripts.append(replace(worst.transcripts[0], clip=evil))
+    reference = replace(validation.reference, path=evil, sha256=evil, runtime=evil)
+    page = Page(render_page(Validation(reference, [ClipInfo(evil, 1.0, 1, evil)], [worst])))
+    assert not page.attributes("script")
+    assert "<script" not in page.source
+    assert page.attributes("svg", **{"aria-label": f"Difference in each frame of {evil}"})
+    assert page.text.count(evil) == 8
+
+
+def test_what_was_not_compared_is_said() -> None:
+    """Without numbers, texts or candidates the page says so; no verdict is made up."""
+    other = CandidateResult(model("x.onnx"), TOLERANCES["fp32"])
+    page = Page(render_page(Validation(model("a.pb"), [], [other])))
+    for words in ("No clip was run", "No numbers were", "No transcripts were", "Nothing to report"):
+        assert words in page.text
+    page = Page(render_page(Validation(model("a.pb"), [], [])))
+    assert page.text.startswith("Validation Validation No candidate was compared.")
+    assert page.badges() == []
+
+
+def test_a_name_that_is_not_unicode_is_written(validation: Validation, tmp_path: Path) -> None:
+    """Bytes of a file name that no encoding knows are shown, instead of stopping the report."""
+    odd = replace(validation, reference=model("odd\udcff.pb"))
+    write_page(odd, tmp_path / "report.html")
+    assert "odd\\udcff.pb" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_existing_file_is_kept_without_force(validation: Validation, tmp_path: Path) -> None:
+    """A report replaces a file only with force."""
+    path = tmp_path / "report.html"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match="--force"):
+        write_page(validation, path)
+    assert path.read_text() == "mine"
+    write_page(validation, path, force=True)
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_left_behind_on_failure(
+    validation: Validation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk error is an OutputError, and neither a page nor a part of one remains."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_page(validation, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_template_library_is_named(
+    validation: Validation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without jinja2 the error says what to install, and nothing is written."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ToolkitError, match=r"needs jinja2.*dsconv\[report\]"):
+        write_page(validation, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def heights(points: str) -> list[float]:
+    """The pixels from the top of a polyline's points."""
+    return [float(point.split(",")[1]) for point in points.split()]
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 302, 303, 10_000])
+def test_charts_stay_inside_their_frame(frames: int) -> None:
+    """A clip of any length is drawn inside the axes, with no more points than pixels."""
+    chart = draw("clip", [10.0 ** (i % 14 - 12) for i in range(frames)], 1e-5)
+    assert len(chart.points.split()) <= 302
+    assert (len(chart.points.split()) >= 2) == (frames > 0)
+    assert all(10 <= height <= 150 for height in heights(chart.points))
+    assert all(48 <= float(p.split(",")[0]) <= 350 for p in chart.points.split())
+    assert [int(tick.label) for tick in chart.across][-1:] == ([frames - 1] if frames else [])
+    assert chart.frames == frames
+
+
+@pytest.mark.parametrize("largest", [0.0, 1e-300, 1.0, 1.01, 3e4, 1e300])
+def test_the_axis_reaches_every_finite_difference(largest: float) -> None:
+    """Raw scores differ by more than 1: the axis grows with them, and its labels stay few."""
+    chart = draw("clip", [largest, math.inf], 1e-5)
+    finite, infinite = heights(chart.points)
+    assert infinite == 10 <= finite <= 150
+    assert 2 <= len(chart.up) <= 5
+    assert chart.up[0].label == "1e-9"
+    assert 10 < chart.tolerance_at < 150
+
+
+def test_a_peak_survives_thinning() -> None:
+    """Of each run of frames the largest is kept, at its own frame; no number counts as infinite."""
+    values = [0.0] * 1000
+    values[501], values[777] = 0.5, math.nan
+    kept = peaks(values, 100)
+    assert len(kept) == 100
+    assert (501, 0.5) in kept
+    assert (777, math.inf) in kept
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-5, 1.0001e-5, 9.9991e-3, 0.1 + 0.2, 123.456])
+def test_a_tolerance_read_off_the_page_passes(value: float) -> None:
+    """The smallest tolerance is rounded up, never below the difference that it has to allow."""
+    assert value <= float(rounded_up(value)) <= value * 1.01
+
+
+def test_numbers_are_words_where_they_are_none() -> None:
+    """Infinity and NaN are written as words; a share is 100 % only if nothing is missing."""
+    assert [number(v) for v in (1e-5, 0.0, math.inf, math.nan)] == [
+        "1.00e-05",
+        "0",
+        "infinite",
+        "not a number",
+    ]
+    assert [percent(share) for share in (1.0, 0.99999, 0.5)] == ["100.0%", "99.9%", "50.0%"]
+
+
+def test_a_tolerance_of_its_own_is_drawn() -> None:
+    """The dashed line is at the probabilities' tolerance, not at that of another tensor."""
+    candidate = passing()
+    candidate.tolerance = Tolerance(mfccs=1e-5, probabilities=1e-3, states=1e-1)
+    page = Page(render_page(Validation(model("a.pb"), [], [candidate])))
+    (line,) = page.attributes("line", **{"class": "tolerance"})
+    grid = page.attributes("line", **{"class": "grid"})
+    assert line["y1"] == line["y2"] == grid[2]["y1"]
