@@ -285,9 +285,11 @@ def validate(
 
     if not candidates and not load_io and save_io is None:
         raise click.UsageError("pass a candidate, --load-io or --save-io.")
-    for path in (report, save_io):
-        if path is not None:
-            check_writable(path, force=force)
+    written = [path for path in (report, save_io) if path is not None]
+    if len(set(written)) != len(written):
+        raise click.UsageError("--report and --save-io name the same file.")
+    for path in written:
+        check_writable(path, force=force)
     kept = TraceFile() if save_io else None
     with _progress("Validating", quiet) as progress:
         validation = validate_models(
@@ -299,6 +301,12 @@ def validate(
             save_to=kept,
             progress=progress,
         )
+    if as_json:
+        _print_json(validation.to_json())
+    elif not quiet:
+        from dsconv.inspect.parity.text import render
+
+        _print_rich(render(validation))
     if save_io is not None and kept is not None:
         kept.save(
             save_io, validation.reference.runtime, validation.reference.precision, force=force
@@ -307,12 +315,6 @@ def validate(
         from dsconv.inspect.parity.page import write_page
 
         write_page(validation, report, force=force)
-    if as_json:
-        _print_json(validation.to_json())
-    elif not quiet:
-        from dsconv.inspect.parity.text import render
-
-        _print_rich(render(validation))
     if not validation.passed:
         ctx.exit(1)
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.inspect.parity.text import tolerance_rows
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
-# Times differ from run to run, and nothing else does.
-_SECONDS = re.compile(r"\b\d+\.\d\d( s)?$", re.MULTILINE)
+# Times differ from run to run, versions from machine to machine, and nothing else does.
+_SECONDS = re.compile(r"in \d+\.\d\d s\b|\b\d+\.\d\d( s)?$", re.MULTILINE)
+_VERSION = re.compile(r"numpy \d+\.\d+\.\d+")
 
 
 def console_blocks() -> list[str]:
@@ -27,8 +30,8 @@ def sessions() -> list[tuple[str, str]]:
     return [(part.split("\n", 1)[0], part.split("\n", 1)[1]) for part in parts]
 
 
-def without_times(text: str) -> str:
-    return _SECONDS.sub("SECONDS", text)
+def comparable(text: str) -> str:
+    return _VERSION.sub("numpy VERSION", _SECONDS.sub("SECONDS", text))
 
 
 def test_commands_give_the_output_that_is_shown(tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ def test_commands_give_the_output_that_is_shown(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-        assert without_times(done.stdout) == without_times(shown), command
+        assert comparable(done.stdout) == comparable(shown), command
 
 
 def test_every_command_is_documented() -> None:
@@ -56,6 +59,12 @@ def test_every_command_is_documented() -> None:
 
     for name in main.commands:
         assert f"| `dsconv {name}" in README, name
+
+
+def test_the_tolerance_table_is_the_codes() -> None:
+    """The documented tolerances are those that are used."""
+    for name, probabilities, states in tolerance_rows():
+        assert f"| {name} | {probabilities} | {states} |" in README
 
 
 def test_the_test_command_is_named() -> None:

@@ -23,6 +23,11 @@ Tensors: TypeAlias = dict[str, NDArray[np.generic]]
 PROBABILITIES = "logits"
 """The output that holds the probabilities, in every format: the name that the exporters gave it."""
 
+SAMPLES = "input_samples"
+"""The input of the samples, by the name that the exporters gave it."""
+
+_USUAL_FEATURES = 26
+
 FEATURES = "mfccs"
 """The output that holds the features of a window of samples."""
 
@@ -51,9 +56,10 @@ class State:
 class Interface:
     """How to run a model, and what it says about itself.
 
-    `steps` is the number of frames per call, -1 for any. `states` is empty where the model keeps
-    its states itself. `lengths` is None where the model takes no number of valid frames,
-    `samples` where it makes no features from samples itself. `features_from` is how it makes them.
+    `windows` is the input of the feature windows, None for a model that takes the samples of a
+    whole clip. `lengths` is None where the model takes no number of valid frames, `states` is empty
+    where it keeps its states itself. `samples` is the input of samples, if the model has a front
+    end, and `features_from` how that makes features.
     """
 
     format: str
@@ -61,7 +67,7 @@ class Interface:
     precision: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    windows: TensorSpec
+    windows: TensorSpec | None
     lengths: TensorSpec | None
     states: tuple[State, ...]
     samples: TensorSpec | None
@@ -73,17 +79,17 @@ class Interface:
     @property
     def steps(self) -> int:
         """Frames per call, -1 for any number."""
-        return self._windows_shape[1]
+        return self._windows_shape[1] if self.windows else DYNAMIC
 
     @property
-    def context(self) -> int:
-        """Frames of context before a frame, and as many behind it."""
-        return (self._windows_shape[2] - 1) // 2
+    def context(self) -> int | None:
+        """Frames of context before a frame, and as many behind it; None if they stay inside."""
+        return (self._windows_shape[2] - 1) // 2 if self.windows else None
 
     @property
-    def features(self) -> int:
-        """Numbers in a frame."""
-        return self._windows_shape[3]
+    def features(self) -> int | None:
+        """Numbers in a frame; None if they stay inside the model."""
+        return self._windows_shape[3] if self.windows else None
 
     @property
     def alphabet(self) -> Alphabet | None:
@@ -102,10 +108,12 @@ class Interface:
     @property
     def feature_settings(self) -> FeatureSettings:
         """How to make features for the model: its own way, or the exporters'."""
-        return self.features_from or FeatureSettings.from_metadata(self.metadata, self.features)
+        usual = self.features or _USUAL_FEATURES
+        return self.features_from or FeatureSettings.from_metadata(self.metadata, usual)
 
     @property
     def _windows_shape(self) -> tuple[int, ...]:
+        assert self.windows is not None
         assert self.windows.shape is not None
         return self.windows.shape
 
@@ -124,9 +132,16 @@ class Model(Protocol):
         """Run the model once. Raises ToolkitError if the runtime fails."""
 
 
-def find_windows(inputs: Iterable[TensorSpec]) -> TensorSpec:
-    """The input of the feature windows [batch, steps, context, features]."""
+def find_windows(
+    inputs: Iterable[TensorSpec], samples: TensorSpec | None = None
+) -> TensorSpec | None:
+    """The input of the feature windows [batch, steps, context, features].
+
+    None for a model that takes only `samples`. Raises ConversionError for any other.
+    """
     found = [spec for spec in inputs if spec.shape is not None and len(spec.shape) == 4]
+    if not found and samples is not None:
+        return None
     if len(found) != 1:
         raise ConversionError(
             f"it has {len(found)} inputs of the form [batch, steps, context, features] where one "
@@ -144,11 +159,15 @@ def find_lengths(inputs: Iterable[TensorSpec]) -> TensorSpec | None:
 
 
 def find_samples(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> TensorSpec | None:
-    """The input of a window of samples, where there is an output of its features."""
-    if FEATURES not in {spec.name for spec in outputs}:
-        return None
-    windows = (s for s in inputs if s.dtype == "float32" and len(s.shape or ()) == 1)
-    return next(windows, None)
+    """The input of samples: of a window where its features come out, else of a whole clip."""
+    inputs = list(inputs)
+    by_features = FEATURES in {spec.name for spec in outputs}
+    for spec in inputs:
+        if spec.dtype == "float32" and len(spec.shape or ()) == 1 and by_features:
+            return spec
+        if spec.name == SAMPLES and not by_features:
+            return spec
+    return None
 
 
 def find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> tuple[State, ...]:

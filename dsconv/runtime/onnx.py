@@ -69,7 +69,7 @@ class OnnxModel:
             precision=_precision(path),
             inputs=inputs,
             outputs=outputs,
-            windows=find_windows(inputs),
+            windows=find_windows(inputs, find_samples(inputs, outputs)),
             lengths=find_lengths(inputs),
             states=find_states(inputs, outputs),
             classes=scores.shape[-1],

@@ -85,7 +85,7 @@ def _describe(model: Any, runtime: str) -> Interface:
         precision=_precision(model),
         inputs=inputs,
         outputs=outputs,
-        windows=find_windows(inputs),
+        windows=find_windows(inputs, find_samples(inputs, outputs)),
         lengths=find_lengths(inputs),
         states=find_states(inputs, outputs),
         classes=scores.shape[-1],

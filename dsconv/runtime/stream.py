@@ -12,7 +12,8 @@ from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
 from dsconv.runtime.model import FEATURES, PROBABILITIES, Model, Tensors, default_steps, scores
 from dsconv.speech.features import FloatArray, features
-from dsconv.speech.framing import chunks, sample_windows
+from dsconv.speech.framing import chunks, sample_windows, scaled_samples
+from dsconv.speech.wav import Samples
 
 USUAL_STEPS = 16
 """Frames per call of the original exports; what a model of any number is fed by default."""
@@ -52,6 +53,7 @@ class Stream:
         A chunk that is shorter than a fixed number of steps is filled up with zeros.
         """
         interface = self.model.interface
+        assert interface.windows is not None
         count = len(windows)
         steps = count if interface.steps == DYNAMIC else interface.steps
         padded = np.zeros((1, steps, *windows.shape[1:]), np.float32)
@@ -70,30 +72,51 @@ class Stream:
             else None,
         )
 
-    def run_clip(self, clip_features: FloatArray, steps: int = USUAL_STEPS) -> Iterator[Chunk]:
-        """Run the features [n, features] of a whole clip from fresh states.
+    def run_clip(self, speech: Speech, steps: int = USUAL_STEPS) -> Iterator[Chunk]:
+        """Run a whole clip from fresh states, in calls of `steps` frames if the model takes any.
 
-        `steps` is the number of frames per call for a model that takes any.
+        A model that takes samples gets all of them in one call.
         """
         self.reset()
         interface = self.model.interface
-        for windows in chunks(clip_features, interface.context, default_steps(interface, steps)):
+        if interface.context is None:
+            yield self._run_samples(speech.samples)
+            return
+        for windows in chunks(speech.features, interface.context, default_steps(interface, steps)):
             yield self.run(windows)
 
+    def _run_samples(self, samples: Samples) -> Chunk:
+        interface = self.model.interface
+        assert interface.samples is not None
+        shape = interface.samples.shape or (-1,)
+        scaled = scaled_samples(samples).reshape((1,) * (len(shape) - 1) + (-1,))
+        found = self.model.call({interface.samples.name: scaled}, [PROBABILITIES])
+        return Chunk(scores(found, interface.classes), None)
 
-def clip_features(model: Model, samples: NDArray[np.int16]) -> FloatArray:
-    """The features [n, features] of a clip, as the model's front end makes them.
+
+@dataclass(frozen=True)
+class Speech:
+    """A clip: its 16-bit samples, and their features [n, features]."""
+
+    samples: Samples
+    features: FloatArray
+
+
+def hear(model: Model, samples: Samples) -> Speech:
+    """A clip with its features, as the model's front end makes them.
 
     They are computed by dsconv with the parameters of the model: a front end is part of the graph
     in most formats, and running all of the graph for each window would take longer than the rest.
+    Raises ConversionError if the front end and the network of the model do not fit.
     """
     settings = model.interface.feature_settings
-    if settings.mfcc.coefficients != model.interface.features:
+    if model.interface.features not in (None, settings.mfcc.coefficients):
         raise ConversionError(
             f"its front end makes {settings.mfcc.coefficients} features a frame where its network "
             f"takes {model.interface.features}."
         )
-    return features(sample_windows(samples, settings.window, settings.step), settings)
+    windows = sample_windows(samples, settings.window, settings.step)
+    return Speech(samples, features(windows, settings))
 
 
 def front_end_features(model: Model, windows: FloatArray) -> FloatArray:

@@ -85,7 +85,7 @@ class TfliteModel:
             precision=self._precision(),
             inputs=inputs,
             outputs=outputs,
-            windows=find_windows(inputs),
+            windows=find_windows(inputs, find_samples(inputs, outputs)),
             lengths=find_lengths(inputs),
             states=find_states(inputs, outputs),
             classes=int(self._outputs[PROBABILITIES]["shape"][-1]),

@@ -12,7 +12,7 @@ import numpy as np
 
 from dsconv.errors import ConversionError, about
 from dsconv.runtime.registry import open_model
-from dsconv.runtime.stream import Stream, clip_features
+from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.corpus import ClipSource
 from dsconv.speech.decode import DEFAULT_BEAM, beam_text, softmax
 from dsconv.speech.wav import read_wav
@@ -63,12 +63,12 @@ class Transcriber:
         start = time.perf_counter()
         rate = int(self._interface.feature_settings.mfcc.sample_rate)
         samples = read_wav(clip.wav, rate, resample=self._resample)
-        features = clip_features(self._model, samples)
+        speech = hear(self._model, samples)
         parts, done = [], 0
-        for chunk in self._stream.run_clip(features):
+        for chunk in self._stream.run_clip(speech):
             parts.append(chunk.probabilities)
             done += len(chunk.probabilities)
-            progress(done / len(features))
+            progress(done / len(speech.features))
         scores = np.concatenate(parts)
         probabilities = softmax(scores) if self._interface.raw_scores else scores
         text = beam_text(probabilities, self._alphabet, self._beam)

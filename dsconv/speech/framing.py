@@ -24,8 +24,13 @@ def sample_windows(samples: NDArray[np.int16], window: int, step: int) -> FloatA
     full = (len(samples) - window) // step + 1 if len(samples) >= window else 0
     padded = np.zeros(full * step + window, np.float32)
     usable = min(len(samples), len(padded))
-    padded[:usable] = samples[:usable] * _PCM_SCALE
+    padded[:usable] = scaled_samples(samples[:usable])
     return sliding_window_view(padded, window)[::step]
+
+
+def scaled_samples(samples: NDArray[np.int16]) -> FloatArray:
+    """16-bit samples in the range -1 to 1."""
+    return samples * _PCM_SCALE
 
 
 def chunks(features: FloatArray, context: int, steps: int) -> Iterator[FloatArray]:

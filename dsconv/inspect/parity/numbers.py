@@ -93,22 +93,25 @@ def frame_differences(reference: Trace, candidate: Trace) -> list[float]:
 
 
 def merged(differences: Iterable[Difference]) -> Difference:
-    """The differences of one tensor over several clips as one; the worst divergence is kept."""
+    """The differences of one tensor over several clips as one.
+
+    Tolerance, largest difference and divergence are those of the clip farthest from passing.
+    """
     parts = list(differences)
+    worst = max(parts, key=lambda part: part.max_abs / part.tolerance)
     values = sum(part.values for part in parts)
-    agreements = [p.argmax_agreement for p in parts if p.argmax_agreement is not None]
-    diverged = [part.divergence for part in parts if part.divergence is not None]
+    agreements = [p.argmax_agreement * p.values for p in parts if p.argmax_agreement is not None]
     return Difference(
-        tensor=parts[0].tensor,
-        tolerance=max(part.tolerance for part in parts),
-        max_abs=max(part.max_abs for part in parts),
+        tensor=worst.tensor,
+        tolerance=worst.tolerance,
+        max_abs=worst.max_abs,
         mean_abs=sum(part.mean_abs * part.values for part in parts) / max(1, values),
         values=values,
         above=sum(part.above for part in parts),
         not_finite=sum(part.not_finite for part in parts),
-        argmax_agreement=sum(agreements) / len(agreements) if agreements else None,
-        onset=min((part.onset for part in parts if part.onset is not None), default=None),
-        divergence=min(diverged, key=lambda found: found.frame, default=None),
+        argmax_agreement=sum(agreements) / values if agreements else None,
+        onset=worst.onset,
+        divergence=worst.divergence,
         windows=[],
     )
 
@@ -137,8 +140,8 @@ def _difference(
 ) -> Difference:
     """Compare rows; `frames` are the frames that they belong to."""
     absolute = _absolute(wanted, found)
-    finite = np.isfinite(found)
-    rows = absolute.max(axis=1)
+    finite = np.isfinite(found) & np.isfinite(wanted)
+    rows = absolute.max(axis=1, initial=0.0)
     bad = np.flatnonzero(~(rows <= tolerance))
     first = None
     if len(bad):
@@ -161,7 +164,7 @@ def _difference(
 
 
 def _absolute(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
-    """Absolute differences; infinite where the candidate has no finite number."""
+    """Absolute differences; infinite where either has no finite number."""
     absolute = np.abs(wanted.astype(np.float64) - found.astype(np.float64))
     return np.asarray(np.where(np.isfinite(absolute), absolute, np.inf))
 

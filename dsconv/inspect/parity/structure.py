@@ -50,7 +50,7 @@ def _warning(message: str) -> Finding:
 def _sizes(reference: Interface, candidate: Interface) -> Iterator[Finding]:
     for key, label in _SAME.items():
         wanted, found = getattr(reference, key), getattr(candidate, key)
-        if wanted != found:
+        if found not in (None, wanted):
             yield _failure(f"{label}: {found}, the reference has {wanted}: another network")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dsconv.errors import ModelError
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.output import new_file
-from dsconv.runtime.stream import Stream
+from dsconv.runtime.stream import Speech, Stream
 from dsconv.speech.features import FloatArray
 
 _FORMAT = "dsconv-io-1"
@@ -36,17 +36,17 @@ class Trace:
 
 def run_trace(
     stream: Stream,
-    features: FloatArray,
+    speech: Speech,
     steps: int,
     progress: Callable[[float], object] = float,
 ) -> Trace:
-    """Run a clip's features; `progress` is called with the share of the frames that is done."""
+    """Run a clip; `progress` is called with the share of the frames that is done."""
     probabilities: list[FloatArray] = []
     ends: list[int] = []
     state_ends: list[int] = []
     states: dict[str, list[FloatArray]] = {}
     done = 0
-    for chunk in stream.run_clip(features, steps):
+    for chunk in stream.run_clip(speech, steps):
         done += len(chunk.probabilities)
         probabilities.append(chunk.probabilities)
         ends.append(done)
@@ -54,7 +54,7 @@ def run_trace(
             state_ends.append(done)
             for name, state in chunk.states.items():
                 states.setdefault(name, []).append(state)
-        progress(done / len(features))
+        progress(done / len(speech.features))
     return Trace(
         np.concatenate(probabilities),
         np.array(ends),
@@ -75,14 +75,12 @@ class TraceFile:
         self._arrays: dict[str, NDArray[np.generic]] = {}
         self._clips: list[str] = []
 
-    def add(
-        self, clip: str, samples: NDArray[np.int16], features: FloatArray, trace: Trace
-    ) -> None:
+    def add(self, clip: str, speech: Speech, trace: Trace) -> None:
         """Keep a clip."""
         self._clips.append(clip)
         arrays: dict[str, NDArray[np.generic]] = {
-            "samples": samples,
-            "features": features,
+            "samples": speech.samples,
+            "features": speech.features,
             "probabilities": trace.probabilities,
             "ends": trace.ends,
             "state_ends": trace.state_ends,

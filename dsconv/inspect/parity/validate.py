@@ -39,13 +39,12 @@ from dsconv.inspect.parity.transcripts import (
 )
 from dsconv.runtime.model import Model, default_steps
 from dsconv.runtime.registry import open_model
-from dsconv.runtime.stream import USUAL_STEPS, Stream, clip_features, front_end_features
+from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream, front_end_features, hear
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import ClipSource
 from dsconv.speech.decode import DEFAULT_BEAM
-from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import sample_windows
-from dsconv.speech.wav import Samples, read_wav
+from dsconv.speech.wav import read_wav
 
 _FRONT_END_WINDOWS = 64
 """Windows of a clip whose features are compared: each takes a call of the whole model."""
@@ -90,7 +89,7 @@ def validate_models(
         clip = base.run(source, _part(progress, start, share))
         infos.append(clip.info)
         if save_to is not None:
-            save_to.add(source.name, clip.samples, clip.features, clip.trace)
+            save_to.add(source.name, clip.speech, clip.trace)
         for place, contestant in enumerate(contestants, 1):
             contestant.add(clip, _part(progress, start + place * share, share))
     return Validation(base.info, infos, [contestant.result for contestant in contestants])
@@ -109,8 +108,7 @@ class _Clip:
 
     source: ClipSource
     info: ClipInfo
-    samples: Samples
-    features: FloatArray
+    speech: Speech
     trace: Trace
     transcript: Transcript | None
 
@@ -131,11 +129,11 @@ class _Reference:
         """Run a clip, and transcribe it if the model has an alphabet."""
         rate = int(self.interface.feature_settings.mfcc.sample_rate)
         samples = read_wav(source.wav, rate, resample=self.options.resample)
-        features = clip_features(self.model, samples)
-        trace = run_trace(self._stream, features, self.steps, progress)
-        info = ClipInfo(source.name, len(samples) / rate, len(features), source.text)
+        speech = hear(self.model, samples)
+        trace = run_trace(self._stream, speech, self.steps, progress)
+        info = ClipInfo(source.name, len(samples) / rate, len(speech.features), source.text)
         transcript = self.transcript(trace, self.interface.alphabet)
-        return _Clip(source, info, samples, features, trace, transcript)
+        return _Clip(source, info, speech, trace, transcript)
 
     def transcript(self, trace: Trace, alphabet: Alphabet | None) -> Transcript | None:
         """The texts of a trace, None without an alphabet."""
@@ -172,7 +170,7 @@ class _Candidate:
         """Run the reference's features, unless the model cannot take them."""
         if not self._comparable:
             return
-        trace = run_trace(Stream(self._model), clip.features, self._base.steps, progress)
+        trace = run_trace(Stream(self._model), clip.speech, self._base.steps, progress)
         differences = compare_traces(clip.trace, trace, self.result.tolerance)
         if features := self._compare_front_ends(clip):
             differences.insert(0, features)
@@ -185,7 +183,7 @@ class _Candidate:
         if any(model.interface.samples is None for model in models):
             return None
         settings = self._base.interface.feature_settings
-        windows = sample_windows(clip.samples, settings.window, settings.step)
+        windows = sample_windows(clip.speech.samples, settings.window, settings.step)
         count = min(len(windows), _FRONT_END_WINDOWS)
         chosen = windows[np.linspace(0, len(windows) - 1, count).astype(int)]
         wanted, found = (front_end_features(model, chosen) for model in models)
@@ -208,7 +206,7 @@ class _Recorded:
 
     def add(self, clip: _Clip, progress: Callable[[float], object]) -> None:
         """Compare what was said there."""
-        trace = self._run.trace(clip.source.name, len(clip.features))
+        trace = self._run.trace(clip.source.name, len(clip.speech.features))
         progress(1.0)
         differences = compare_traces(clip.trace, trace, self.result.tolerance)
         _add_clip(self.result, clip, trace, differences, self._base, None)
