@@ -17,16 +17,7 @@ from dsconv.graph.graph import CONSTANTS, Graph, open_graph
 from dsconv.graph.node import Node
 from dsconv.graph.write import write_graph
 from dsconv.runtime.evaluator import Evaluator
-from dsconv.runtime.model import (
-    PROBABILITIES,
-    Interface,
-    Tensors,
-    TensorSpec,
-    find_lengths,
-    find_samples,
-    find_states,
-    find_windows,
-)
+from dsconv.runtime.model import PROBABILITIES, Interface, Tensors, TensorSpec
 from dsconv.runtime.ops import mfcc_settings, spectrogram_settings
 from dsconv.speech.features import FeatureSettings
 
@@ -110,19 +101,15 @@ def describe(graph: Graph, runtime: str) -> Interface:
         TensorSpec(node.name, "float32", None) for node in unused if node.op in _RESULTS
     )
     chain, classes = _score_chain(graph)
-    return Interface(
+    return Interface.of(
         format="pbmm" if graph.packaged else "pb",
         runtime=runtime,
         precision=_precision(graph),
         inputs=inputs,
         outputs=outputs,
-        windows=find_windows(inputs),
-        lengths=find_lengths(inputs),
-        states=find_states(inputs, outputs),
         classes=classes,
         raw_scores="Softmax" not in chain,
         metadata=read_metadata(graph),
-        samples=find_samples(inputs, outputs),
         features_from=_feature_settings(graph),
     )
 

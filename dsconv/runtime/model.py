@@ -5,7 +5,7 @@ A module per format opens files as a `Model`; `dsconv.runtime.stream` is the one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -76,6 +76,48 @@ class Interface:
     metadata: Metadata
     features_from: FeatureSettings | None
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        format: str,  # noqa: A002
+        runtime: str,
+        precision: str,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        metadata: Metadata,
+        classes: int | None = None,
+        raw_scores: bool = False,
+        features_from: FeatureSettings | None = None,
+    ) -> Interface:
+        """The interface of a model with these inputs and outputs.
+
+        `classes` None takes the last size of the output of the probabilities. Raises
+        ConversionError if the model is no acoustic model that dsconv can run.
+        """
+        scores = next((spec for spec in outputs if spec.name == PROBABILITIES), None)
+        if scores is None:
+            raise ConversionError(f"it has no output '{PROBABILITIES}'; it is no acoustic model.")
+        classes = classes or (scores.shape[-1] if scores.shape else -1)
+        if classes < 1:
+            raise ConversionError(f"its output '{PROBABILITIES}' says no number of classes.")
+        samples = _find_samples(inputs, outputs)
+        return cls(
+            format=format,
+            runtime=runtime,
+            precision=precision,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            windows=_find_windows(inputs, samples),
+            lengths=_find_lengths(inputs),
+            states=_find_states(inputs, outputs),
+            samples=samples,
+            classes=classes,
+            raw_scores=raw_scores,
+            metadata=metadata,
+            features_from=features_from,
+        )
+
     @property
     def steps(self) -> int:
         """Frames per call, -1 for any number."""
@@ -132,7 +174,7 @@ class Model(Protocol):
         """Run the model once. Raises ToolkitError if the runtime fails."""
 
 
-def find_windows(
+def _find_windows(
     inputs: Iterable[TensorSpec], samples: TensorSpec | None = None
 ) -> TensorSpec | None:
     """The input of the feature windows [batch, steps, context, features].
@@ -150,7 +192,7 @@ def find_windows(
     return found[0]
 
 
-def find_lengths(inputs: Iterable[TensorSpec]) -> TensorSpec | None:
+def _find_lengths(inputs: Iterable[TensorSpec]) -> TensorSpec | None:
     """The input of the number of valid frames: one integer for each of the batch."""
     return next(
         (spec for spec in inputs if spec.dtype.startswith("int") and len(spec.shape or ()) == 1),
@@ -158,9 +200,8 @@ def find_lengths(inputs: Iterable[TensorSpec]) -> TensorSpec | None:
     )
 
 
-def find_samples(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> TensorSpec | None:
+def _find_samples(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> TensorSpec | None:
     """The input of samples: of a window where its features come out, else of a whole clip."""
-    inputs = list(inputs)
     by_features = FEATURES in {spec.name for spec in outputs}
     for spec in inputs:
         if spec.dtype == "float32" and len(spec.shape or ()) == 1 and by_features:
@@ -170,7 +211,7 @@ def find_samples(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
     return None
 
 
-def find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> tuple[State, ...]:
+def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> tuple[State, ...]:
     """The states that go in and come out, by the names that the exporters gave them."""
     shapes = {spec.name: spec.shape for spec in inputs}
     names = {spec.name for spec in outputs}

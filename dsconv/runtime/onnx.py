@@ -9,19 +9,10 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.errors import ConversionError, ModelError, ToolkitError
+from dsconv.errors import ModelError, ToolkitError
 from dsconv.graph import wire
 from dsconv.graph.storage import Storage
-from dsconv.runtime.model import (
-    PROBABILITIES,
-    Interface,
-    Tensors,
-    TensorSpec,
-    find_lengths,
-    find_samples,
-    find_states,
-    find_windows,
-)
+from dsconv.runtime.model import Interface, Tensors, TensorSpec
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 # The numbers of ONNX's TensorProto.DataType.
@@ -59,24 +50,14 @@ class OnnxModel:
     def _describe(self, path: Path, runtime: str) -> Interface:
         inputs = tuple(_spec(argument) for argument in self._session.get_inputs())
         outputs = tuple(_spec(argument) for argument in self._session.get_outputs())
-        scores = next((spec for spec in outputs if spec.name == PROBABILITIES), None)
-        if scores is None or not scores.shape:
-            raise ConversionError(f"the model has no output '{PROBABILITIES}'.")
         properties = self._session.get_modelmeta().custom_metadata_map
-        return Interface(
+        return Interface.of(
             format="onnx",
             runtime=runtime,
             precision=_precision(path),
             inputs=inputs,
             outputs=outputs,
-            windows=find_windows(inputs, find_samples(inputs, outputs)),
-            lengths=find_lengths(inputs),
-            states=find_states(inputs, outputs),
-            classes=scores.shape[-1],
-            raw_scores=False,
             metadata=Metadata.from_text(properties),
-            samples=find_samples(inputs, outputs),
-            features_from=None,
         )
 
 

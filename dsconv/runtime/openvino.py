@@ -9,17 +9,8 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.errors import ConversionError, ModelError, ToolkitError
-from dsconv.runtime.model import (
-    PROBABILITIES,
-    Interface,
-    Tensors,
-    TensorSpec,
-    find_lengths,
-    find_samples,
-    find_states,
-    find_windows,
-)
+from dsconv.errors import ModelError, ToolkitError
+from dsconv.runtime.model import Interface, Tensors, TensorSpec
 
 RT_INFO = "dsconv"
 """The section of the IR's rt_info that holds the metadata."""
@@ -76,23 +67,13 @@ def _import_openvino() -> Any:
 def _describe(model: Any, runtime: str) -> Interface:
     inputs = tuple(_spec(port) for port in model.inputs)
     outputs = tuple(_spec(port) for port in model.outputs)
-    scores = next((spec for spec in outputs if spec.name == PROBABILITIES), None)
-    if scores is None or not scores.shape:
-        raise ConversionError(f"the model has no output '{PROBABILITIES}'.")
-    return Interface(
+    return Interface.of(
         format="openvino",
         runtime=runtime,
         precision=_precision(model),
         inputs=inputs,
         outputs=outputs,
-        windows=find_windows(inputs, find_samples(inputs, outputs)),
-        lengths=find_lengths(inputs),
-        states=find_states(inputs, outputs),
-        classes=scores.shape[-1],
-        raw_scores=False,
         metadata=Metadata.from_text(_properties(model)),
-        samples=find_samples(inputs, outputs),
-        features_from=None,
     )
 
 

@@ -12,17 +12,8 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.errors import ConversionError, ModelError, ToolkitError
-from dsconv.runtime.model import (
-    PROBABILITIES,
-    Interface,
-    Tensors,
-    TensorSpec,
-    find_lengths,
-    find_samples,
-    find_states,
-    find_windows,
-)
+from dsconv.errors import ModelError, ToolkitError
+from dsconv.runtime.model import Interface, Tensors, TensorSpec
 from dsconv.speech.features import (
     FeatureSettings,
     MfccSettings,
@@ -70,8 +61,6 @@ class TfliteModel:
     def _describe(self, data: bytes) -> Interface:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())
         outputs = tuple(_spec(detail) for detail in self._outputs.values())
-        if PROBABILITIES not in self._outputs:
-            raise ConversionError(f"the model has no output '{PROBABILITIES}'.")
         metadata = {
             name: _as_bytes(self._value(name).reshape(-1)[0])
             for name in self._outputs
@@ -79,19 +68,13 @@ class TfliteModel:
         }
         from ai_edge_litert import __version__
 
-        return Interface(
+        return Interface.of(
             format="tflite",
             runtime=f"LiteRT {__version__}",
             precision=self._precision(),
             inputs=inputs,
             outputs=outputs,
-            windows=find_windows(inputs, find_samples(inputs, outputs)),
-            lengths=find_lengths(inputs),
-            states=find_states(inputs, outputs),
-            classes=int(self._outputs[PROBABILITIES]["shape"][-1]),
-            raw_scores=False,
             metadata=Metadata.from_values(metadata),
-            samples=find_samples(inputs, outputs),
             features_from=_feature_settings(data, metadata),
         )
 
