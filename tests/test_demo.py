@@ -1,6 +1,7 @@
 """The demo runs everything that there is, in a folder of its own."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dsconv.convert import registry
 from dsconv.convert.target import Conversion
 from dsconv.demo import run_demo
 from dsconv.errors import ParityError
+from dsconv.fixtures import demo_model
 from dsconv.graph.graph import Graph
 
 
@@ -55,3 +57,19 @@ def test_a_wrong_way_back_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(target, "convert", damage)
     with pytest.raises(ParityError, match="differs from"):
         run_demo(tmp_path / "demo")
+
+
+def test_what_is_not_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the speech extra the demo says so, and does the rest."""
+    monkeypatch.setitem(sys.modules, "fast_ctc_decode", None)
+    lines: list[str] = []
+    demo = run_demo(tmp_path / "demo", say=lines.append)
+    assert len(demo.files) == 3
+    assert "left out: beam search needs fast-ctc-decode" in lines[-1]
+
+
+def test_every_clip_says_its_text(tmp_path: Path) -> None:
+    """The demo shows what the package transcribes."""
+    lines: list[str] = []
+    run_demo(tmp_path / "demo", say=lines.append)
+    assert [f"  {clip.wav.name}: {clip.text}" for clip in demo_model.clips()] == lines[-5:]

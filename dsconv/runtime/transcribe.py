@@ -14,7 +14,8 @@ from dsconv.errors import ConversionError, about
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.corpus import ClipSource
-from dsconv.speech.decode import DEFAULT_BEAM, beam_text, softmax
+from dsconv.speech.decode import DEFAULT_BEAM, beam_text, greedy_text, has_beam_search, softmax
+from dsconv.speech.features import FloatArray
 from dsconv.speech.wav import read_wav
 
 
@@ -29,8 +30,9 @@ class Transcription:
 
 
 class Transcriber:
-    """A model that is ready to transcribe; `beam` None takes the model's own width.
+    """A model that is ready to transcribe.
 
+    `beam` None takes the model's own width, or the best path where no beam search is installed.
     Raises the errors of opening the model, and ConversionError if it holds no alphabet.
     """
 
@@ -46,7 +48,9 @@ class Transcriber:
             )
         self._alphabet = alphabet
         self._stream = Stream(self._model)
-        self._beam = beam or self._interface.metadata.beam_width or DEFAULT_BEAM
+        self._beam = beam
+        if beam is None and has_beam_search():
+            self._beam = self._interface.metadata.beam_width or DEFAULT_BEAM
         self._resample = resample
         self.about: dict[str, Any] = {
             "model": str(path),
@@ -71,14 +75,20 @@ class Transcriber:
             progress(done / len(speech.features))
         scores = np.concatenate(parts)
         probabilities = softmax(scores) if self._interface.raw_scores else scores
-        text = beam_text(probabilities, self._alphabet, self._beam)
+        text = self._text(probabilities)
         return Transcription(clip.name, text, len(samples) / rate, time.perf_counter() - start)
+
+    def _text(self, probabilities: FloatArray) -> str:
+        if self._beam is None:
+            return greedy_text(probabilities, self._alphabet)
+        return beam_text(probabilities, self._alphabet, self._beam)
 
     def summary(self, results: Sequence[Transcription]) -> str:
         """One line on what was done, and in what time."""
         audio = sum(result.audio_seconds for result in results)
         seconds = sum(result.seconds for result in results)
+        search = f"beam {self._beam}" if self._beam else "best path; dsconv[speech] has beam search"
         return (
             f"{audio:.2f} s of speech in {seconds:.2f} s "
-            f"({self._interface.runtime}, {self._interface.precision}, beam {self._beam})"
+            f"({self._interface.runtime}, {self._interface.precision}, {search})"
         )

@@ -29,6 +29,15 @@ def greedy_text(probabilities: FloatArray, alphabet: Alphabet) -> str:
     return text_of(alphabet, path[changed & (path != blank)].tolist())
 
 
+def has_beam_search() -> bool:
+    """Whether fast-ctc-decode is installed."""
+    try:
+        import fast_ctc_decode
+    except ImportError:
+        return False
+    return bool(fast_ctc_decode)
+
+
 def beam_text(probabilities: FloatArray, alphabet: Alphabet, beam: int) -> str:
     """The likeliest text over all paths of the frames [n, classes], the blank being the last.
 
