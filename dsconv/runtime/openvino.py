@@ -87,8 +87,8 @@ def _spec(port: Any) -> TensorSpec:
 def _properties(model: Any) -> dict[str, str]:
     if not model.has_rt_info([RT_INFO]):
         return {}
-    section = model.get_rt_info([RT_INFO]).astype(dict)
-    return {key: str(value) for key, value in section.items()}
+    keys = model.get_rt_info([RT_INFO]).astype(dict)
+    return {key: model.get_rt_info([RT_INFO, key]).astype(str) for key in keys}
 
 
 def _precision(model: Any) -> str:

@@ -181,7 +181,8 @@ def block_lstm(
     forget_bias = np.float32(attribute(node, "forget_bias", 1.0))
     count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]
     outputs = tuple(np.zeros((frames, batch, cells), np.float32) for _ in range(7))
-    projected = (x[:count].reshape(-1, inputs) @ kernel[:inputs] + bias).reshape(count, batch, -1)
+    rows = x[:count].reshape(count * batch, inputs)
+    projected = (rows @ kernel[:inputs] + bias).reshape(count, batch, 4 * cells)
     recurrent = kernel[inputs:]
     for step in range(count):
         gates = projected[step] + state_h @ recurrent
@@ -198,8 +199,9 @@ def block_lstm(
 
 
 def sigmoid(value: Array) -> Array:
-    """The logistic function, without overflow for large negative values."""
-    return np.asarray(0.5 * (np.tanh(0.5 * value) + 1), value.dtype)
+    """The logistic function, in the form that TensorFlow computes."""
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-value)), value.dtype)
 
 
 OPS: dict[str, Op] = {

@@ -98,7 +98,7 @@ class OnnxNetwork:
         kernel, bias = (self._weight(lstm.data_inputs[place]) for place in (4, 8))
         hidden = kernel.shape[1] // 4
         forget_bias = np.zeros((4, hidden), np.float32)
-        forget_bias[2] = lstm.attributes["forget_bias"]
+        forget_bias[2] = lstm.attribute("forget_bias", float)
         gates = (bias.reshape(4, hidden) + forget_bias)[list(_GATE_ORDER)].reshape(-1)
         columns = kernel.reshape(-1, 4, hidden)[:, list(_GATE_ORDER)].reshape(-1, 4 * hidden).T
         inputs = len(kernel) - hidden

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dsconv.fixtures.demo_model import clips
 from dsconv.runtime.model import Interface, Model
-from dsconv.runtime.stream import USUAL_STEPS, Stream
+from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream, hear
+from dsconv.speech.decode import softmax
 from dsconv.speech.features import FloatArray
 from dsconv.speech.wav import Samples, read_wav
 
@@ -31,23 +31,27 @@ def packaged_speech(samples: int) -> Samples:
     return np.resize(spoken, samples)
 
 
+def clip_features(model: Model, samples: Samples) -> FloatArray:
+    """The features of a clip, as dsconv makes them for a model."""
+    return hear(model, samples).features
+
+
+def of_features(features: FloatArray) -> Speech:
+    """A clip of which only the features are known."""
+    return Speech(np.zeros(0, np.int16), features)
+
+
 def run_clip(model: Model, features: FloatArray, steps: int = USUAL_STEPS) -> Any:
     """The probabilities [frames, classes] of a clip, and the states after its last frame.
 
     The states are one array, empty for a model that keeps them itself or ran into the padding.
     """
-    found = list(Stream(model).run_clip(features, steps))
+    found = list(Stream(model).run_clip(of_features(features), steps))
     probabilities = np.concatenate([chunk.probabilities for chunk in found])
     if model.interface.raw_scores:
         probabilities = softmax(probabilities)
     states = found[-1].states or {}
     return probabilities, np.array([states[name] for name in sorted(states)], np.float32)
-
-
-def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities of raw scores."""
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 
 def distance(actual: Any, expected: Any) -> float:

@@ -18,18 +18,20 @@ from dsconv.graph.tensor import Tensor
 from dsconv.graph.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.graph import TensorFlowGraphModel, open_graph_model, open_tensorflow_model
+from dsconv.runtime.model import Tensors
 from dsconv.runtime.ops import OPS
-from dsconv.runtime.stream import clip_features, front_end_features
+from dsconv.runtime.stream import front_end_features
 from dsconv.speech.framing import sample_windows
 from tests.graph.test_steps import STREAMING
-from tests.runtime.speech import distance, original_clip, run_clip
+from tests.runtime.speech import clip_features, distance, original_clip, run_clip
 
 FLOAT = {"T": DataType.FLOAT}
 ONE = np.array([1], np.float32)
 
 PROBABILITY_BOUND = 1e-6
 STATE_BOUND = 1e-5
-TIMES_TENSORFLOW_ITSELF = 4
+TIMES_TENSORFLOW_ITSELF = 3
+FLOAT_STEPS = 10
 
 WITH_FRONT_END = [name for name in STREAMING if not re.search(r"0\.[24]\.", name)]
 
@@ -148,9 +150,18 @@ def test_assignments_take_effect_after_the_run() -> None:
     np.testing.assert_array_equal(evaluator.run({}, ["before"])["before"], [10])
 
 
+def test_a_run_sees_the_variables_as_they_were() -> None:
+    """Also a node that waits for the assignment reads what the variable held before the run."""
+    nodes = [*counter(), new_node("late", "Identity", ["count", "^Assign_1"], FLOAT)]
+    evaluator = Evaluator(Graph(nodes))
+    evaluator.run({}, ["set"])
+    assert float(evaluator.run({"step": ONE}, ["late"])["late"][0]) == 10
+    assert float(evaluator.run({"step": ONE}, ["late"])["late"][0]) == 11
+
+
 def test_a_run_that_fails_assigns_nothing() -> None:
     """An error halfway leaves the variables as they were."""
-    nodes = [*counter(), placeholder("late"), add("last", "after", "late")]
+    nodes = [*counter(), placeholder("late"), add("last", "late", "after")]
     evaluator = Evaluator(Graph(nodes))
     evaluator.run({}, ["set"])
     with pytest.raises(ConversionError, match="'late'"):
@@ -204,7 +215,7 @@ def test_a_deep_graph_needs_no_deep_stack() -> None:
 def test_outputs_are_named_as_they_were_asked_for(small_graph: Graph) -> None:
     """`node:1` is the second output of a node, `node:0` and `node` the first."""
     (lstm,) = (node.name for node in small_graph if node.op == "BlockLSTM")
-    feeds = {
+    feeds: Tensors = {
         "input_node": np.ones((1, 16, 19, 26), np.float32),
         "input_lengths": np.array([16], np.int32),
         "previous_state_c": np.zeros((1, 32), np.float32),
@@ -225,9 +236,10 @@ def test_outputs_are_named_as_they_were_asked_for(small_graph: Graph) -> None:
 def test_speech_gives_tensorflows_numbers(name: str, models: Path, tensorflow: Any) -> None:
     """A whole clip, chunk by chunk, within the bounds or within what TensorFlow itself keeps to.
 
-    The cell states of these models reach 145, where float32 has steps of 1.5e-5: TensorFlow gives
-    other numbers too when it takes the same frames one by one. That distance is measured here, and
-    four times as much is allowed where it is more than the bound.
+    TensorFlow gives other numbers itself when it takes the same frames one by one; that distance is
+    measured here, and three times as much is allowed where it is more than the bound. The cell
+    states of these models reach 145, where float32 has steps of 1.5e-5; so ten of its steps are
+    allowed for them, a sum of 146 roundings on either side.
     """
     assert tensorflow is not None
     graph = open_graph(models / name)
@@ -250,6 +262,9 @@ def test_speech_gives_tensorflows_numbers(name: str, models: Path, tensorflow: A
     ):  # fmt: skip
         own = distance(other, expected)
         found, allowed = distance(actual, expected), max(bound, TIMES_TENSORFLOW_ITSELF * own)
+        if what == "states" and expected.size:
+            step = float(np.spacing(np.abs(expected).max()))
+            allowed = max(bound, FLOAT_STEPS * step)
         print(f"{name} {what}: {found:.2e}, TensorFlow from itself {own:.2e}")
         if found >= allowed:
             report.append(f"{what} differ by {found:.2e}, allowed are {allowed:.2e}")

@@ -17,11 +17,11 @@ from dsconv.graph.steps import DYNAMIC
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.model import State, TensorSpec
 from dsconv.runtime.onnx import open_onnx_model
-from dsconv.runtime.stream import Stream, clip_features
+from dsconv.runtime.stream import Stream
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.features import FeatureSettings
 from tests.runtime.networks import IR_VERSION, OPSET, helper, onnx, write_onnx
-from tests.runtime.speech import distance, packaged_speech, run_clip, state_bound
+from tests.runtime.speech import clip_features, distance, packaged_speech, run_clip, state_bound
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

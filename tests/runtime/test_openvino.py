@@ -17,9 +17,9 @@ from dsconv.graph.steps import DYNAMIC
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.model import State, TensorSpec
 from dsconv.runtime.openvino import RT_INFO, OpenVinoModel, open_openvino_model
-from dsconv.runtime.stream import Stream, clip_features
+from dsconv.runtime.stream import Stream
 from tests.runtime.networks import write_onnx
-from tests.runtime.speech import distance, packaged_speech, run_clip, state_bound
+from tests.runtime.speech import clip_features, distance, packaged_speech, run_clip, state_bound
 from tests.runtime.test_onnx import METADATA, SAMPLES
 
 with warnings.catch_warnings():
@@ -39,8 +39,12 @@ def write_openvino(
     stateful: bool = False,
     half: bool = False,
 ) -> Path:
-    """Write the network of a graph as an IR; `stateful` keeps the states inside."""
-    model = openvino.convert_model(write_onnx(folder / "network.onnx", graph, frames, metadata))
+    """Write the network of a graph as an IR; `stateful` keeps the states inside.
+
+    The ONNX model is read, not given to `convert_model`, which reports each use over the network.
+    """
+    source = write_onnx(folder / "network.onnx", graph, frames, metadata)
+    model = openvino.Core().read_model(source)
     if stateful:
         transformations.apply_make_stateful_transformation(model, STATES)
     for key, value in metadata.to_text().items():

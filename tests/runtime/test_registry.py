@@ -30,15 +30,15 @@ RUN = """
 import json, sys
 import numpy
 from dsconv.runtime.registry import open_model
-from dsconv.runtime.stream import Stream, clip_features
+from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.wav import read_wav
 from pathlib import Path
 
 model = open_model(sys.argv[1])
-features = clip_features(model, read_wav(Path(sys.argv[2]), 16000))
-frames = sum(len(chunk.probabilities) for chunk in Stream(model).run_clip(features))
+speech = hear(model, read_wav(Path(sys.argv[2]), 16000))
+frames = sum(len(chunk.probabilities) for chunk in Stream(model).run_clip(speech))
 loaded = {name.partition(".")[0] for name in sys.modules}
-print(json.dumps([frames, len(features), sorted(loaded & set(sys.argv[3:]))]))
+print(json.dumps([frames, len(speech.features), sorted(loaded & set(sys.argv[3:]))]))
 """
 
 WINDOWS = np.random.default_rng(9).normal(size=(16, 19, 26)).astype(np.float32)
@@ -121,7 +121,7 @@ def test_openvino_is_opened_by_content(small_model: Path, tmp_path: Path) -> Non
 
     source = write_onnx(tmp_path / "model.onnx", open_graph(small_model), 16, Metadata())
     path = tmp_path / "model.xml"
-    openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
+    openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=False)
     model = open_model(path)
     assert model.interface.format == "openvino"
     found, expected = Stream(model).run(WINDOWS), Stream(open_model(small_model)).run(WINDOWS)
