@@ -52,7 +52,7 @@ def about(path: str | os.PathLike[str]) -> Iterator[None]:
     """Put the model that is worked on in front of the errors about it, unless they name it."""
     try:
         yield
-    except (ModelError, ConversionError) as error:
+    except (ModelError, ConversionError, ToolkitError) as error:
         if str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error

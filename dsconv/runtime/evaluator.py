@@ -46,6 +46,8 @@ class Evaluator:
                 continue
             values[node.name] = self._evaluate(node, feeds, values, assigned)
             if self._is_constant(node):
+                for array in values[node.name]:
+                    array.setflags(write=False)
                 self._constants[node.name] = values[node.name]
         self._variables.update(assigned)
         found = {}

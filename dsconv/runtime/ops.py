@@ -45,6 +45,9 @@ def attribute(node: Node, key: str, default: Any) -> Any:
 def audio_spectrogram(node: Node, samples: Array) -> Array:
     """[samples, channels] to [channels, frames, bins]."""
     settings = spectrogram_settings(node)
+    if len(samples) < settings.window:
+        none = power_spectrum(np.zeros((0, settings.window), np.float32), settings)
+        return np.stack([none] * samples.shape[1])
     windows = np.lib.stride_tricks.sliding_window_view(samples.T, settings.window, axis=1)
     frames = windows[:, :: settings.stride]
     return np.stack([power_spectrum(channel, settings) for channel in frames])
@@ -106,7 +109,10 @@ def _axes(axes: Array) -> tuple[int, ...]:
 
 def cast(node: Node, value: Array) -> Array:
     """Another type; numpy converts as TensorFlow does between the types here."""
-    return value.astype(node.attribute("DstT", DataType).label)
+    target = node.attribute("DstT", DataType)
+    if target is DataType.BFLOAT16 or target.itemsize is None:
+        raise unsupported(node, f"to {target.label}")
+    return value.astype(target.label)
 
 
 def expand_dims(_: Node, value: Array, axis: Array) -> Array:
@@ -199,9 +205,9 @@ def block_lstm(
 
 
 def sigmoid(value: Array) -> Array:
-    """The logistic function, in the form that TensorFlow computes."""
+    """The logistic function, rounded once."""
     with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-value)), value.dtype)
+        return np.asarray(1 / (1 + np.exp(-value.astype(np.float64))), value.dtype)
 
 
 OPS: dict[str, Op] = {

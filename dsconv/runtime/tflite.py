@@ -20,7 +20,7 @@ from dsconv.speech.features import (
     SpectrogramSettings,
 )
 
-_FEW_BYTES = 1024
+_FEW_ELEMENTS = 1024
 _PRECISIONS = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
 
 
@@ -35,7 +35,10 @@ class TfliteModel:
         self._outputs = {d["name"]: d for d in self._interpreter.get_output_details()}
         # Metadata is made by ops of the graph, so it is there after the first call.
         self._zero_inputs()
-        self._invoke()
+        try:
+            self._invoke()
+        except ToolkitError as error:
+            raise ModelError(f"{path} is damaged: {error}") from error
         self.interface = self._describe(data)
 
     def reset(self) -> None:
@@ -83,9 +86,9 @@ class TfliteModel:
         kinds = {
             np.dtype(detail["dtype"]).name
             for detail in self._interpreter.get_tensor_details()
-            if np.prod(detail["shape"]) >= _FEW_BYTES and len(detail["shape"]) == 2
+            if np.prod(detail["shape"]) >= _FEW_ELEMENTS and len(detail["shape"]) == 2
         }
-        return next(_PRECISIONS[kind] for kind in _PRECISIONS if kind in kinds)
+        return next((_PRECISIONS[kind] for kind in _PRECISIONS if kind in kinds), "fp32")
 
     def _value(self, name: str) -> Any:
         return self._interpreter.get_tensor(self._outputs[name]["index"])

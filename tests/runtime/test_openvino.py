@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,14 @@ def precision_hint(model: OpenVinoModel) -> Any:
     """What the compiled model computes in."""
     request: Any = model._request
     return request.get_compiled_model().get_property("INFERENCE_PRECISION_HINT")
+
+
+def test_nothing_is_reported_over_the_network() -> None:
+    """OpenVINO's telemetry is switched off before OpenVINO is imported."""
+    program = (
+        "import sys\n"
+        "from dsconv.runtime.openvino import _import_openvino\n"
+        "_import_openvino()\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
