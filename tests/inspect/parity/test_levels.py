@@ -69,7 +69,7 @@ def test_another_text_at_reduced_precision(
     other.close()
     key = f"{CLIP.wav.name}/probabilities"
     changed = arrays[key].copy()
-    # One letter less: its frames say blank. Only the text is to count here, so the numbers are not diagnosed.
+    # One letter less: its frames say blank. Only the text counts: numbers are not diagnosed here.
     letter = int(np.flatnonzero(changed.argmax(axis=1) != changed.shape[1] - 1)[0])
     changed[letter] = np.eye(changed.shape[1], dtype=np.float32)[-1]
     np.savez(path, **(arrays | {key: changed}))
