@@ -410,7 +410,8 @@ def _print_rich(renderable: Any, *, blank_line: bool = False) -> None:
     """Print tables; outside a terminal plain text without the padding of the lines."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    # Names of files and nodes are no markup.
+    console = Console(highlight=False, markup=False, emoji=False)
     if blank_line:
         click.echo()
     if console.is_terminal:

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all."""
 
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     nothing is left behind. Any other error inside the block leaves nothing behind either.
     """
     check_writable(path, force=force)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with partial.open("xb") as file:
             yield file

@@ -6,7 +6,6 @@ file, so the pages of a large model never count as this process's memory.
 
 import io
 import mmap
-import os
 import stat
 import weakref
 from collections.abc import Iterable
@@ -46,19 +45,20 @@ class Storage:
         """Map a file. Raises ModelError if it is missing, empty, unreadable or not a file."""
         try:
             with ExitStack() as on_error:
-                file = on_error.enter_context(path.open("rb", buffering=0))
-                status = os.fstat(file.fileno())
+                status = path.stat()
+                if stat.S_ISDIR(status.st_mode):
+                    raise ModelError(f"{path} is a folder; pass the model file inside it.")
                 if not stat.S_ISREG(status.st_mode):
+                    # Opening a pipe would wait for someone to write into it.
                     raise ModelError(f"{path} is not a regular file; pass a model file.")
                 if status.st_size == 0:
                     raise ModelError(f"{path} is empty; copy or download the model again.")
+                file = on_error.enter_context(path.open("rb", buffering=0))
                 mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 on_error.pop_all()
                 return cls(memoryview(mapping), file)
         except FileNotFoundError:
             raise ModelError(f"{path} does not exist; pass the path of a model file.") from None
-        except IsADirectoryError:
-            raise ModelError(f"{path} is a folder; pass the model file inside it.") from None
         except OSError as error:
             raise unreadable(path, error) from error
 

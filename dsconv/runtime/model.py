@@ -97,7 +97,9 @@ class Interface:
         """
         scores = next((spec for spec in outputs if spec.name == PROBABILITIES), None)
         if scores is None:
-            raise ConversionError(f"it has no output '{PROBABILITIES}'; it is no acoustic model.")
+            raise ConversionError(
+                f"it has no output '{PROBABILITIES}'; it is no streaming acoustic model."
+            )
         classes = classes or (scores.shape[-1] if scores.shape else -1)
         if classes < 1:
             raise ConversionError(f"its output '{PROBABILITIES}' says no number of classes.")
