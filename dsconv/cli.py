@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -154,9 +152,6 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     from dsconv.inspect.registry import inspect_file
     from dsconv.inspect.report import SCHEMA_VERSION
 
-    if not as_json:
-        # The tables' library loads while the first file is hashed.
-        threading.Thread(target=import_module, args=("dsconv.inspect.text",)).start()
     inspected: list[dict[str, Any]] = []
     errors: list[DsconvError] = []
     for number, path in enumerate(files):
@@ -173,7 +168,7 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
         if not as_json:
             from dsconv.inspect.text import render
 
-            _print_rich(render(inspection), blank_line=number > 0)
+            click.echo(("\n" if number else "") + render(inspection))
     if as_json:
         _print_json({"schema_version": SCHEMA_VERSION, "files": inspected})
     if errors:
@@ -406,14 +401,12 @@ def _print_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _print_rich(renderable: Any, *, blank_line: bool = False) -> None:
+def _print_rich(renderable: Any) -> None:
     """Print tables; outside a terminal plain text without the padding of the lines."""
     from rich.console import Console
 
     # Names of files and nodes are no markup.
     console = Console(highlight=False, markup=False, emoji=False)
-    if blank_line:
-        click.echo()
     if console.is_terminal:
         console.print(renderable)
         return

@@ -17,8 +17,7 @@ _PIECE_BYTES = 1 << 23
 class Digest:
     """The SHA-256 of a file. Hashing starts at once and lets other work go on meanwhile.
 
-    Leaving the context waits for the end, so that no one reads the file any more. What is no file
-    with contents has the hash of nothing.
+    Leaving the context waits for the end, so that no one reads the file any more.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,8 +49,6 @@ class Digest:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    if not path.is_file() or not path.stat().st_size:
-        return digest.hexdigest()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
         for start in range(0, len(mapping), _PIECE_BYTES):
             length = min(_PIECE_BYTES, len(mapping) - start)

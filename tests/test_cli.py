@@ -244,7 +244,7 @@ def test_every_command_has_help() -> None:
     [
         (["--version"], ["numpy", "google.protobuf", "rich", "tensorflow"]),
         (["--help"], ["numpy", "google.protobuf", "rich", "tensorflow"]),
-        (["inspect", "MODEL"], ["numpy", "tensorflow"]),
+        (["inspect", "MODEL"], ["numpy", "google.protobuf", "rich", "tensorflow"]),
         (["pbmm", "MODEL", "--force", "-q"], ["numpy", "rich", "tensorflow"]),
     ],
 )

@@ -1,37 +1,42 @@
-"""An inspection as people read it: a few lines and tables that fit 80 columns."""
+"""An inspection as people read it: lists that fit 80 columns, names whole for copying.
 
-from collections.abc import Iterator
+They are laid out by click, which the command line has loaded anyway, because inspecting a file
+should take no longer than hashing it.
+"""
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Iterable, Iterator
+
+import click
 
 from dsconv.graph.steps import DYNAMIC
 from dsconv.inspect.identity import DEFAULT_LANGUAGE_START, Identity
-from dsconv.inspect.report import Inspection
+from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
 
+_WIDTH = 80
 _SHOWN_WEIGHTS = 20
 _SHOWN_LABELS = 40
 
 
-def render(inspection: Inspection) -> RenderableType:
-    """The whole inspection."""
-    title = f"{inspection.path}: {inspection.format_label} ({inspection.format})"
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for named_facts in (
-        _file_facts(inspection),
-        _identity_facts(inspection.identity),
-        _use_facts(inspection),
+def render(inspection: Inspection) -> str:
+    """The whole inspection, without a line break at its end."""
+    lists = click.HelpFormatter(width=_WIDTH)
+    lists.write(f"{inspection.path}: {inspection.format_label} ({inspection.format})\n")
+    lists.write_dl(
+        [
+            *_file_facts(inspection),
+            *_identity_facts(inspection.identity),
+            *_use_facts(inspection),
+        ]
+    )
+    for heading, rows in (
+        ("Inputs", _tensors(inspection, inspection.inputs)),
+        ("Outputs", _tensors(inspection, inspection.outputs)),
+        ("Weights", _weights(inspection.weights)),
     ):
-        for name, fact in named_facts:
-            facts.add_row(name, Text(fact))
-    parts: list[RenderableType] = [Text(title, style="bold"), facts, _tensors(inspection)]
-    if inspection.weights:
-        parts.append(_weights(inspection))
-    return Group(*parts)
+        if listed := list(rows):
+            with lists.section(heading):
+                lists.write_dl(listed)
+    return lists.getvalue().rstrip()
 
 
 def _file_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
@@ -102,31 +107,22 @@ def _use_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     )
 
 
-def _tensors(inspection: Inspection) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("", "name", "type", "shape"):
-        table.add_column(heading, overflow="fold")
+def _tensors(inspection: Inspection, tensors: Iterable[TensorInfo]) -> Iterator[tuple[str, str]]:
     states = {state.input for state in inspection.states}
     states |= {state.output for state in inspection.states if state.output}
-    for kind, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
-        for tensor in tensors:
-            word = f"{kind} state" if tensor.name in states else kind
-            table.add_row(word, tensor.name, tensor.dtype, shape_text(tensor.shape))
-    return table
+    for tensor in tensors:
+        state = ", state" if tensor.name in states else ""
+        yield tensor.name, f"{tensor.dtype} {shape_text(tensor.shape)}{state}"
 
 
-def _weights(inspection: Inspection) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("weights", overflow="fold")
-    for heading in ("type", "shape"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("bytes", justify="right", no_wrap=True)
-    largest = sorted(inspection.weights, key=lambda weight: -weight.bytes)
+def _weights(weights: list[WeightInfo]) -> Iterator[tuple[str, str]]:
+    """The largest first."""
+    largest = sorted(weights, key=lambda weight: -weight.bytes)
     for weight in largest[:_SHOWN_WEIGHTS]:
-        table.add_row(weight.name, weight.dtype, shape_text(weight.shape), f"{weight.bytes:,}")
+        shape = shape_text(weight.shape)
+        yield weight.name, f"{weight.dtype} {shape}, {weight.bytes:,} bytes"
     if len(largest) > _SHOWN_WEIGHTS:
-        table.caption = f"and {len(largest) - _SHOWN_WEIGHTS} smaller ones; --json lists all"
-    return table
+        yield "...", f"and {len(largest) - _SHOWN_WEIGHTS} smaller ones; --json lists all"
 
 
 def shape_text(shape: list[int] | None) -> str:
