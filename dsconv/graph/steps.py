@@ -66,14 +66,19 @@ def steps_of(graph: Graph) -> int | None:
     return _steps(node) if node else None
 
 
+def check_steps(steps: int) -> None:
+    """Refuse a number of steps that no graph can have. Raises ConversionError."""
+    if steps != DYNAMIC and steps < 1:
+        raise ConversionError(f"{steps} steps make no sense; pass 1 or more, or -1 for any number.")
+
+
 def set_steps(graph: Graph, steps: int) -> Graph:
     """The same graph for `steps` frames per call, or for any number with DYNAMIC.
 
     Raises ConversionError if the graph holds its number of steps in a way that dsconv does not
     know, and says where.
     """
-    if steps != DYNAMIC and steps < 1:
-        raise ConversionError(f"{steps} steps make no sense; pass 1 or more, or -1 for any number.")
+    check_steps(steps)
     places = _find_places(graph)
     old = _steps(places.input)
     if old == steps:
