@@ -92,6 +92,17 @@ class Graph:
                     users[source].append(node)
         return users
 
+    def downstream(self, starts: Iterable[Node]) -> dict[str, Node]:
+        """The nodes that any of the nodes reaches, by name."""
+        seen: dict[str, Node] = {}
+        waiting = [user for node in starts for user in self.consumers[node.name]]
+        while waiting:
+            node = waiting.pop()
+            if node.name not in seen:
+                seen[node.name] = node
+                waiting.extend(self.consumers[node.name])
+        return seen
+
     def source(self, name: TensorName | str) -> Node:
         """The node that makes a tensor, seen through Identity nodes."""
         node = self[name.node if isinstance(name, TensorName) else TensorName.parse(name).node]

@@ -217,7 +217,7 @@ def _score_shapes(graph: Graph, start: Node) -> list[Node]:
     Raises ConversionError for anything on the way that may not work for another number of steps.
     """
     found: list[Node] = []
-    for node in _downstream(graph, start):
+    for node in graph.downstream([start]).values():
         if node.op not in _ANY_LENGTH_OPS and not _is_mask(graph, node):
             raise ConversionError(
                 f"'{node.name}' is a {node.op}, which dsconv does not know to work for any number "
@@ -258,18 +258,6 @@ def _check_slice_of_input_shape(graph: Graph, node: Node, start: Node) -> None:
             f"'{node.name}' reads the number of steps from a constant shape, which dsconv does not "
             "know how to set."
         )
-
-
-def _downstream(graph: Graph, start: Node) -> list[Node]:
-    """The nodes that a node reaches, itself left out."""
-    seen: dict[str, Node] = {}
-    waiting = list(graph.consumers[start.name])
-    while waiting:
-        node = waiting.pop()
-        if node.name not in seen:
-            seen[node.name] = node
-            waiting.extend(graph.consumers[node.name])
-    return list(seen.values())
 
 
 def _steps(node: Node) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dsconv.acoustic.metadata import read_metadata
+from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.convert.registry import TARGETS
 from dsconv.digest import Digest
 from dsconv.graph.dtypes import DataType
@@ -35,7 +35,9 @@ _NO_RESULT_OPS = ("Assert", "Assign", "NoOp")
 def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
     graph = open_graph(path)
-    identity = identify_network(graph)
+    metadata = read_metadata(graph)
+    identity = identify_network(graph, metadata)
+    states = [StateInfo(name, out, _sizes(graph[name])) for name, out in state_names(graph)]
     runtimes = original_runtimes(identity, packaged=graph.packaged)
     weights = _weights(graph)
     return Inspection(
@@ -46,9 +48,9 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         sha256=digest.hexdigest(),
         identity=identity,
         inputs=[_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"],
-        outputs=_outputs(graph, identity),
-        states=_states(graph),
-        metadata=_metadata(graph),
+        outputs=_outputs(graph, identity, states),
+        states=states,
+        metadata=_metadata_values(metadata),
         nodes=len(graph),
         ops=dict(Counter(node.op for node in graph).most_common()),
         parameters=sum(weight.parameters for weight in weights),
@@ -60,29 +62,17 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     )
 
 
-def _outputs(graph: Graph, identity: Identity) -> list[TensorInfo]:
+def _outputs(graph: Graph, identity: Identity, states: list[StateInfo]) -> list[TensorInfo]:
     """What comes from the inputs and is used by nothing, but for what makes no tensor."""
-    shapes = {state.output: state.shape for state in _states(graph)}
+    shapes = {state.output: state.shape for state in states}
     if (scores := score_output(graph)) and identity.classes and identity.steps:
         shapes[scores.name] = [identity.steps, identity.batch or -1, identity.classes]
-    reached = _from_inputs(graph)
+    reached = graph.downstream(node for node in graph if node.op == "Placeholder")
     return [
         _described(node, shapes.get(node.name) or _reshaped_to(graph, node))
         for node in graph
         if node.name in reached and not graph.consumers[node.name] and node.op not in _NO_RESULT_OPS
     ]
-
-
-def _from_inputs(graph: Graph) -> set[str]:
-    """Names of the nodes that any input reaches."""
-    waiting = [node for node in graph if node.op == "Placeholder"]
-    seen: set[str] = set()
-    while waiting:
-        for user in graph.consumers[waiting.pop().name]:
-            if user.name not in seen:
-                seen.add(user.name)
-                waiting.append(user)
-    return seen
 
 
 def _reshaped_to(graph: Graph, node: Node) -> list[int] | None:
@@ -91,10 +81,6 @@ def _reshaped_to(graph: Graph, node: Node) -> list[int] | None:
         node = graph[node.data_inputs[0].node]
     shape = graph.constant(node.data_inputs[1]) if node.op == "Reshape" else None
     return [int(size) for size in shape.numbers()] if shape else None
-
-
-def _states(graph: Graph) -> list[StateInfo]:
-    return [StateInfo(name, output, _sizes(graph[name])) for name, output in state_names(graph)]
 
 
 def _weights(graph: Graph) -> list[WeightInfo]:
@@ -111,9 +97,8 @@ def _weights(graph: Graph) -> list[WeightInfo]:
     return found
 
 
-def _metadata(graph: Graph) -> dict[str, Any]:
+def _metadata_values(metadata: Metadata) -> dict[str, Any]:
     """The exporter's metadata as it stands in the graph, the alphabet as its labels."""
-    metadata = read_metadata(graph)
     values = {key: value for key, value in vars(metadata).items() if value is not None}
     if metadata.alphabet is not None:
         values["alphabet"] = metadata.alphabet.texts

@@ -7,10 +7,10 @@ Names of nodes are used only where they are the interface to the runtimes (`meta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dsconv.acoustic.metadata import Metadata, read_metadata
+from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import weight_variables
 from dsconv.graph.graph import CONSTANTS, Graph
@@ -30,8 +30,6 @@ _QUANTIZED_TYPES = (
     DataType.QINT32,
 )
 _FEW_BYTES = 1024
-# Ops between the last weights and the scores.
-_SCORE_OPS = ("Add", "AddV2", "BiasAdd", "Identity", "Reshape", "Softmax", "Transpose")
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,8 @@ class Identity:
     language: str | None
 
 
-def identify_network(graph: Graph) -> Identity:
-    """Read what the graph says about itself."""
-    metadata = read_metadata(graph)
+def identify_network(graph: Graph, metadata: Metadata) -> Identity:
+    """Read what the graph says about itself, its metadata aside."""
     lstm = next((node for node in graph if node.op == "BlockLSTM"), None)
     windows = input_node(graph)
     batch, steps, context, features = (windows.shape() if windows else None) or (None,) * 4
@@ -191,20 +188,15 @@ def score_output(graph: Graph) -> Node | None:
     return next((graph[name] for name in ("logits", "output_node") if name in graph), None)
 
 
-def _score_chain(graph: Graph) -> Iterator[Node]:
-    """The nodes from the scores' output back to the last weights."""
-    node = score_output(graph)
-    if node is None:
-        return
-    while node.op in _SCORE_OPS:
-        yield node
-        node = graph[node.data_inputs[0].node]
-    yield node
+def _scores(graph: Graph) -> list[Node]:
+    """The nodes from the scores' output back to the last weights; none without such an output."""
+    output = score_output(graph)
+    return score_chain(graph, output) if output else []
 
 
 def _classes(graph: Graph) -> int | None:
     """The columns of the last weights."""
-    *_, last = [None, *_score_chain(graph)]
+    *_, last = [None, *_scores(graph)]
     if last is None or last.op != "MatMul":
         return None
     shape = _weight_shape(graph, graph.source(last.data_inputs[1]))
@@ -212,7 +204,7 @@ def _classes(graph: Graph) -> int | None:
 
 
 def _output_kind(graph: Graph) -> str:
-    softmax = any(node.op == "Softmax" for node in _score_chain(graph))
+    softmax = any(node.op == "Softmax" for node in _scores(graph))
     return "probabilities" if softmax else "raw scores"
 
 
@@ -261,11 +253,9 @@ def _weight_types(graph: Graph) -> list[DataType]:
 
 def _front_end(graph: Graph) -> tuple[int | None, int | None, int | None]:
     """Sample rate, and window and step in milliseconds, from the nodes that make the features."""
-    for node in graph:
-        if node.op == "Mfcc":
-            spectrogram, rate = (graph.source(name) for name in node.data_inputs)
-            if spectrogram.op == "AudioSpectrogram" and rate.op in CONSTANTS:
-                hertz = int(graph.tensor(rate).numbers()[0])
-                window = spectrogram.attribute("window_size", int) * 1000 // hertz
-                return hertz, window, spectrogram.attribute("stride", int) * 1000 // hertz
-    return None, None, None
+    found = find_front_end(graph)
+    if found is None:
+        return None, None, None
+    hertz = int(found.sample_rate)
+    window, step = (found.spectrogram.attribute(key, int) for key in ("window_size", "stride"))
+    return hertz, window * 1000 // hertz, step * 1000 // hertz

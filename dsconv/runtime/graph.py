@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.metadata import read_metadata
+from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import CONSTANTS, Graph, open_graph
@@ -100,7 +101,7 @@ def describe(graph: Graph, runtime: str) -> Interface:
     outputs = tuple(
         TensorSpec(node.name, "float32", None) for node in unused if node.op in _RESULTS
     )
-    chain, classes = _score_chain(graph)
+    ops, classes = _scores(graph)
     return Interface.of(
         format="pbmm" if graph.packaged else "pb",
         runtime=runtime,
@@ -108,39 +109,34 @@ def describe(graph: Graph, runtime: str) -> Interface:
         inputs=inputs,
         outputs=outputs,
         classes=classes,
-        raw_scores="Softmax" not in chain,
+        raw_scores="Softmax" not in ops,
         metadata=read_metadata(graph),
         features_from=_feature_settings(graph),
     )
 
 
 _RESULTS = ("Identity", "Softmax")
-_SCORE_OPS = ("Add", "AddV2", "BiasAdd", "Identity", "Reshape", "Softmax")
 
 
-def _score_chain(graph: Graph) -> tuple[list[str], int]:
+def _scores(graph: Graph) -> tuple[list[str], int]:
     """The ops from the scores back to the last weights, and the number of classes."""
-    node, chain = graph[PROBABILITIES], []
-    while node.op in _SCORE_OPS:
-        chain.append(node.op)
-        node = graph[node.data_inputs[0].node]
-    weights = graph.constant(node.data_inputs[1]) if node.op == "MatMul" else None
-    if weights is None or len(weights.shape) != 2:
-        raise ConversionError(f"the scores come from '{node.name}' ({node.op}), not from weights.")
-    return chain, weights.shape[1]
+    *nodes, last = score_chain(graph, graph[PROBABILITIES])
+    ops = [node.op for node in nodes]
+    weights = graph.constant(last.data_inputs[1]) if last.op == "MatMul" else None
+    # A transposition may put another dimension last than that of the classes.
+    if weights is None or len(weights.shape) != 2 or "Transpose" in ops:
+        raise ConversionError(f"the scores come from '{last.name}' ({last.op}), not from weights.")
+    return ops, weights.shape[1]
 
 
 def _feature_settings(graph: Graph) -> FeatureSettings | None:
     """The parameters of the front end, from the nodes that compute it."""
-    for node in graph:
-        if node.op == "Mfcc":
-            spectrogram = graph.source(node.data_inputs[0])
-            rate = graph.constant(node.data_inputs[1])
-            if spectrogram.op == "AudioSpectrogram" and rate is not None:
-                return FeatureSettings(
-                    spectrogram_settings(spectrogram), mfcc_settings(node, rate.numbers()[0])
-                )
-    return None
+    found = find_front_end(graph)
+    if found is None:
+        return None
+    return FeatureSettings(
+        spectrogram_settings(found.spectrogram), mfcc_settings(found.mfcc, found.sample_rate)
+    )
 
 
 def _precision(graph: Graph) -> str:

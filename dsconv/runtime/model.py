@@ -26,11 +26,10 @@ PROBABILITIES = "logits"
 SAMPLES = "input_samples"
 """The input of the samples, by the name that the exporters gave it."""
 
-_USUAL_FEATURES = 26
-
 FEATURES = "mfccs"
 """The output that holds the features of a window of samples."""
 
+_USUAL_FEATURES = 26
 _STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
 
 
@@ -176,9 +175,7 @@ class Model(Protocol):
         """Run the model once. Raises ToolkitError if the runtime fails."""
 
 
-def _find_windows(
-    inputs: Iterable[TensorSpec], samples: TensorSpec | None = None
-) -> TensorSpec | None:
+def _find_windows(inputs: Iterable[TensorSpec], samples: TensorSpec | None) -> TensorSpec | None:
     """The input of the feature windows [batch, steps, context, features].
 
     None for a model that takes only `samples`. Raises ConversionError for any other.
@@ -222,6 +219,12 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
         for before, after in _STATE_PAIRS
         if before in shapes and after in names
     )
+
+
+def reason_of(error: Exception, line: int = 0) -> str:
+    """A line of a toolkit's error, which may have many or none."""
+    lines = str(error).strip().splitlines()
+    return lines[line] if lines else type(error).__name__
 
 
 def scores(outputs: Mapping[str, NDArray[np.generic]], classes: int) -> FloatArray:

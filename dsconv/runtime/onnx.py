@@ -12,7 +12,7 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.graph import wire
 from dsconv.graph.storage import Storage
-from dsconv.runtime.model import Interface, Tensors, TensorSpec
+from dsconv.runtime.model import Interface, Tensors, TensorSpec, reason_of
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 # The numbers of ONNX's TensorProto.DataType.
@@ -31,7 +31,7 @@ class OnnxModel:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common base.
-            reason = str(error).strip().splitlines()[0]
+            reason = reason_of(error)
             raise ModelError(f"{path}: ONNX Runtime does not open it: {reason}") from error
         self.interface = self._describe(path, f"onnxruntime {ort.__version__}")
 
@@ -43,8 +43,7 @@ class OnnxModel:
         try:
             values = self._session.run(outputs, inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no common base.
-            reason = str(error).strip().splitlines()[0]
-            raise ToolkitError(f"ONNX Runtime failed: {reason}") from error
+            raise ToolkitError(f"ONNX Runtime failed: {reason_of(error)}") from error
         return dict(zip(outputs, values, strict=True))
 
     def _describe(self, path: Path, runtime: str) -> Interface:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.runtime.model import Interface, Tensors, TensorSpec
+from dsconv.runtime.model import Interface, Tensors, TensorSpec, reason_of
 
 RT_INFO = "dsconv"
 """The section of the IR's rt_info that holds the metadata."""
@@ -31,7 +31,7 @@ class OpenVinoModel:
         try:
             model = core.read_model(str(path))
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = reason_of(error, -1)
             raise ModelError(f"{path}: OpenVINO does not open it: {reason}") from error
         self.interface = _describe(model, f"openvino {openvino.__version__.split('-')[0]}")
         self._request = core.compile_model(model, "CPU", _EXACT).create_infer_request()
@@ -45,8 +45,7 @@ class OpenVinoModel:
         try:
             self._request.infer(inputs)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ToolkitError(f"OpenVINO failed: {reason}") from error
+            raise ToolkitError(f"OpenVINO failed: {reason_of(error, -1)}") from error
         return {name: np.array(self._request.get_tensor(name).data) for name in outputs}
 
 

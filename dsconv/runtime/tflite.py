@@ -13,7 +13,7 @@ import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.runtime.model import Interface, Tensors, TensorSpec
+from dsconv.runtime.model import Interface, Tensors, TensorSpec, reason_of
 from dsconv.speech.features import (
     FeatureSettings,
     MfccSettings,
@@ -102,7 +102,7 @@ class TfliteModel:
         try:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
-            raise ToolkitError(f"LiteRT failed: {_first_line(error)}") from error
+            raise ToolkitError(f"LiteRT failed: {reason_of(error)}") from error
 
 
 def open_tflite_model(path: Path) -> TfliteModel:
@@ -121,7 +121,7 @@ def _interpreter(data: bytes, path: Path) -> Any:
         interpreter = Interpreter(model_content=data)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{path}: LiteRT does not open it: {_first_line(error)}") from error
+        raise ModelError(f"{path}: LiteRT does not open it: {reason_of(error)}") from error
     return interpreter
 
 
@@ -182,7 +182,3 @@ def _as_bytes(value: Any) -> bytes:
 
 def _text(value: bytes | str | None) -> str:
     return value.decode() if isinstance(value, bytes) else value or ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
