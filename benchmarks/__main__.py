@@ -13,6 +13,7 @@ from rich.table import Table
 
 from benchmarks.measure import Samples, interleave, peak_mb, run_process
 from dsconv.convert.pbmm import PbmmTarget
+from dsconv.convert.target import Job
 from dsconv.fixtures.write import write_random_model
 from dsconv.graph.graph import open_graph
 
@@ -32,7 +33,7 @@ def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
         package.unlink(missing_ok=True)
         graph = open_graph(model)
         start = time.perf_counter()
-        PbmmTarget().convert(graph, model, package, force=False)
+        PbmmTarget().convert(Job(graph, model, package))
         return time.perf_counter() - start
 
     def convert() -> float:

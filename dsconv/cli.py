@@ -79,6 +79,56 @@ resample_option = click.option(
 )
 
 
+def _parse_shape(
+    ctx: click.Context, param: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
+    """Sizes as in 1,16,19,26 or [1,16,19,26]; a ? is any size."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(size.replace("?", "-1")) for size in text.strip("[]").split(","))
+    except ValueError:
+        raise click.BadParameter("pass sizes, such as 1,16,19,26.", ctx, param) from None
+
+
+def network_options(*precisions: str) -> Callable[[F], F]:
+    """What can be asked of a target that builds the network afresh; the first is the default."""
+    options = [
+        click.option("--n-steps", "steps", type=int, help="Frames per call; -1 for any number."),
+        click.option(
+            "--input-shape", callback=_parse_shape, help="The same as a shape, such as 1,16,19,26."
+        ),
+        click.option(
+            "--precision", type=click.Choice(precisions), help=f"Default: {precisions[0]}."
+        ),
+        click.option(
+            "--lengths",
+            type=click.Choice(["frozen", "input"]),
+            help="All frames of a call are valid, or their number is an input.",
+        ),
+        click.option(
+            "--states",
+            type=click.Choice(["io", "internal"]),
+            help="Inputs and outputs, or kept inside the model.",
+        ),
+        click.option(
+            "--front-end", is_flag=True, help="Take the samples of a whole clip, not features."
+        ),
+        click.option(
+            "--validate/--no-validate",
+            default=True,
+            help="Compare the result with MODEL on the packaged speech; the default.",
+        ),
+    ]
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def model_argument(default: str) -> Callable[[F], F]:
     """MODEL, a file in the current folder unless it is given."""
     return click.argument("model", type=click.Path(path_type=Path), default=default)
@@ -137,6 +187,78 @@ def _convert(
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
     for note in conversion.notes:
         click.echo(f"dsconv: note: {note}", err=True)
+
+
+@main.command()
+@model_argument("output_graph.pb")
+@network_options("fp32", "fp16", "int8")
+@output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
+@force_option
+@json_option
+@quiet_option
+def openvino(model: Path, **asked: Any) -> None:
+    """Convert MODEL, a frozen graph, to OpenVINO IR.
+
+    MODEL is output_graph.pb by default. The states are inputs and outputs; the lengths are frozen
+    to the steps, so that every frame of a call counts.
+    """
+    _convert_network("openvino", model, **asked)
+
+
+@main.command()
+@model_argument("output_graph.pb")
+@network_options("fp32", "fp16", "int8")
+@output_option("The file to write; MODEL with the suffix .onnx by default.")
+@force_option
+@json_option
+@quiet_option
+def onnx(model: Path, **asked: Any) -> None:
+    """Convert MODEL, a frozen graph, to ONNX.
+
+    MODEL is output_graph.pb by default. The inputs and outputs are those of the graph.
+    """
+    _convert_network("onnx", model, **asked)
+
+
+def _convert_network(
+    name: str,
+    model: Path,
+    *,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    validate: bool,
+    **asked: Any,
+) -> None:
+    """Convert, and print the verdict; the exit code is 1 if the result fails."""
+    from dsconv.checked import convert_checked
+    from dsconv.convert.options import Options
+    from dsconv.convert.registry import TARGETS
+
+    with _progress("Validating", quiet or not validate) as progress:
+        checked = convert_checked(
+            TARGETS[name],
+            model,
+            output,
+            options=Options(**asked),
+            force=force,
+            validate=validate,
+            progress=progress,
+        )
+    conversion, result = checked.conversion, checked.result
+    if as_json:
+        _print_json(checked.to_json())
+    elif not quiet:
+        click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
+        if result is not None:
+            from dsconv.inspect.parity.text import verdict_line
+
+            click.echo(verdict_line(result))
+    for note in conversion.notes:
+        click.echo(f"dsconv: note: {note}", err=True)
+    if not checked.passed:
+        click.get_current_context().exit(1)
 
 
 @main.command()

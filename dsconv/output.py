@@ -1,8 +1,9 @@
 """Files that appear whole or not at all."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,22 +12,36 @@ from dsconv.errors import OutputError
 
 @contextmanager
 def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
-    """Write a file beside its final place and rename it there at the end.
+    """Write a file that appears when the block ends.
 
     Raises OutputError if the file exists and `force` is not set, or if it cannot be written; then
     nothing is left behind. Any other error inside the block leaves nothing behind either.
     """
-    check_writable(path, force=force)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with new_files([path], force=force) as folder, (folder / path.name).open("xb") as file:
+        yield file
+
+
+@contextmanager
+def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
+    """Write files of one folder that appear when the block ends.
+
+    Yields a folder beside them in which each is to be written under its own name. They are moved in
+    the opposite order: the first one, which the others belong to, last. Raises what `new_file`
+    raises.
+    """
+    for path in paths:
+        check_writable(path, force=force)
+    main = paths[0]
+    folder = main.with_name(f".{main.name}.{os.getpid()}.part")
     try:
-        with partial.open("xb") as file:
-            yield file
-        partial.replace(path)
+        folder.mkdir()
+        yield folder
+        for path in reversed(paths):
+            (folder / path.name).replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(main, error) from error
     finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_writable(path: Path, *, force: bool = False) -> None:

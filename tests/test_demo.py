@@ -9,11 +9,10 @@ from click.testing import CliRunner
 
 from dsconv.cli import main
 from dsconv.convert import registry
-from dsconv.convert.target import Conversion
+from dsconv.convert.target import Conversion, Job
 from dsconv.demo import run_demo
 from dsconv.errors import ParityError
 from dsconv.fixtures import demo_model
-from dsconv.graph.graph import Graph
 
 
 def test_table_lists_every_model_file(tmp_path: Path) -> None:
@@ -47,11 +46,11 @@ def test_a_wrong_way_back_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     target = registry.TARGETS["pb"]
     convert = target.convert
 
-    def damage(graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
-        conversion = convert(graph, source, output, force=force)
-        data = bytearray(output.read_bytes())
+    def damage(job: Job) -> Conversion:
+        conversion = convert(job)
+        data = bytearray(job.output.read_bytes())
         data[500_000] ^= 1
-        output.write_bytes(data)
+        job.output.write_bytes(data)
         return conversion
 
     monkeypatch.setattr(target, "convert", damage)

@@ -3,7 +3,8 @@
 import time
 from pathlib import Path
 
-from dsconv.convert.target import Conversion
+from dsconv.convert.options import Options
+from dsconv.convert.target import Conversion, Job
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.output import new_file
@@ -15,17 +16,24 @@ class PbTarget:
     name = "pb"
     label = "frozen graph"
     suffix = ".pb"
+    validated = False
 
-    def refusal(self, graph: Graph) -> str | None:
+    def refusal(self, graph: Graph, options: Options) -> str | None:  # noqa: ARG002
         """Only a package has tensors to bring back."""
         return None if graph.packaged else "it is a plain graph already; use it as it is."
 
-    def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
+    def outputs(self, output: Path) -> tuple[Path, ...]:
+        """The one file."""
+        return (output,)
+
+    def convert(self, job: Job) -> Conversion:
         """Write the graph. `details` counts the nodes that were converted."""
         start = time.perf_counter()
-        counts = {"converted_nodes": sum(node.op == "ImmutableConst" for node in graph)}
-        with new_file(output, force=force) as file:
-            write_graph(file, graph)
+        converted = sum(node.op == "ImmutableConst" for node in job.graph)
+        with new_file(job.output, force=job.force) as file:
+            write_graph(file, job.graph)
             size = file.tell()
         seconds = time.perf_counter() - start
-        return Conversion(self.name, source, output, size, seconds, counts)
+        return Conversion(
+            self.name, job.source, job.output, size, seconds, {"converted_nodes": converted}
+        )

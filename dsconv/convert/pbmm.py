@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dsconv.convert.target import Conversion
+from dsconv.convert.options import Options
+from dsconv.convert.target import Conversion, Job
 from dsconv.graph import package, wire
-from dsconv.graph.frozen import weight_variables
+from dsconv.graph.frozen import why_not_frozen
 from dsconv.graph.graph import Graph
 from dsconv.graph.node import Node
 from dsconv.graph.storage import Chunk, write_chunks
-from dsconv.graph.tensor import Tensor
 from dsconv.graph.write import immutable_constant
 from dsconv.output import new_file
 
@@ -23,16 +23,14 @@ class PbmmTarget:
     name = "pbmm"
     label = "memory-mappable graph"
     suffix = ".pbmm"
+    validated = False
 
-    def refusal(self, graph: Graph) -> str | None:
+    def refusal(self, graph: Graph, options: Options) -> str | None:  # noqa: ARG002
         """A graph with nothing to move stays a .pb."""
         if graph.packaged:
             return "it is memory-mappable already; use it as it is."
-        if variables := weight_variables(graph):
-            return (
-                f"it is not frozen: {len(variables)} of its weights are variables, whose values "
-                "are in a checkpoint; export a frozen graph with the training code (--export_dir)."
-            )
+        if reason := why_not_frozen(graph):
+            return reason
         if not any(_is_large(graph, node) for node in graph):
             return (
                 "0 nodes converted: it holds no constant of "
@@ -41,20 +39,26 @@ class PbmmTarget:
             )
         return None
 
-    def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
+    def outputs(self, output: Path) -> tuple[Path, ...]:
+        """The one file."""
+        return (output,)
+
+    def convert(self, job: Job) -> Conversion:
         """Write the package. `details` counts the nodes that were converted."""
         start = time.perf_counter()
+        graph, output = job.graph, job.output
         notes = []
         if ".pbmm" not in str(output):
             notes.append(
                 "the original runtimes map only files with .pbmm in their path; rename it for them."
             )
-        counts = {"converted_nodes": sum(_is_large(graph, node) for node in graph)}
-        with new_file(output, force=force) as file:
+        converted = sum(_is_large(graph, node) for node in graph)
+        with new_file(output, force=job.force) as file:
             write_chunks(file, package_chunks(graph))
             size = file.tell()
         seconds = time.perf_counter() - start
-        return Conversion(self.name, source, output, size, seconds, counts, tuple(notes))
+        details: dict[str, int | str] = {"converted_nodes": converted}
+        return Conversion(self.name, job.source, output, size, seconds, details, tuple(notes))
 
 
 def package_chunks(graph: Graph) -> Iterator[Chunk]:
@@ -64,7 +68,7 @@ def package_chunks(graph: Graph) -> Iterator[Chunk]:
     for node in graph:
         if _is_large(graph, node):
             tensor = graph.tensor(node)
-            region, chunks = writer.add_tensor(node.name, _content(tensor))
+            region, chunks = writer.add_tensor(node.name, tensor.raw())
             yield from chunks
             node = immutable_constant(node, tensor, region)
         nodes.extend(wire.nested(1, [node.span]))
@@ -77,9 +81,3 @@ def _is_large(graph: Graph, node: Node) -> bool:
         return False
     tensor = graph.tensor(node)
     return tensor.dtype.itemsize is not None and tensor.nbytes >= package.MINIMUM_BYTES
-
-
-def _content(tensor: Tensor) -> Chunk:
-    if tensor.content is not None:
-        return tensor.content
-    return tensor.array().tobytes()

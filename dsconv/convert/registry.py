@@ -3,14 +3,18 @@
 import os
 from pathlib import Path
 
+from dsconv.convert.onnx import OnnxTarget
+from dsconv.convert.options import Options
 from dsconv.convert.pb import PbTarget
 from dsconv.convert.pbmm import PbmmTarget
-from dsconv.convert.target import Conversion, Target
+from dsconv.convert.target import Conversion, Job, Target
 from dsconv.errors import ConversionError, about
 from dsconv.graph.graph import open_graph
 from dsconv.output import check_writable
 
-TARGETS: dict[str, Target] = {target.name: target for target in (PbmmTarget(), PbTarget())}
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (PbmmTarget(), PbTarget(), OnnxTarget())
+}
 
 _GRAPH_SUFFIXES = (".pb", ".pbmm")
 
@@ -20,20 +24,23 @@ def convert_file(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     *,
+    options: Options | None = None,
     force: bool = False,
 ) -> Conversion:
     """Convert a graph to a target, by default into a file beside it.
 
-    Raises ModelError, ConversionError or OutputError; then no output is left behind.
+    Raises ModelError, ConversionError, ToolkitError or OutputError; then no output is left behind.
     """
     source = Path(source)
+    options = options or Options()
     graph = open_graph(source)
     with about(source):
-        if reason := target.refusal(graph):
+        if reason := target.refusal(graph, options):
             raise ConversionError(reason)
         output = Path(output) if output else default_output(source, target)
-        check_writable(output, force=force)
-        return target.convert(graph, source, output, force=force)
+        for path in target.outputs(output):
+            check_writable(path, force=force)
+        return target.convert(Job(graph, source, output, options, force))
 
 
 def default_output(source: Path, target: Target) -> Path:

@@ -1,22 +1,40 @@
 """What a target is to the rest of dsconv."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from dsconv.convert.options import Options
 from dsconv.graph.graph import Graph
 
 
 @dataclass(frozen=True)
+class Job:
+    """A conversion to do: the graph of the file `source` becomes the file `output`."""
+
+    graph: Graph
+    source: Path
+    output: Path
+    options: Options = field(default_factory=Options)
+    force: bool = False
+
+
+@dataclass(frozen=True)
 class Conversion:
-    """A finished conversion. `notes` are for the user; `details` belong to the target."""
+    """A finished conversion.
+
+    `bytes` are those of all files that were written. `notes` are for the user; `details` belong to
+    the target.
+    """
 
     target: str
     source: Path
     output: Path
     bytes: int
     seconds: float
-    details: dict[str, int] = field(default_factory=dict)
+    details: dict[str, int | str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -41,11 +59,18 @@ class Target(Protocol):
     def suffix(self) -> str:
         """The suffix of its files, with the dot."""
 
-    def refusal(self, graph: Graph) -> str | None:
-        """Why this graph cannot become this target and what to do instead; None if it can."""
+    @property
+    def validated(self) -> bool:
+        """Whether results can differ from the source in numbers, so that they are validated."""
 
-    def convert(self, graph: Graph, source: Path, output: Path, *, force: bool) -> Conversion:
-        """Write `output` from a graph that is not refused.
+    def refusal(self, graph: Graph, options: Options) -> str | None:
+        """Why this graph cannot become this target so, and what to do instead; None if it can."""
 
-        Raises ConversionError or OutputError, and then leaves nothing behind.
+    def outputs(self, output: Path) -> tuple[Path, ...]:
+        """The files that a conversion to `output` writes, that one first."""
+
+    def convert(self, job: Job) -> Conversion:
+        """Write the output from a graph that is not refused.
+
+        Raises ConversionError, ToolkitError or OutputError, and then leaves nothing behind.
         """

@@ -8,6 +8,16 @@ _VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 _READS = ("Enter", "Identity", "ReadVariableOp")
 
 
+def why_not_frozen(graph: Graph) -> str | None:
+    """Why a graph holds no network yet, and what to do; None if it is frozen."""
+    if not (variables := weight_variables(graph)):
+        return None
+    return (
+        f"it is not frozen: {len(variables)} of its weights are variables, whose values "
+        "are in a checkpoint; export a frozen graph with the training code (--export_dir)."
+    )
+
+
 def weight_variables(graph: Graph) -> list[Node]:
     """Variables that are multiplied with something, so weights that a checkpoint must supply.
 

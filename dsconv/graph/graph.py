@@ -105,10 +105,20 @@ class Graph:
 
     def source(self, name: TensorName | str) -> Node:
         """The node that makes a tensor, seen through Identity nodes."""
-        node = self[name.node if isinstance(name, TensorName) else TensorName.parse(name).node]
-        while node.op == "Identity":
-            node = self[TensorName.parse(node.inputs[0]).node]
-        return node
+        return self.origin(name)[0]
+
+    def origin(self, name: TensorName | str) -> tuple[Node, int]:
+        """The node that makes a tensor and which of its outputs, seen through Identity nodes.
+
+        Raises ModelError if the Identity nodes lead nowhere.
+        """
+        found = name if isinstance(name, TensorName) else TensorName.parse(name)
+        for _ in self.nodes:
+            node = self[found.node]
+            if node.op != "Identity" or not node.data_inputs:
+                return node, found.output
+            found = node.data_inputs[0]
+        raise ModelError(f"'{found.node}' takes its own output; the graph is damaged.")
 
     def constant(self, name: TensorName | str) -> Tensor | None:
         """The value of a tensor if it is a constant, seen through Identity nodes, else None."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from dsconv.errors import ModelError
 from dsconv.graph import wire
 from dsconv.graph.dtypes import DataType, data_type
-from dsconv.graph.storage import Span
+from dsconv.graph.storage import Chunk, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +105,10 @@ class Tensor:
         if 0 < len(stored) < self.size:
             padded[len(stored) :] = stored[-1]
         return padded.reshape(self.shape)
+
+    def raw(self) -> Chunk:
+        """The values as little-endian bytes: those of the file, where it holds them so."""
+        return self.content if self.content is not None else self.array().tobytes()
 
     @property
     def _view(self) -> memoryview:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.acoustic.metadata import Metadata, read_metadata
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.digest import Digest
 from dsconv.graph.dtypes import DataType
@@ -58,7 +59,9 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         weights=weights,
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
-        converts_to=[TargetInfo(name, target.refusal(graph)) for name, target in TARGETS.items()],
+        converts_to=[
+            TargetInfo(name, target.refusal(graph, Options())) for name, target in TARGETS.items()
+        ],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.errors import ConversionError, ToolkitError
@@ -19,7 +20,6 @@ from dsconv.graph.node import Node
 from dsconv.graph.write import write_graph
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import PROBABILITIES, Interface, Tensors, TensorSpec
-from dsconv.runtime.ops import mfcc_settings, spectrogram_settings
 from dsconv.speech.features import FeatureSettings
 
 INITIALIZE = "initialize_state"
@@ -132,11 +132,7 @@ def _scores(graph: Graph) -> tuple[list[str], int]:
 def _feature_settings(graph: Graph) -> FeatureSettings | None:
     """The parameters of the front end, from the nodes that compute it."""
     found = find_front_end(graph)
-    if found is None:
-        return None
-    return FeatureSettings(
-        spectrogram_settings(found.spectrogram), mfcc_settings(found.mfcc, found.sample_rate)
-    )
+    return feature_settings(found) if found else None
 
 
 def _precision(graph: Graph) -> str:

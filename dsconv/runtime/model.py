@@ -58,7 +58,7 @@ class Interface:
     `windows` is the input of the feature windows, None for a model that takes the samples of a
     whole clip. `lengths` is None where the model takes no number of valid frames, `states` is empty
     where it keeps its states itself. `samples` is the input of samples, if the model has a front
-    end, and `features_from` how that makes features.
+    end; `features_from` is how features are made for it, if the file says so.
     """
 
     format: str
@@ -128,6 +128,11 @@ class Interface:
     def context(self) -> int | None:
         """Frames of context before a frame, and as many behind it; None if they stay inside."""
         return (self._windows_shape[2] - 1) // 2 if self.windows else None
+
+    @property
+    def makes_features(self) -> bool:
+        """Whether the features of a window of samples come out."""
+        return any(spec.name == FEATURES for spec in self.outputs)
 
     @property
     def features(self) -> int | None:
@@ -219,6 +224,12 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
         for before, after in _STATE_PAIRS
         if before in shapes and after in names
     )
+
+
+def features_in(properties: Mapping[str, str]) -> FeatureSettings | None:
+    """How features are made for a converted model, as its text properties say; None if not."""
+    text = properties.get("features")
+    return FeatureSettings.from_text(text) if text is not None else None
 
 
 def reason_of(error: Exception, line: int = 0) -> str:

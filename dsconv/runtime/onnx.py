@@ -12,7 +12,7 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.graph import wire
 from dsconv.graph.storage import Storage
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, reason_of
+from dsconv.runtime.model import Interface, Tensors, TensorSpec, features_in, reason_of
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 # The numbers of ONNX's TensorProto.DataType.
@@ -57,6 +57,7 @@ class OnnxModel:
             inputs=inputs,
             outputs=outputs,
             metadata=Metadata.from_text(properties),
+            features_from=features_in(properties),
         )
 
 

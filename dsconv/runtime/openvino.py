@@ -11,7 +11,7 @@ import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, reason_of
+from dsconv.runtime.model import Interface, Tensors, TensorSpec, features_in, reason_of
 
 RT_INFO = "dsconv"
 """The section of the IR's rt_info that holds the metadata."""
@@ -69,13 +69,15 @@ def _import_openvino() -> Any:
 def _describe(model: Any, runtime: str) -> Interface:
     inputs = tuple(_spec(port) for port in model.inputs)
     outputs = tuple(_spec(port) for port in model.outputs)
+    properties = _properties(model)
     return Interface.of(
         format="openvino",
         runtime=runtime,
         precision=_precision(model),
         inputs=inputs,
         outputs=outputs,
-        metadata=Metadata.from_text(_properties(model)),
+        metadata=Metadata.from_text(properties),
+        features_from=features_in(properties),
     )
 
 

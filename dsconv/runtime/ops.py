@@ -14,16 +14,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv.acoustic.front_end import mfcc_settings, spectrogram_settings
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.node import Node
 from dsconv.speech.decode import softmax
-from dsconv.speech.features import (
-    MfccSettings,
-    SpectrogramSettings,
-    mfcc,
-    power_spectrum,
-)
+from dsconv.speech.features import mfcc, power_spectrum
 
 Array: TypeAlias = NDArray[Any]
 Op: TypeAlias = Callable[..., "Array | tuple[Array, ...]"]
@@ -53,30 +49,10 @@ def audio_spectrogram(node: Node, samples: Array) -> Array:
     return np.stack([power_spectrum(channel, settings) for channel in frames])
 
 
-def spectrogram_settings(node: Node) -> SpectrogramSettings:
-    """The settings in an AudioSpectrogram."""
-    return SpectrogramSettings(
-        node.attribute("window_size", int),
-        node.attribute("stride", int),
-        attribute(node, "magnitude_squared", False),
-    )
-
-
 def mel_coefficients(node: Node, spectrogram: Array, sample_rate: Array) -> Array:
     """[channels, frames, bins] to [channels, frames, coefficients]."""
     settings = mfcc_settings(node, float(sample_rate))
     return np.stack([mfcc(channel, settings) for channel in spectrogram])
-
-
-def mfcc_settings(node: Node, sample_rate: float) -> MfccSettings:
-    """The settings in an Mfcc."""
-    return MfccSettings(
-        sample_rate,
-        attribute(node, "dct_coefficient_count", 13),
-        attribute(node, "filterbank_channel_count", 40),
-        attribute(node, "lower_frequency_limit", 20.0),
-        attribute(node, "upper_frequency_limit", 4000.0),
-    )
 
 
 def mat_mul(node: Node, a: Array, b: Array) -> Array:

@@ -9,7 +9,8 @@ Source: ``spectrogram.cc``, ``mfcc.cc``, ``mfcc_mel_filterbank.cc`` and ``mfcc_d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dsconv.acoustic.metadata import Metadata, window_samples
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, ModelError
 
 FloatArray: TypeAlias = NDArray[np.float32]
 _DoubleArray: TypeAlias = NDArray[np.float64]
@@ -69,6 +70,22 @@ class FeatureSettings:
             f"{self.window}/{self.step} samples at {mfcc.sample_rate:g} Hz, "
             f"{mfcc.channels} channels from {band}, {mfcc.coefficients} MFCCs"
         )
+
+    @classmethod
+    def from_text(cls, text: str) -> FeatureSettings:
+        """The settings in a property of a converted file, the inverse of `to_text`.
+
+        Raises ModelError for a text that holds no settings.
+        """
+        try:
+            values = json.loads(text)
+            return cls(SpectrogramSettings(**values["spectrogram"]), MfccSettings(**values["mfcc"]))
+        except (KeyError, TypeError, ValueError):
+            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
+
+    def to_text(self) -> str:
+        """The settings as a text property, for formats that hold such."""
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_metadata(cls, metadata: Metadata, features: int) -> FeatureSettings:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dsconv.convert.pbmm import PbmmTarget
+from dsconv.convert.target import Job
 from dsconv.errors import ModelError
 from dsconv.graph import package, wire
 from dsconv.graph.graph import Graph, open_graph
@@ -22,7 +23,7 @@ def joined(chunks: Iterable[Chunk]) -> bytes:
 @pytest.fixture
 def packaged(small_model: Path, small_graph: Graph, tmp_path: Path) -> Path:
     path = tmp_path / "small.pbmm"
-    PbmmTarget().convert(small_graph, small_model, path, force=False)
+    PbmmTarget().convert(Job(small_graph, small_model, path))
     return path
 
 

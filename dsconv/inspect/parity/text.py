@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dsconv.inspect.parity.finding import Severity
 from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
 from dsconv.inspect.parity.tolerances import TOLERANCES
 
@@ -24,6 +25,21 @@ def render(validation: Validation) -> RenderableType:
     for candidate in validation.candidates:
         parts += [Text(), *_candidate(candidate)]
     return Group(*parts)
+
+
+def verdict_line(candidate: CandidateResult) -> str:
+    """A candidate's verdict in one line, and what speaks against it in more."""
+    parts = [f"{d.tensor} {d.max_abs:.1e} of {d.tolerance:.0e}" for d in candidate.differences]
+    if candidate.transcripts:
+        equal = sum(transcript.equal for transcript in candidate.transcripts)
+        parts.append(f"{equal} of {len(candidate.transcripts)} texts equal")
+    lines = [f"{candidate.verdict}: {', '.join(parts)}"]
+    lines += [
+        f"{finding.severity.value}, {finding.level}: {finding.message}"
+        for finding in candidate.findings
+        if finding.severity is not Severity.NOTE
+    ]
+    return "\n".join(lines)
 
 
 def _named(model: ModelInfo) -> str:

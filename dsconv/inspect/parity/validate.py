@@ -180,7 +180,7 @@ class _Candidate:
     def _compare_front_ends(self, clip: _Clip) -> Difference | None:
         """The features of some windows of the clip, if both models make features."""
         models = (self._base.model, self._model)
-        if any(model.interface.samples is None for model in models):
+        if any(not model.interface.makes_features for model in models):
             return None
         settings = self._base.interface.feature_settings
         windows = sample_windows(clip.speech.samples, settings.window, settings.step)

@@ -1,0 +1,45 @@
+"""How a graph makes features from samples: the parameters of its audio ops.
+
+Source: the definitions of AudioSpectrogram and Mfcc in ``tensorflow/core/ops/audio_ops.cc``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsconv.acoustic.parts import FrontEnd
+from dsconv.graph.node import Node
+from dsconv.speech.features import FeatureSettings, MfccSettings, SpectrogramSettings
+
+
+def feature_settings(front_end: FrontEnd) -> FeatureSettings:
+    """The parameters of a whole front end."""
+    return FeatureSettings(
+        spectrogram_settings(front_end.spectrogram),
+        mfcc_settings(front_end.mfcc, front_end.sample_rate),
+    )
+
+
+def spectrogram_settings(node: Node) -> SpectrogramSettings:
+    """The settings in an AudioSpectrogram."""
+    return SpectrogramSettings(
+        node.attribute("window_size", int),
+        node.attribute("stride", int),
+        _attribute(node, "magnitude_squared", False),
+    )
+
+
+def mfcc_settings(node: Node, sample_rate: float) -> MfccSettings:
+    """The settings in an Mfcc."""
+    return MfccSettings(
+        sample_rate,
+        _attribute(node, "dct_coefficient_count", 13),
+        _attribute(node, "filterbank_channel_count", 40),
+        _attribute(node, "lower_frequency_limit", 20.0),
+        _attribute(node, "upper_frequency_limit", 4000.0),
+    )
+
+
+def _attribute(node: Node, key: str, default: Any) -> Any:
+    """An attribute, or TensorFlow's default where the graph leaves it out."""
+    return node.attributes.get(key, default)

@@ -1,0 +1,99 @@
+"""Steps back through a graph that say what they expected and what they found instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsconv.errors import ConversionError
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.graph import CONSTANTS, Graph
+from dsconv.graph.node import Node, TensorName
+from dsconv.graph.tensor import Tensor
+
+ADD = ("Add", "AddV2")
+
+
+def mismatch(node: Node, found: str, wanted: str) -> ConversionError:
+    """The error for a place where a graph is not the network that dsconv knows."""
+    return ConversionError(
+        f"the network is not recognised: '{node.name}' {found} where {wanted} is expected."
+    )
+
+
+class Matcher:
+    """Reads the nodes of a graph from the back to the front, each of an expected op."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def made_by(self, name: TensorName, *ops: str, output: int = 0) -> Node:
+        """The node that makes a tensor, seen through Identity nodes.
+
+        Raises ConversionError if it is of another op, or another of its outputs is meant.
+        """
+        node, found = self.graph.origin(name)
+        wanted = " or ".join(ops)
+        if node.op not in ops:
+            raise mismatch(node, f"is a {node.op}", wanted)
+        if found != output:
+            raise mismatch(node, f"gives its output {found}", f"output {output} of {wanted}")
+        return node
+
+    def inputs(self, node: Node, count: int) -> list[TensorName]:
+        """The inputs of a node. Raises ConversionError if it has another number of them."""
+        found = node.data_inputs
+        if len(found) != count:
+            raise mismatch(node, f"has {len(found)} inputs", f"{count}")
+        return found
+
+    def expect(self, node: Node, **attributes: object) -> None:
+        """Raises ConversionError if attributes have other values, or are not set."""
+        for key, wanted in attributes.items():
+            found = node.attributes.get(key)
+            if found != wanted:
+                raise mismatch(node, f"({node.op}) has {key} {found!r}", repr(wanted))
+
+    def constant(self, user: Node, name: TensorName, what: str) -> Tensor:
+        """The value of a constant. Raises ConversionError if the tensor is computed."""
+        node = self.graph.source(name)
+        if node.op not in CONSTANTS:
+            raise mismatch(user, f"takes {what} from '{node.name}' ({node.op})", "a constant")
+        return self.graph.tensor(node)
+
+    def numbers(
+        self, user: Node, name: TensorName, wanted: Sequence[int | float] | int, what: str
+    ) -> None:
+        """Raises ConversionError if a constant has other values than those that are wanted."""
+        tensor = self.constant(user, name, what)
+        values = [wanted] if isinstance(wanted, int) else list(wanted)
+        if tensor.size != len(values) or tensor.numbers() != values:
+            shown = tensor.numbers() if tensor.size < 9 else list(tensor.shape)
+            raise mismatch(user, f"({user.op}) has {what} {shown}", str(values))
+
+    def number(self, user: Node, name: TensorName, what: str) -> float:
+        """The value of a constant with one element."""
+        tensor = self.constant(user, name, what)
+        if tensor.size != 1:
+            raise mismatch(user, f"has {what} of shape {list(tensor.shape)}", "one number")
+        return float(tensor.numbers()[0])
+
+    def weights(self, user: Node, name: TensorName, shape: tuple[int, ...], what: str) -> Tensor:
+        """A float32 constant of a shape, in which -1 stands for any size."""
+        tensor = self.constant(user, name, what)
+        fits = len(tensor.shape) == len(shape) and all(
+            wanted in (-1, size) for size, wanted in zip(tensor.shape, shape, strict=True)
+        )
+        if not fits:
+            sizes = ["any" if size == -1 else size for size in shape]
+            raise mismatch(user, f"has {what} of shape {list(tensor.shape)}", f"shape {sizes}")
+        if tensor.dtype is not DataType.FLOAT:
+            raise mismatch(user, f"has {what} of {tensor.dtype.label}", "float32")
+        return tensor
+
+    def one_of(self, node: Node, *ops: str) -> tuple[TensorName, TensorName]:
+        """The inputs of a commutative node: first the one that is made by one of the ops."""
+        first, second = self.inputs(node, 2)
+        for found, other in ((first, second), (second, first)):
+            if self.graph.origin(found)[0].op in ops:
+                return found, other
+        raise mismatch(node, f"({node.op}) takes no {' or '.join(ops)}", "one")

@@ -1,0 +1,73 @@
+"""The weights of a network as arrays, in the orders and precisions that targets want.
+
+What has the order of the graph is a view on the mapped file; what has another is made a gate or a
+matrix at a time, so that a conversion never holds a second copy of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.acoustic.network import Lstm
+from dsconv.graph.tensor import Tensor
+from dsconv.speech.features import FloatArray
+
+
+def values(tensor: Tensor) -> FloatArray:
+    """The values of a float32 tensor; a read-only view where the graph holds raw bytes."""
+    return np.asarray(tensor.array(), np.float32)
+
+
+def gate_columns(lstm: Lstm, gate: str) -> slice:
+    """The columns of a gate in the kernel and in the bias."""
+    start = lstm.gates.index(gate) * lstm.cells
+    return slice(start, start + lstm.cells)
+
+
+def lstm_bias(lstm: Lstm, order: str) -> FloatArray:
+    """The bias [4 * cells] with the forget bias added, the gates in another order: ``iofc``."""
+    bias = values(lstm.bias)
+    parts = {gate: bias[gate_columns(lstm, gate)] for gate in order}
+    parts["f"] = parts["f"] + np.float32(lstm.forget_bias)
+    return np.concatenate([parts[gate] for gate in order])
+
+
+def input_kernel(lstm: Lstm, gate: str) -> FloatArray:
+    """The weights [inputs, cells] from the input to a gate; a view."""
+    return values(lstm.kernel)[: lstm.inputs, gate_columns(lstm, gate)]
+
+
+def recurrent_kernel(lstm: Lstm, gate: str) -> FloatArray:
+    """The weights [cells, cells] from the hidden state to a gate; a view."""
+    return values(lstm.kernel)[lstm.inputs :, gate_columns(lstm, gate)]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """8-bit weights: ``values * scales`` are the weights. A scale for each output."""
+
+    values: NDArray[np.int8]
+    scales: FloatArray
+
+
+def quantized(weights: FloatArray) -> Quantized:
+    """Weights [inputs, outputs] as integers from -127 to 127, symmetric for each output.
+
+    An output whose weights are all zero has the scale 1.
+    """
+    largest = np.abs(weights).max(axis=0) if len(weights) else np.zeros(weights.shape[1])
+    scales = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
+    integers = np.empty(weights.shape, np.int8)
+    for rows in _blocks(len(weights)):
+        integers[rows] = np.rint(weights[rows] / scales)
+    return Quantized(integers, scales)
+
+
+def _blocks(rows: int, size: int = 512) -> Iterator[slice]:
+    """Some rows at a time: what is computed on the way stays small."""
+    for start in range(0, rows, size):
+        yield slice(start, start + size)

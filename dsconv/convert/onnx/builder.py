@@ -1,0 +1,86 @@
+"""An ONNX graph that grows node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from dsconv import __version__
+from dsconv.convert.onnx.file import Initializer
+from dsconv.convert.onnx.toolkit import import_onnx
+
+Size: TypeAlias = "int | str"
+"""The size of a dimension, or its name where it is open."""
+
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own ops."""
+
+_OPSETS = {"": 17, MICROSOFT: 1}
+# The version of the file format that opset 17 came with.
+_IR_VERSION = 8
+
+
+class GraphBuilder:
+    """Nodes and initializers; every tensor has a name that says where in the network it is."""
+
+    def __init__(self) -> None:
+        self._onnx = import_onnx()
+        self._nodes: list[Any] = []
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self.initializers: list[Initializer] = []
+
+    def input(self, name: str, shape: Sequence[Size], dtype: DTypeLike = np.float32) -> str:
+        """An input of the model."""
+        self._inputs.append(self._described(name, shape, dtype))
+        return name
+
+    def output(self, name: str, shape: Sequence[Size]) -> None:
+        """Make a float32 tensor an output of the model."""
+        self._outputs.append(self._described(name, shape, np.float32))
+
+    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """A node with one output; returns its name. ``domain`` is among the attributes."""
+        return self.nodes(op, inputs, [output], **attributes)[0]
+
+    def nodes(
+        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> Sequence[str]:
+        """A node with several outputs, of which unused ones are empty; returns their names."""
+        name = next(filter(None, outputs))
+        self._nodes.append(
+            self._onnx.helper.make_node(op, list(inputs), list(outputs), name=name, **attributes)
+        )
+        return outputs
+
+    def constant(self, name: str, value: ArrayLike, dtype: DTypeLike = np.float32) -> str:
+        """A small constant."""
+        return self.weights(Initializer.of_array(name, np.asarray(value, dtype)))
+
+    def weights(self, initializer: Initializer) -> str:
+        """A constant whose values are made when they are written."""
+        self.initializers.append(initializer)
+        return initializer.name
+
+    def model(self, name: str, properties: Mapping[str, str]) -> Any:
+        """The ModelProto without the initializers."""
+        helper = self._onnx.helper
+        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs)
+        domains = {node.domain for node in self._nodes} | {""}
+        opsets = [helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted(domains)]
+        model = helper.make_model(
+            graph,
+            opset_imports=opsets,
+            ir_version=_IR_VERSION,
+            producer_name="dsconv",
+            producer_version=__version__,
+        )
+        helper.set_model_props(model, dict(properties))
+        return model
+
+    def _described(self, name: str, shape: Sequence[Size], dtype: DTypeLike) -> Any:
+        element = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return self._onnx.helper.make_tensor_value_info(name, element, list(shape))

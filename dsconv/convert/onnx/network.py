@@ -1,0 +1,137 @@
+"""The network as an ONNX graph, with one LSTM node for all frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsconv.acoustic.network import DenseLayer, LayerNorm, Network
+from dsconv.acoustic.weights import values
+from dsconv.convert.onnx.builder import GraphBuilder, Size
+from dsconv.convert.onnx.front_end import add_front_end
+from dsconv.convert.onnx.products import Products, products_of
+from dsconv.convert.options import Plan
+
+FRAMES = "frames"
+"""The name of the open dimension of the frames."""
+
+
+def add_network(builder: GraphBuilder, plan: Plan) -> None:
+    """All of the model that a plan asks for."""
+    _NetworkBuilder(builder, plan).add()
+
+
+class _NetworkBuilder:
+    def __init__(self, builder: GraphBuilder, plan: Plan) -> None:
+        self.builder = builder
+        self.plan = plan
+        self.network: Network = plan.network
+        self.products: Products = products_of(plan.precision, builder)
+        self.frames: Size = FRAMES if plan.dynamic else plan.steps
+
+    def add(self) -> None:
+        """From the inputs to the outputs."""
+        network, builder = self.network, self.builder
+        rows = add_front_end(builder, network) if self.plan.front_end else self.windows()
+        for layer in network.before:
+            rows = self.dense(rows, layer)
+        rows = self.lstm(rows)
+        for layer in network.after:
+            rows = self.dense(rows, layer)
+        scores = self.dense(rows, network.output)
+        shape = builder.constant("scores/shape", [-1, 1, network.classes], np.int64)
+        name = network.names.probabilities
+        if network.softmax:
+            scores = builder.node("Reshape", [scores, shape], "scores")
+            builder.node("Softmax", [scores], name, axis=-1)
+        else:
+            builder.node("Reshape", [scores, shape], name)
+        builder.output(name, [self.frames, 1, network.classes])
+
+    def windows(self) -> str:
+        """The input of the windows as rows [frames, values]; there is one clip in the batch."""
+        network = self.network
+        frames = 2 * network.context + 1
+        source = self.builder.input(
+            network.names.windows, [1, self.frames, frames, network.features]
+        )
+        shape = self.builder.constant("windows/shape", [-1, network.window_values], np.int64)
+        return self.builder.node("Reshape", [source, shape], "windows")
+
+    def dense(self, rows: str, layer: DenseLayer) -> str:
+        """A dense layer with its activation and normalization."""
+        rows = self.products.dense(rows, layer)
+        if layer.clip is not None:
+            limits = [
+                self.builder.constant(f"{layer.name}/{end}", limit)
+                for end, limit in (("lowest", 0.0), ("highest", layer.clip))
+            ]
+            rows = self.builder.node("Clip", [rows, *limits], f"{layer.name}/clipped")
+        elif layer.relu:
+            rows = self.builder.node("Relu", [rows], f"{layer.name}/relu")
+        return self.normalized(rows, layer.name, layer.norm) if layer.norm else rows
+
+    def normalized(self, rows: str, name: str, norm: LayerNorm) -> str:
+        """Layer normalization over the units."""
+        scale = self.builder.constant(f"{name}/scale", values(norm.scale))
+        offset = self.builder.constant(f"{name}/offset", values(norm.offset))
+        return self.builder.node(
+            "LayerNormalization",
+            [rows, scale, offset],
+            f"{name}/normalized",
+            axis=-1,
+            epsilon=norm.epsilon,
+        )
+
+    def lstm(self, rows: str) -> str:
+        """The LSTM over all frames; its states are inputs and outputs, if there are any."""
+        builder, lstm = self.builder, self.network.lstm
+        shape = builder.constant("lstm/sequence/shape", [-1, 1, lstm.inputs], np.int64)
+        sequence = builder.node("Reshape", [rows, shape], "lstm/sequence")
+        states = [] if self.plan.front_end else [self.state("h"), self.state("c")]
+        counts = self.valid_frames() if self.plan.lengths == "input" else None
+        found = self.products.lstm(sequence, lstm, counts[0] if counts else "", states)
+        hidden, *after = found if counts is None else self.where_any(counts[1], *found, *states)
+        if states:
+            for kind, name in zip("hc", after, strict=True):
+                self.new_state(kind, name)
+        shape = builder.constant("lstm/rows/shape", [-1, lstm.cells], np.int64)
+        return builder.node("Reshape", [hidden, shape], "lstm/rows")
+
+    def state(self, kind: str) -> str:
+        """A state before the first frame, as the LSTM takes it: [1, 1, cells]."""
+        name = getattr(self.network.names, f"previous_{kind}")
+        self.builder.input(name, [1, self.network.lstm.cells])
+        return self.builder.node("Unsqueeze", [name, self.first_axis()], f"lstm/previous_{kind}")
+
+    def new_state(self, kind: str, source: str) -> None:
+        """A state after the last valid frame."""
+        name = getattr(self.network.names, f"new_{kind}")
+        self.builder.node("Squeeze", [source, self.first_axis()], name)
+        self.builder.output(name, [1, self.network.lstm.cells])
+
+    def first_axis(self) -> str:
+        """The constant [0]."""
+        name = "lstm/axis"
+        if all(part.name != name for part in self.builder.initializers):
+            self.builder.constant(name, [0], np.int64)
+        return name
+
+    def valid_frames(self) -> tuple[str, str]:
+        """The number of frames that the LSTM runs, which must be 1 or more, and if any is valid."""
+        builder = self.builder
+        lengths = self.network.names.lengths or "input_lengths"
+        builder.input(lengths, [1], np.int32)
+        one = builder.constant("lengths/one", [1], np.int32)
+        at_least_one = builder.node("Max", [lengths, one], "lengths/at_least_one")
+        return at_least_one, builder.node("GreaterOrEqual", [lengths, one], "lengths/any")
+
+    def where_any(
+        self, any_valid: str, hidden: str, h: str, c: str, previous_h: str, previous_c: str
+    ) -> list[str]:
+        """The LSTM's outputs if any frame is valid, else zeros and the states as they were."""
+        zero = self.builder.constant("lstm/zero", 0.0)
+        pairs = {"hidden": (hidden, zero), "last_h": (h, previous_h), "last_c": (c, previous_c)}
+        return [
+            self.builder.node("Where", [any_valid, found, other], f"lstm/valid_{name}")
+            for name, (found, other) in pairs.items()
+        ]
