@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from dsconv.convert.onnx import OnnxTarget
+from dsconv.convert.openvino import OpenVinoTarget
 from dsconv.convert.options import Options
 from dsconv.convert.pb import PbTarget
 from dsconv.convert.pbmm import PbmmTarget
@@ -13,7 +14,7 @@ from dsconv.graph.graph import open_graph
 from dsconv.output import check_writable
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (PbmmTarget(), PbTarget(), OnnxTarget())
+    target.name: target for target in (PbmmTarget(), PbTarget(), OpenVinoTarget(), OnnxTarget())
 }
 
 _GRAPH_SUFFIXES = (".pb", ".pbmm")

@@ -13,6 +13,7 @@ from dsconv.errors import ModelError, ToolkitError
 from dsconv.graph import wire
 from dsconv.graph.storage import Storage
 from dsconv.runtime.model import Interface, Tensors, TensorSpec, features_in, reason_of
+from dsconv.toolkits import import_onnxruntime
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 # The numbers of ONNX's TensorProto.DataType.
@@ -23,7 +24,7 @@ class OnnxModel:
     """An ONNX model; inputs and outputs have the names of the graph that it was made from."""
 
     def __init__(self, path: Path) -> None:
-        ort = _import_onnxruntime()
+        ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.log_severity_level = 4
         try:
@@ -64,16 +65,6 @@ class OnnxModel:
 def open_onnx_model(path: Path) -> OnnxModel:
     """Open an ONNX model. Raises ToolkitError if ONNX Runtime is missing."""
     return OnnxModel(path)
-
-
-def _import_onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ToolkitError(
-            "ONNX Runtime is not installed; install it with `pip install 'dsconv[onnx]'`."
-        ) from None
-    return onnxruntime
 
 
 def _spec(argument: Any) -> TensorSpec:

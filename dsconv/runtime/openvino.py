@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.runtime.model import Interface, Tensors, TensorSpec, features_in, reason_of
+from dsconv.toolkits import import_openvino
 
 RT_INFO = "dsconv"
 """The section of the IR's rt_info that holds the metadata."""
@@ -26,7 +26,7 @@ class OpenVinoModel:
     """An IR, compiled for the CPU in full precision."""
 
     def __init__(self, path: Path) -> None:
-        openvino = _import_openvino()
+        openvino = import_openvino()
         core = openvino.Core()
         try:
             model = core.read_model(str(path))
@@ -52,18 +52,6 @@ class OpenVinoModel:
 def open_openvino_model(path: Path) -> OpenVinoModel:
     """Open an IR by its .xml. Raises ToolkitError if OpenVINO is missing."""
     return OpenVinoModel(path)
-
-
-def _import_openvino() -> Any:
-    # Its import reports over the network, unless the module that does so is missing.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError:
-        raise ToolkitError(
-            "OpenVINO is not installed; install it with `pip install 'dsconv[openvino]'`."
-        ) from None
-    return openvino
 
 
 def _describe(model: Any, runtime: str) -> Interface:

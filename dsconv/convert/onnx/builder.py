@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from dsconv import __version__
 from dsconv.convert.onnx.file import Initializer
-from dsconv.convert.onnx.toolkit import import_onnx
+from dsconv.toolkits import import_onnx
 
 Size: TypeAlias = "int | str"
 """The size of a dimension, or its name where it is open."""

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.convert.onnx.toolkit import import_onnx
 from dsconv.graph import wire
 from dsconv.graph.storage import Chunk, write_chunks
+from dsconv.toolkits import import_onnx
 
 LARGEST_FILE = (1 << 31) - (1 << 20)
 """Protobuf reads no message above 2 GiB; weights that would not fit stand in a file beside."""

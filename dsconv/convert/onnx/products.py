@@ -11,10 +11,10 @@ from dsconv.acoustic.network import DenseLayer, Lstm
 from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel, values
 from dsconv.convert.onnx.builder import GraphBuilder
 from dsconv.convert.onnx.file import Initializer
-from dsconv.convert.onnx.toolkit import import_onnx
 from dsconv.convert.options import Precision
 from dsconv.graph.storage import Chunk
 from dsconv.speech.features import FloatArray
+from dsconv.toolkits import import_onnx
 
 GATES = "iofc"
 """The order of the gates in ONNX."""

@@ -40,9 +40,9 @@ class OnnxTarget:
     def convert(self, job: Job) -> Conversion:
         """Write the model, checked by the toolkit's own checker."""
         from dsconv.convert.onnx.builder import GraphBuilder
+        from dsconv.convert.onnx.checker import check_file
         from dsconv.convert.onnx.file import external_data_path, is_external, write_model
         from dsconv.convert.onnx.network import add_network
-        from dsconv.convert.onnx.toolkit import check_file
         from dsconv.convert.properties import properties
 
         start = time.perf_counter()

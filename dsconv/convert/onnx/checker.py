@@ -1,25 +1,11 @@
-"""The onnx package, imported when it is needed."""
+"""The checker of the onnx package."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any
 
 from dsconv.errors import ToolkitError
-
-
-def import_onnx() -> Any:
-    """The package. Raises ToolkitError if it is not installed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import onnx
-    except ImportError:
-        raise ToolkitError(
-            "ONNX is not installed; install it with `pip install 'dsconv[onnx]'`."
-        ) from None
-    return onnx
+from dsconv.toolkits import import_onnx
 
 
 def check_file(path: Path) -> None:

@@ -1,0 +1,157 @@
+"""The LSTM in the forms that the CPU plugin runs fastest.
+
+The product of all frames with the input's weights is one MatMul ahead of the steps. A fixed number
+of steps is unrolled, all steps multiplying with one constant; any other number runs in a
+TensorIterator, which holds the weights once as well. OpenVINO's own LSTMSequence is slower than
+both, and where the number of steps is open it ignores the lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dsconv.acoustic.network import Lstm
+from dsconv.acoustic.weights import lstm_bias, values
+from dsconv.convert.openvino.builder import ModelBuilder
+from dsconv.graph.steps import DYNAMIC
+from dsconv.speech.features import FloatArray
+
+Weights: TypeAlias = Callable[[ModelBuilder, str, FloatArray], Any]
+
+
+class LstmBuilder:
+    """Adds an LSTM to a model."""
+
+    def __init__(self, builder: ModelBuilder, lstm: Lstm, weights: Weights, steps: int) -> None:
+        self.builder = builder
+        self.lstm = lstm
+        self.steps = steps
+        self.weights = weights
+
+    def add(self, rows: Any, lengths: Any | None, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
+        """The hidden states [frames, cells], zero behind the lengths, and the last two states.
+
+        `rows` are [frames, inputs], `lengths` is an int32 [1] or None for all frames, the states
+        are [1, cells].
+        """
+        kernel = values(self.lstm.kernel)
+        weights = self.weights(self.builder, "lstm/W", kernel[: self.lstm.inputs])
+        bias = self.builder.constant("lstm/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
+        product = self.builder.op("matmul", "lstm/projection", rows, weights, False, False)
+        projected = self.builder.op("add", "lstm/projected", product, bias)
+        if self.steps == DYNAMIC:
+            return self.iterated(projected, lengths, hidden, cell)
+        return self.unrolled(projected, lengths, hidden, cell)
+
+    def unrolled(
+        self, projected: Any, lengths: Any | None, hidden: Any, cell: Any
+    ) -> tuple[Any, Any, Any]:
+        """One step after the other."""
+        builder = self.builder
+        recurrent = self.recurrent()
+        axis = builder.constant("lstm/frames", 0, np.int64)
+        frames = builder.op("split", "lstm/split", projected, axis, self.steps).outputs()
+        outputs = []
+        for number, frame in enumerate(frames):
+            name = f"lstm/step_{number}"
+            new_hidden, new_cell = self.step(name, frame, hidden, cell, recurrent)
+            if lengths is None:
+                output, hidden, cell = new_hidden, new_hidden, new_cell
+            else:
+                limit = builder.constant(f"{name}/number", [[number]], np.int32)
+                valid = builder.op("greater", f"{name}/valid", lengths, limit)
+                output, hidden, cell = self.where(
+                    name, valid, (new_hidden, hidden), (new_cell, cell)
+                )
+            outputs.append(output)
+        return builder.op("concat", "lstm/hidden", outputs, 0), hidden, cell
+
+    def iterated(
+        self, projected: Any, lengths: Any | None, hidden: Any, cell: Any
+    ) -> tuple[Any, Any, Any]:
+        """A loop over the frames."""
+        builder, cells = self.builder, self.lstm.cells
+        frame = builder.op("parameter", "step/frame", [1, 4 * cells], np.float32)
+        before_h = builder.op("parameter", "step/previous_h", [1, cells], np.float32)
+        before_c = builder.op("parameter", "step/previous_c", [1, cells], np.float32)
+        parameters = [frame, before_h, before_c]
+        new_h, new_c = self.step("step", frame, before_h, before_c, self.recurrent())
+        output = new_h
+        if lengths is not None:
+            valid = builder.op("parameter", "step/valid", [1, 1], bool)
+            parameters.append(valid)
+            output, new_h, new_c = self.where("step", valid, (new_h, before_h), (new_c, before_c))
+        results = [
+            builder.op("result", f"step/{name}/result", source)
+            for name, source in (("output", output), ("new_h", new_h), ("new_c", new_c))
+        ]
+        loop = builder.op("tensor_iterator", "lstm/steps")
+        loop.set_function(builder.openvino.Model(results, parameters, "step"))
+        loop.set_sliced_input(frame, _port(projected), 0, 1, 1, -1, 0)
+        if lengths is not None:
+            loop.set_sliced_input(
+                valid, _port(self.valid_frames(projected, lengths)), 0, 1, 1, -1, 0
+            )
+        output, new_h, new_c = (result.output(0) for result in results)
+        loop.set_merged_input(before_h, _port(hidden), new_h)
+        loop.set_merged_input(before_c, _port(cell), new_c)
+        outputs = loop.get_concatenated_slices(output, 0, 1, 1, -1, 0)
+        last_h, last_c = (loop.get_iter_value(state, -1) for state in (new_h, new_c))
+        return outputs, self.alone("h", last_h), self.alone("c", last_c)
+
+    def alone(self, kind: str, output: Any) -> Any:
+        """An output of the loop as an op with one output, which can have a name of its own."""
+        shape = self.builder.constant(f"lstm/last_{kind}/shape", [1, self.lstm.cells], np.int64)
+        return self.builder.op("reshape", f"lstm/last_{kind}", output, shape, False)
+
+    def valid_frames(self, projected: Any, lengths: Any) -> Any:
+        """Whether each frame is valid: [frames, 1]."""
+        builder = self.builder
+        shape = builder.op("shape_of", "lstm/shape", projected, "i32")
+        zero = builder.constant("lstm/zero", 0, np.int32)
+        one = builder.constant("lstm/one", 1, np.int32)
+        count = builder.op("gather", "lstm/count", shape, zero, zero)
+        numbers = builder.op("range", "lstm/numbers", zero, count, one, "i32")
+        valid = builder.op("less", "lstm/is_valid", numbers, lengths)
+        return builder.op("unsqueeze", "lstm/valid", valid, one)
+
+    def recurrent(self) -> Any:
+        """The weights [cells, 4 * cells] of the hidden state."""
+        kernel = values(self.lstm.kernel)
+        return self.weights(self.builder, "lstm/R", kernel[self.lstm.inputs :])
+
+    def step(
+        self, name: str, projected: Any, hidden: Any, cell: Any, recurrent: Any
+    ) -> tuple[Any, Any]:
+        """The hidden state and the cell after a frame."""
+        op = self.builder.op
+        product = op("matmul", f"{name}/product", hidden, recurrent, False, False)
+        gates = op("add", f"{name}/gates", projected, product)
+        axis = self.builder.constant(f"{name}/gates/axis", 1, np.int64)
+        parts = op("split", f"{name}/split", gates, axis, 4).outputs()
+        gate = dict(zip(self.lstm.gates, parts, strict=True))
+        i, f, o = (op("sigmoid", f"{name}/{key}", gate[key]) for key in "ifo")
+        candidate = op("tanh", f"{name}/candidate", gate["c"])
+        kept = op("multiply", f"{name}/kept", f, cell)
+        added = op("multiply", f"{name}/added", i, candidate)
+        cell = op("add", f"{name}/cell", kept, added)
+        squashed = op("tanh", f"{name}/squashed", cell)
+        return op("multiply", f"{name}/hidden", o, squashed), cell
+
+    def where(
+        self, name: str, valid: Any, hidden: tuple[Any, Any], cell: tuple[Any, Any]
+    ) -> tuple[Any, Any, Any]:
+        """The output and the states of a step, (new, old): zeros and the old ones in padding."""
+        op = self.builder.op
+        zero = self.builder.constant(f"{name}/zero", 0.0)
+        output = op("select", f"{name}/output", valid, hidden[0], zero)
+        hidden_after = op("select", f"{name}/valid_hidden", valid, *hidden)
+        return output, hidden_after, op("select", f"{name}/valid_cell", valid, *cell)
+
+
+def _port(source: Any) -> Any:
+    """An op's only output, as the loop wants it."""
+    return source.output(0) if hasattr(source, "output") else source

@@ -1,0 +1,106 @@
+"""The network as OpenVINO ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dsconv.acoustic.network import DenseLayer, LayerNorm
+from dsconv.acoustic.weights import values
+from dsconv.convert.openvino.builder import ModelBuilder
+from dsconv.convert.openvino.front_end import add_front_end
+from dsconv.convert.openvino.lstm import LstmBuilder
+from dsconv.convert.openvino.products import WEIGHTS
+from dsconv.convert.options import Plan
+
+
+def add_network(builder: ModelBuilder, plan: Plan) -> None:
+    """All of the model that a plan asks for."""
+    _NetworkBuilder(builder, plan).add()
+
+
+class _NetworkBuilder:
+    def __init__(self, builder: ModelBuilder, plan: Plan) -> None:
+        self.builder = builder
+        self.plan = plan
+        self.network = plan.network
+        self.weights = WEIGHTS[plan.precision]
+
+    def add(self) -> None:
+        """From the inputs to the outputs."""
+        network = self.network
+        rows = add_front_end(self.builder, network) if self.plan.front_end else self.windows()
+        for layer in network.before:
+            rows = self.dense(rows, layer)
+        rows = self.lstm(rows)
+        for layer in network.after:
+            rows = self.dense(rows, layer)
+        scores = self.reshape("scores", self.dense(rows, network.output), [-1, 1, network.classes])
+        if network.softmax:
+            scores = self.builder.op("softmax", "probabilities", scores, 2)
+        self.builder.output(network.names.probabilities, scores)
+
+    def windows(self) -> Any:
+        """The input of the windows as rows [frames, values]; there is one clip in the batch."""
+        network = self.network
+        shape = (1, self.plan.steps, 2 * network.context + 1, network.features)
+        source = self.builder.input(network.names.windows, shape)
+        return self.reshape("windows", source, [-1, network.window_values])
+
+    def dense(self, rows: Any, layer: DenseLayer) -> Any:
+        """A dense layer with its activation and normalization."""
+        builder, name = self.builder, layer.name
+        matrix = self.weights(builder, f"{name}/weights", values(layer.weights))
+        product = builder.op("matmul", f"{name}/product", rows, matrix, False, False)
+        bias = builder.constant(f"{name}/bias", values(layer.bias)[None])
+        rows = builder.op("add", f"{name}/biased", product, bias)
+        if layer.clip is not None:
+            rows = builder.op("clamp", f"{name}/clipped", rows, 0.0, layer.clip)
+        elif layer.relu:
+            rows = builder.op("relu", f"{name}/relu", rows)
+        return self.normalized(rows, name, layer.norm) if layer.norm else rows
+
+    def normalized(self, rows: Any, name: str, norm: LayerNorm) -> Any:
+        """Layer normalization over the units."""
+        builder = self.builder
+        axis = builder.constant(f"{name}/units", [1], np.int64)
+        unit = builder.op(
+            "mvn", f"{name}/unit_variance", rows, axis, True, norm.epsilon, "inside_sqrt"
+        )
+        scale = builder.constant(f"{name}/scale", values(norm.scale)[None])
+        offset = builder.constant(f"{name}/offset", values(norm.offset)[None])
+        scaled = builder.op("multiply", f"{name}/scaled", unit, scale)
+        return builder.op("add", f"{name}/normalized", scaled, offset)
+
+    def lstm(self, rows: Any) -> Any:
+        """The LSTM, between the states before the first frame and those after the last valid."""
+        names, plan, builder = self.network.names, self.plan, self.builder
+        lengths = None
+        if plan.lengths == "input":
+            lengths = builder.input(names.lengths or "input_lengths", [1], np.int32)
+        shape = (1, self.network.lstm.cells)
+        lstm = LstmBuilder(builder, self.network.lstm, self.weights, plan.steps)
+        if plan.front_end:
+            cell, hidden = (
+                builder.constant(f"lstm/first_{kind}", np.zeros(shape)) for kind in "ch"
+            )
+            return lstm.add(rows, lengths, hidden, cell)[0]
+        if plan.states == "internal":
+            (cell, cell_variable), (hidden, hidden_variable) = (
+                builder.state(name, shape) for name in (names.previous_c, names.previous_h)
+            )
+            rows, new_hidden, new_cell = lstm.add(rows, lengths, hidden, cell)
+            builder.keep(names.new_c, new_cell, cell_variable)
+            builder.keep(names.new_h, new_hidden, hidden_variable)
+            return rows
+        cell, hidden = (builder.input(name, shape) for name in (names.previous_c, names.previous_h))
+        rows, new_hidden, new_cell = lstm.add(rows, lengths, hidden, cell)
+        builder.output(names.new_c, new_cell)
+        builder.output(names.new_h, new_hidden)
+        return rows
+
+    def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
+        """Other sizes; one may be -1."""
+        shape = self.builder.constant(f"{name}/shape", sizes, np.int64)
+        return self.builder.op("reshape", name, source, shape, False)
