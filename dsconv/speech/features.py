@@ -23,7 +23,8 @@ from dsconv.errors import ConversionError, ModelError
 FloatArray: TypeAlias = NDArray[np.float32]
 _DoubleArray: TypeAlias = NDArray[np.float64]
 
-_LOG_FLOOR = 1e-12
+LOG_FLOOR = 1e-12
+"""The least energy of a channel whose logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def features(windows: FloatArray, settings: FeatureSettings) -> FloatArray:
 
 def power_spectrum(windows: FloatArray, settings: SpectrogramSettings) -> FloatArray:
     """Spectra [n, bins] of windows [n, window]: squared magnitudes, or plain ones if asked for."""
-    hann = _hann(settings.window)
-    spectrum = np.fft.rfft(windows.astype(np.float64) * hann, _fft_length(settings.window))
+    tapered = windows.astype(np.float64) * hann(settings.window)
+    spectrum = np.fft.rfft(tapered, fft_length(settings.window))
     power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
     return power if settings.magnitude_squared else np.sqrt(power)
 
@@ -121,19 +122,19 @@ def mfcc(spectra: FloatArray, settings: MfccSettings) -> FloatArray:
             f"the model's filters reach {settings.upper_frequency:g} Hz, above half of its sample "
             f"rate of {settings.sample_rate:g} Hz, so it makes no features."
         )
-    weights = _mel_weights(spectra.shape[-1], settings)
+    weights = mel_weights(spectra.shape[-1], settings)
     energies = np.sqrt(spectra.astype(np.float64)) @ weights
-    logarithms = np.log(np.maximum(energies, _LOG_FLOOR))
-    return np.asarray(logarithms @ _cosines(settings), np.float32)
+    logarithms = np.log(np.maximum(energies, LOG_FLOOR))
+    return np.asarray(logarithms @ cosines(settings), np.float32)
 
 
-def _fft_length(window: int) -> int:
+def fft_length(window: int) -> int:
     """The next power of two."""
     return 1 << max(0, window - 1).bit_length()
 
 
 @lru_cache
-def _hann(window: int) -> _DoubleArray:
+def hann(window: int) -> _DoubleArray:
     """The periodic Hann window."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
 
@@ -143,7 +144,7 @@ def _mel(hertz: ArrayLike) -> _DoubleArray:
 
 
 @lru_cache
-def _mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
+def mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
     """Weights [bins, channels] of the triangular filters.
 
     Each bin counts for the falling side of one channel and for the rising side of the next.
@@ -167,7 +168,7 @@ def _mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
 
 
 @lru_cache
-def _cosines(settings: MfccSettings) -> _DoubleArray:
+def cosines(settings: MfccSettings) -> _DoubleArray:
     """The discrete cosine transform [channels, coefficients]."""
     channels = np.arange(settings.channels)[:, None] + 0.5
     coefficients = np.arange(settings.coefficients)[None, :]

@@ -11,7 +11,7 @@ from dsconv.fixtures import demo_model
 from dsconv.inspect.parity.structure import compare_structure
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
-from dsconv.speech.features import FeatureSettings, _cosines, _hann, _mel_weights
+from dsconv.speech.features import FeatureSettings, cosines, hann, mel_weights
 from dsconv.speech.framing import chunks
 from dsconv.speech.wav import read_wav
 
@@ -33,15 +33,15 @@ def front_end_model(onnx: Any, settings: FeatureSettings, count: int, weights: A
     frames = np.arange(count)[:, None] * settings.step + np.arange(settings.window)
     bins = settings.window // 2 + 1
     angles = 2 * np.pi * np.outer(np.arange(settings.window), np.arange(bins)) / settings.window
-    hann = _hann(settings.window)[:, None]
+    taper = hann(settings.window)[:, None]
     around = np.arange(count)[:, None] + np.arange(2 * CONTEXT + 1)
     constants = {
         "frames": frames,
-        "cosines": (hann * np.cos(angles)).astype(np.float32),
-        "sines": (hann * np.sin(angles)).astype(np.float32),
-        "mel": _mel_weights(bins, settings.mfcc).astype(np.float32),
+        "cosines": (taper * np.cos(angles)).astype(np.float32),
+        "sines": (taper * np.sin(angles)).astype(np.float32),
+        "mel": mel_weights(bins, settings.mfcc).astype(np.float32),
         "floor": np.float32(1e-12),
-        "dct": _cosines(settings.mfcc).astype(np.float32),
+        "dct": cosines(settings.mfcc).astype(np.float32),
         "silence": np.array([CONTEXT, 0, CONTEXT, 0]),
         "around": around,
         "flat": np.array([count, -1]),

@@ -217,8 +217,8 @@ def test_nothing_is_reported_over_the_network() -> None:
     """OpenVINO's telemetry is switched off before OpenVINO is imported."""
     program = (
         "import sys\n"
-        "from dsconv.runtime.openvino import _import_openvino\n"
-        "_import_openvino()\n"
+        "from dsconv.toolkits import import_openvino\n"
+        "import_openvino()\n"
         "assert sys.modules['openvino_telemetry'] is None\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

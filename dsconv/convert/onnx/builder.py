@@ -31,6 +31,7 @@ class GraphBuilder:
         self._nodes: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
+        self._described_inside: list[Any] = []
         self.initializers: list[Initializer] = []
 
     def input(self, name: str, shape: Sequence[Size], dtype: DTypeLike = np.float32) -> str:
@@ -41,6 +42,10 @@ class GraphBuilder:
     def output(self, name: str, shape: Sequence[Size]) -> None:
         """Make a float32 tensor an output of the model."""
         self._outputs.append(self._described(name, shape, np.float32))
+
+    def describe(self, name: str, shape: Sequence[Size]) -> None:
+        """Tell the shape of a float32 tensor inside, where it cannot be inferred."""
+        self._described_inside.append(self._described(name, shape, np.float32))
 
     def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """A node with one output; returns its name. ``domain`` is among the attributes."""
@@ -68,7 +73,13 @@ class GraphBuilder:
     def model(self, name: str, properties: Mapping[str, str]) -> Any:
         """The ModelProto without the initializers."""
         helper = self._onnx.helper
-        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs)
+        graph = helper.make_graph(
+            self._nodes,
+            name,
+            self._inputs,
+            self._outputs,
+            value_info=self._described_inside,
+        )
         domains = {node.domain for node in self._nodes} | {""}
         opsets = [helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted(domains)]
         model = helper.make_model(

@@ -25,14 +25,16 @@ class _NetworkBuilder:
         self.builder = builder
         self.plan = plan
         self.network: Network = plan.network
-        self.products: Products = products_of(plan.precision, builder)
         self.frames: Size = FRAMES if plan.dynamic else plan.steps
+        self.products: Products = products_of(plan.precision, builder, self.frames)
 
     def add(self) -> None:
         """From the inputs to the outputs."""
         network, builder = self.network, self.builder
         rows = add_front_end(builder, network) if self.plan.front_end else self.windows()
-        for layer in network.before:
+        first, *others = network.before
+        rows = self.activated(self.products.dense_of_features(rows, first), first)
+        for layer in others:
             rows = self.dense(rows, layer)
         rows = self.lstm(rows)
         for layer in network.after:
@@ -59,7 +61,10 @@ class _NetworkBuilder:
 
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """A dense layer with its activation and normalization."""
-        rows = self.products.dense(rows, layer)
+        return self.activated(self.products.dense(rows, layer), layer)
+
+    def activated(self, rows: str, layer: DenseLayer) -> str:
+        """What follows the bias of a layer."""
         if layer.clip is not None:
             limits = [
                 self.builder.constant(f"{layer.name}/{end}", limit)
@@ -72,8 +77,8 @@ class _NetworkBuilder:
 
     def normalized(self, rows: str, name: str, norm: LayerNorm) -> str:
         """Layer normalization over the units."""
-        scale = self.builder.constant(f"{name}/scale", values(norm.scale))
-        offset = self.builder.constant(f"{name}/offset", values(norm.offset))
+        scale = self.builder.constant(f"{name}/norm/scale", values(norm.scale))
+        offset = self.builder.constant(f"{name}/norm/offset", values(norm.offset))
         return self.builder.node(
             "LayerNormalization",
             [rows, scale, offset],

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from dsconv.acoustic.network import DenseLayer, Lstm
-from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel, values
-from dsconv.convert.onnx.builder import GraphBuilder
+from dsconv.acoustic.weights import input_kernel, lstm_bias, quantized, recurrent_kernel, values
+from dsconv.convert.onnx.builder import MICROSOFT, GraphBuilder, Size
 from dsconv.convert.onnx.file import Initializer
 from dsconv.convert.options import Precision
 from dsconv.graph.storage import Chunk
@@ -26,6 +26,9 @@ class Products(Protocol):
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """Rows [frames, inputs] times the weights, plus the bias."""
 
+    def dense_of_features(self, rows: str, layer: DenseLayer) -> str:
+        """The same for rows of features, which reach from -250 (silence) to 10."""
+
     def lstm(
         self, sequence: str, lstm: Lstm, lengths: str, states: Sequence[str]
     ) -> tuple[str, str, str]:
@@ -36,13 +39,11 @@ class Products(Protocol):
         """
 
 
-def products_of(precision: Precision, builder: GraphBuilder) -> Products:
-    """The builder of the weights' nodes in a precision."""
-    kinds: dict[Precision, Callable[[GraphBuilder], Products]] = {
-        "fp32": FloatProducts,
-        "fp16": HalfProducts,
-    }
-    return kinds[precision](builder)
+def products_of(precision: Precision, builder: GraphBuilder, frames: Size) -> Products:
+    """The builder of the weights' nodes in a precision, for so many frames a call."""
+    if precision == "int8":
+        return IntegerProducts(builder, frames)
+    return HalfProducts(builder) if precision == "fp16" else FloatProducts(builder)
 
 
 class FloatProducts:
@@ -58,6 +59,10 @@ class FloatProducts:
         )
         bias = self.builder.constant(f"{layer.name}/bias", values(layer.bias))
         return self.builder.node("Gemm", [rows, weights, bias], f"{layer.name}/biased")
+
+    def dense_of_features(self, rows: str, layer: DenseLayer) -> str:
+        """Like any other."""
+        return self.dense(rows, layer)
 
     def lstm(
         self, sequence: str, lstm: Lstm, lengths: str, states: Sequence[str]
@@ -96,6 +101,68 @@ class HalfProducts(FloatProducts):
             Initializer(f"{name}/half", np.dtype("<f2"), shape, parts_as("<f2", parts))
         )
         return self.builder.node("Cast", [half], name, to=import_onnx().TensorProto.FLOAT)
+
+
+class IntegerProducts:
+    """8-bit integers, a scale for each output; what they are multiplied with is quantized at run.
+
+    ONNX Runtime has no other form that multiplies integers in an LSTM, and it fuses the nodes of a
+    dense layer into one. Features would lose too much: a single silent frame sets the scale of all.
+    """
+
+    def __init__(self, builder: GraphBuilder, frames: Size) -> None:
+        self.builder = builder
+        self.frames = frames
+
+    def dense(self, rows: str, layer: DenseLayer) -> str:
+        """A product of integers, scaled back to float32, and the bias."""
+        builder, name = self.builder, layer.name
+        weights = quantized(values(layer.weights))
+        integers, scale, zero = builder.nodes(
+            "DynamicQuantizeLinear",
+            [rows],
+            [f"{name}/quantized", f"{name}/scale", f"{name}/zero"],
+        )
+        matrix = builder.constant(f"{name}/weights", weights.values, np.int8)
+        scales = builder.constant(f"{name}/weights/scales", weights.scales)
+        bias = builder.constant(f"{name}/bias", values(layer.bias))
+        sums = builder.node("MatMulInteger", [integers, matrix, zero], f"{name}/sums")
+        floats = builder.node("Cast", [sums], f"{name}/floats", to=import_onnx().TensorProto.FLOAT)
+        factors = builder.node("Mul", [scale, scales], f"{name}/factors")
+        scaled = builder.node("Mul", [floats, factors], f"{name}/product")
+        return builder.node("Add", [scaled, bias], f"{name}/biased")
+
+    def dense_of_features(self, rows: str, layer: DenseLayer) -> str:
+        """Weights in float16: a fortieth of the model."""
+        return HalfProducts(self.builder).dense(rows, layer)
+
+    def lstm(
+        self, sequence: str, lstm: Lstm, lengths: str, states: Sequence[str]
+    ) -> tuple[str, str, str]:
+        """ONNX Runtime's own LSTM of integers; its matrices are not transposed."""
+        builder, cells = self.builder, lstm.cells
+        kernels = {"W": input_kernel, "R": recurrent_kernel}
+        matrices, quantization = [], []
+        for name, kernel in kernels.items():
+            gates = [quantized(kernel(lstm, gate)) for gate in GATES]
+            integers = np.concatenate([gate.values for gate in gates], axis=1)[None]
+            scales = np.concatenate([gate.scales for gate in gates])[None]
+            matrices.append(builder.constant(f"lstm/{name}", integers, np.int8))
+            zeros = np.zeros(scales.shape)
+            quantization.append(builder.constant(f"lstm/{name}/scales", scales))
+            quantization.append(builder.constant(f"lstm/{name}/zeros", zeros, np.int8))
+        bias = builder.constant("lstm/B", two_biases(lstm))
+        first = [*states, ""] if states else ["", "", ""]
+        inputs = [sequence, *matrices, bias, lengths, *first, *quantization]
+        outputs = ("lstm/hidden", "lstm/last_h", "lstm/last_c")
+        # The checker knows no shapes of other domains' ops.
+        builder.describe(outputs[0], [self.frames, 1, 1, cells])
+        for state in outputs[1:]:
+            builder.describe(state, [1, 1, cells])
+        hidden, last_h, last_c = builder.nodes(
+            "DynamicQuantizeLSTM", inputs, outputs, domain=MICROSOFT, hidden_size=cells
+        )
+        return hidden, last_h, last_c
 
 
 def parts_as(

@@ -8,24 +8,21 @@ both, and where the number of steps is open it ignores the lengths.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import lstm_bias, values
 from dsconv.convert.openvino.builder import ModelBuilder
+from dsconv.convert.openvino.products import MakeWeights, product
 from dsconv.graph.steps import DYNAMIC
-from dsconv.speech.features import FloatArray
-
-Weights: TypeAlias = Callable[[ModelBuilder, str, FloatArray], Any]
 
 
 class LstmBuilder:
     """Adds an LSTM to a model."""
 
-    def __init__(self, builder: ModelBuilder, lstm: Lstm, weights: Weights, steps: int) -> None:
+    def __init__(self, builder: ModelBuilder, lstm: Lstm, weights: MakeWeights, steps: int) -> None:
         self.builder = builder
         self.lstm = lstm
         self.steps = steps
@@ -40,8 +37,8 @@ class LstmBuilder:
         kernel = values(self.lstm.kernel)
         weights = self.weights(self.builder, "lstm/W", kernel[: self.lstm.inputs])
         bias = self.builder.constant("lstm/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
-        product = self.builder.op("matmul", "lstm/projection", rows, weights, False, False)
-        projected = self.builder.op("add", "lstm/projected", product, bias)
+        projection = product(self.builder, "lstm/projection", rows, weights)
+        projected = self.builder.op("add", "lstm/projected", projection, bias)
         if self.steps == DYNAMIC:
             return self.iterated(projected, lengths, hidden, cell)
         return self.unrolled(projected, lengths, hidden, cell)
@@ -119,7 +116,7 @@ class LstmBuilder:
         return builder.op("unsqueeze", "lstm/valid", valid, one)
 
     def recurrent(self) -> Any:
-        """The weights [cells, 4 * cells] of the hidden state."""
+        """The weights [4 * cells, cells] of the hidden state."""
         kernel = values(self.lstm.kernel)
         return self.weights(self.builder, "lstm/R", kernel[self.lstm.inputs :])
 
@@ -128,8 +125,8 @@ class LstmBuilder:
     ) -> tuple[Any, Any]:
         """The hidden state and the cell after a frame."""
         op = self.builder.op
-        product = op("matmul", f"{name}/product", hidden, recurrent, False, False)
-        gates = op("add", f"{name}/gates", projected, product)
+        recurrence = product(self.builder, f"{name}/product", hidden, recurrent)
+        gates = op("add", f"{name}/gates", projected, recurrence)
         axis = self.builder.constant(f"{name}/gates/axis", 1, np.int64)
         parts = op("split", f"{name}/split", gates, axis, 4).outputs()
         gate = dict(zip(self.lstm.gates, parts, strict=True))

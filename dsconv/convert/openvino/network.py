@@ -11,7 +11,12 @@ from dsconv.acoustic.weights import values
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.front_end import add_front_end
 from dsconv.convert.openvino.lstm import LstmBuilder
-from dsconv.convert.openvino.products import WEIGHTS
+from dsconv.convert.openvino.products import (
+    WEIGHTS,
+    MakeWeights,
+    product,
+    weights_of_features,
+)
 from dsconv.convert.options import Plan
 
 
@@ -31,12 +36,15 @@ class _NetworkBuilder:
         """From the inputs to the outputs."""
         network = self.network
         rows = add_front_end(self.builder, network) if self.plan.front_end else self.windows()
-        for layer in network.before:
-            rows = self.dense(rows, layer)
+        first, *others = network.before
+        rows = self.dense(rows, first, weights_of_features(self.plan.precision))
+        for layer in others:
+            rows = self.dense(rows, layer, self.weights)
         rows = self.lstm(rows)
         for layer in network.after:
-            rows = self.dense(rows, layer)
-        scores = self.reshape("scores", self.dense(rows, network.output), [-1, 1, network.classes])
+            rows = self.dense(rows, layer, self.weights)
+        rows = self.dense(rows, network.output, self.weights)
+        scores = self.reshape("scores", rows, [-1, 1, network.classes])
         if network.softmax:
             scores = self.builder.op("softmax", "probabilities", scores, 2)
         self.builder.output(network.names.probabilities, scores)
@@ -48,13 +56,13 @@ class _NetworkBuilder:
         source = self.builder.input(network.names.windows, shape)
         return self.reshape("windows", source, [-1, network.window_values])
 
-    def dense(self, rows: Any, layer: DenseLayer) -> Any:
+    def dense(self, rows: Any, layer: DenseLayer, weights: MakeWeights) -> Any:
         """A dense layer with its activation and normalization."""
         builder, name = self.builder, layer.name
-        matrix = self.weights(builder, f"{name}/weights", values(layer.weights))
-        product = builder.op("matmul", f"{name}/product", rows, matrix, False, False)
+        matrix = weights(builder, f"{name}/weights", values(layer.weights))
+        rows = product(builder, f"{name}/product", rows, matrix)
         bias = builder.constant(f"{name}/bias", values(layer.bias)[None])
-        rows = builder.op("add", f"{name}/biased", product, bias)
+        rows = builder.op("add", f"{name}/biased", rows, bias)
         if layer.clip is not None:
             rows = builder.op("clamp", f"{name}/clipped", rows, 0.0, layer.clip)
         elif layer.relu:
@@ -68,8 +76,8 @@ class _NetworkBuilder:
         unit = builder.op(
             "mvn", f"{name}/unit_variance", rows, axis, True, norm.epsilon, "inside_sqrt"
         )
-        scale = builder.constant(f"{name}/scale", values(norm.scale)[None])
-        offset = builder.constant(f"{name}/offset", values(norm.offset)[None])
+        scale = builder.constant(f"{name}/norm/scale", values(norm.scale)[None])
+        offset = builder.constant(f"{name}/norm/offset", values(norm.offset)[None])
         scaled = builder.op("multiply", f"{name}/scaled", unit, scale)
         return builder.op("add", f"{name}/normalized", scaled, offset)
 

@@ -49,6 +49,8 @@ class OpenVinoTarget:
             builder = ModelBuilder()
             add_network(builder, plan)
             model = builder.model("acoustic", properties(plan, digest.hexdigest()))
+            if plan.precision == "int8":
+                builder.quantize_at_run(model, plan.network.lstm.cells)
         paths = self.outputs(job.output)
         with new_files(paths, force=job.force) as folder:
             written = folder / job.output.name
