@@ -1,16 +1,18 @@
-"""Run the benchmarks: ``python -m benchmarks [--runs N]``."""
+"""Run the benchmarks: ``python -m benchmarks [--runs N] [--only NAME]``."""
 
 import argparse
 import importlib.util
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.latency import benchmark_latency
 from benchmarks.measure import Samples, interleave, peak_mb, run_process
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Job
@@ -70,6 +72,26 @@ def benchmark_inspect(model: Path, runs: int) -> dict[str, Samples]:
     return samples
 
 
+def benchmark_convert(model: Path, runs: int) -> dict[str, Samples]:
+    """The targets that build the network afresh, beside `cp` of the graph."""
+    copy = model.with_suffix(".copy")
+    commands = {
+        f"dsconv {target}": ["dsconv", target, str(model), "--force", "--no-validate"]
+        for target in ("openvino", "onnx")
+    }
+    candidates: dict[str, Callable[[], float]] = {
+        "cp": lambda: run_process(["cp", str(model), str(copy)])
+    }
+    samples = interleave(
+        runs,
+        candidates
+        | {name: partial(run_process, python(*words)) for name, words in commands.items()},
+    )
+    for name, words in commands.items():
+        samples[name].peak_mb = peak_mb(words)
+    return samples
+
+
 def table(title: str, samples: dict[str, Samples]) -> Table:
     """A row for each candidate; the first is what the others are compared to."""
     result = Table(title=title, title_justify="left")
@@ -83,17 +105,25 @@ def table(title: str, samples: dict[str, Samples]) -> Table:
     return result
 
 
+BENCHMARKS = {"pbmm": benchmark_pbmm, "inspect": benchmark_inspect, "convert": benchmark_convert}
+
+
 def main() -> None:
+    """Write a model of the release size, and print a table for each benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=9, help="runs of each candidate")
+    parser.add_argument("--only", choices=[*BENCHMARKS, "latency"], help="one benchmark")
     arguments = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         (model,) = write_random_model(Path(folder), RELEASE_SIZE)
         size = f"n_hidden {RELEASE_SIZE}, {model.stat().st_size:,} bytes"
-        console.print(table(f"pbmm: {size}", benchmark_pbmm(model, arguments.runs)))
-        inspected = benchmark_inspect(model, arguments.runs)
-        console.print(table(f"inspect: {size}", inspected))
+        for name, benchmark in BENCHMARKS.items():
+            if arguments.only in (None, name):
+                console.print(table(f"{name}: {size}", benchmark(model, arguments.runs)))
+        if arguments.only in (None, "latency"):
+            for result in benchmark_latency(model, arguments.runs):
+                console.print(result)
 
 
 if __name__ == "__main__":

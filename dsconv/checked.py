@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from dsconv.inspect.parity.result import CandidateResult
 
 
+# Two clips, about six seconds: enough for the states to build up, and little to wait for.
+_CLIPS = 2
+
+
 @dataclass(frozen=True)
 class CheckedConversion:
     """A conversion and how its result compares with its source; None if it was not validated."""
@@ -45,7 +49,7 @@ def convert_checked(
     validate: bool = True,
     progress: Callable[[float], object] = float,
 ) -> CheckedConversion:
-    """Convert a graph, and validate the result over the packaged speech unless told not to.
+    """Convert a graph, and validate the result over some packaged speech unless told not to.
 
     Raises the errors of `convert_file`. A parity that fails is no error: the file stays. Raises
     ToolkitError if the file cannot be run here; it stays as well.
@@ -56,13 +60,13 @@ def convert_checked(
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.validate import Options as ParityOptions
     from dsconv.inspect.parity.validate import validate_models
-    from dsconv.speech.corpus import find_clips
+    from dsconv.speech.corpus import find_clips, shortest
 
     try:
         validation = validate_models(
             Path(source),
             [conversion.output],
-            find_clips([SPEECH]),
+            shortest(find_clips([SPEECH]), _CLIPS),
             ParityOptions(resample=True),
             progress=progress,
         )

@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-@dataclass(frozen=True)
+BUILT = ("openvino", "onnx")
+"""The targets that build the network afresh."""
+
+
+@dataclass
 class DemoFile:
-    """A file that the demo wrote, and the command that wrote it."""
+    """A file that the demo wrote, the command that wrote it, and what validation said of it."""
 
     path: str
     format: str
     bytes: int
     seconds: float
     command: str
+    verdict: str | None = None
 
 
 @dataclass
@@ -44,11 +49,29 @@ class Demo:
 
 
 def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] = str) -> Demo:
-    """Write the demo model into `folder`, convert it there and back, and check what it says.
+    """Write the demo model into `folder`, convert it to every format, and check what each says.
 
-    `say` is called with each command before it runs. Raises ParityError if the way back does not
-    lead to where it started, or a file does not say what the model says.
+    `say` is called with each command before it runs. What needs an extra that is not installed is
+    left out. Raises ParityError if the way back from the package does not lead to where it started,
+    or a file does not say what the model says.
     """
+    demo = Demo()
+    graph, back = _write_graphs(demo, folder, force, say)
+    if back.read_bytes() != graph.read_bytes():
+        raise ParityError(f"{back} differs from {graph}; please report this.")
+    package = graph.with_suffix(".pbmm")
+    built = [_build(demo, name, graph, force, say) for name in BUILT]
+    try:
+        _check_parity(demo, graph, [package, *filter(None, built)], say)
+    except ToolkitError as error:
+        say(f"  left out: {error}")
+    return demo
+
+
+def _write_graphs(
+    demo: Demo, folder: Path, force: bool, say: Callable[[str], object]
+) -> tuple[Path, Path]:
+    """The demo model, its package, and the graph that the package leads back to."""
     graph, package, back = (
         folder / name for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb")
     )
@@ -58,7 +81,6 @@ def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] 
         (f"pbmm {graph}", package, lambda: convert_file(pbmm, graph, package, force=force)),
         (f"pb {package} -o {back}", back, lambda: convert_file(pb, package, back, force=force)),
     ]
-    demo = Demo()
     for command, output, work in steps:
         say(f"+ dsconv {command}")
         start = time.perf_counter()
@@ -67,21 +89,35 @@ def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] 
         say(f"+ dsconv inspect {output}")
         found = inspect_file(output)
         demo.files.append(DemoFile(output.name, found.format, found.bytes, seconds, command))
-    if back.read_bytes() != graph.read_bytes():
-        raise ParityError(f"{back} differs from {graph}; please report this.")
+    return graph, back
+
+
+def _build(
+    demo: Demo, name: str, graph: Path, force: bool, say: Callable[[str], object]
+) -> Path | None:
+    """Convert the graph; None if the toolkit is not installed."""
+    command = f"{name} {graph} --no-validate"
+    say(f"+ dsconv {command}")
     try:
-        _check_parity(graph, [package], say)
+        conversion = convert_file(TARGETS[name], graph, force=force)
     except ToolkitError as error:
-        # What needs an extra is left out of the demo, not an error of it.
         say(f"  left out: {error}")
-    return demo
+        return None
+    output = conversion.output
+    demo.files.append(DemoFile(output.name, name, conversion.bytes, conversion.seconds, command))
+    return output
 
 
-def _check_parity(reference: Path, candidates: list[Path], say: Callable[[str], object]) -> None:
+def _check_parity(
+    demo: Demo, reference: Path, candidates: list[Path], say: Callable[[str], object]
+) -> None:
     """Validate the files over the packaged speech. Raises ParityError if one fails."""
-    say(f"+ dsconv validate {reference} {' '.join(map(str, candidates))}")
+    say(f"+ dsconv validate {' '.join(map(str, [reference, *candidates]))}")
     clips = find_clips([demo_model.SPEECH])
     validation = validate_models(reference, candidates, clips, Options())
+    verdicts = {Path(result.model.path).name: result.verdict for result in validation.candidates}
+    for file in demo.files:
+        file.verdict = verdicts.get(file.path)
     if not validation.passed:
         raise ParityError(
             f"a file in {reference.parent} does not say the same; please report this."
@@ -100,6 +136,9 @@ def render(demo: Demo) -> Table:
     table.add_column("format")
     table.add_column("bytes", justify="right")
     table.add_column("seconds", justify="right")
+    table.add_column("parity")
     for file in demo.files:
-        table.add_row(file.path, file.format, f"{file.bytes:,}", f"{file.seconds:.2f}")
+        table.add_row(
+            file.path, file.format, f"{file.bytes:,}", f"{file.seconds:.2f}", file.verdict or ""
+        )
     return table

@@ -34,6 +34,11 @@ def find_clips(paths: Iterable[Path]) -> list[ClipSource]:
     return _with_unique_names(clips)
 
 
+def shortest(clips: Iterable[ClipSource], count: int) -> list[ClipSource]:
+    """So many of the clips, those with the smallest files."""
+    return sorted(clips, key=lambda clip: clip.wav.stat().st_size)[:count]
+
+
 def _clips_of(path: Path) -> Iterator[ClipSource]:
     if path.is_dir():
         for wav in sorted(path.glob("*.wav")):
