@@ -191,6 +191,27 @@ def _convert(
 
 @main.command()
 @model_argument("output_graph.pb")
+@network_options("int8", "fp32", "fp16")
+@click.option(
+    "--lstm",
+    type=click.Choice(["loop", "unrolled"]),
+    help="A loop with one copy of the weights, the default; or the exporter's form.",
+)
+@output_option("The file to write; MODEL with the suffix .tflite by default.")
+@force_option
+@json_option
+@quiet_option
+def tflite(model: Path, **asked: Any) -> None:
+    """Convert MODEL, a frozen graph, to TFLite.
+
+    MODEL is output_graph.pb by default. The inputs and outputs are those of the original exporter,
+    whose runtimes open the result.
+    """
+    _convert_network("tflite", model, **asked)
+
+
+@main.command()
+@model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
 @output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
 @force_option

@@ -27,6 +27,11 @@ def import_openvino() -> Any:
     return _imported("openvino", "OpenVINO", "openvino")
 
 
+def import_litert_schema() -> Any:
+    """The classes of TFLite's schema, as LiteRT packages them. Raises ToolkitError without it."""
+    return _imported("ai_edge_litert.schema_py_generated", "LiteRT", "tflite")
+
+
 def _imported(module: str, label: str, extra: str) -> Any:
     try:
         with warnings.catch_warnings():

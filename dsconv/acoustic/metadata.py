@@ -55,14 +55,18 @@ class Metadata:
             alphabet = Alphabet(tuple(_labels(values["metadata_alphabet"])))
         return cls(**numbers, language=values.get("metadata_language"), alphabet=alphabet)
 
+    def numbers(self) -> dict[str, int]:
+        """The numbers among the metadata, by the names of the graph."""
+        numbers = {name: getattr(self, key) for key, name in _NUMBERS.items()}
+        return {name: number for name, number in numbers.items() if number is not None}
+
     def to_text(self) -> dict[str, str]:
         """The metadata as text properties, for formats that hold such.
 
         The names are those of the graph; the alphabet is a JSON list of its labels, in which a byte
         that is no text stands as a lone surrogate.
         """
-        numbers = {name: getattr(self, key) for key, name in _NUMBERS.items()}
-        values = {name: str(number) for name, number in numbers.items() if number is not None}
+        values = {name: str(number) for name, number in self.numbers().items()}
         if self.language is not None:
             values["metadata_language"] = self.language
         if self.alphabet is not None:

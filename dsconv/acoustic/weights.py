@@ -48,7 +48,7 @@ def recurrent_kernel(lstm: Lstm, gate: str) -> FloatArray:
 
 @dataclass(frozen=True)
 class Quantized:
-    """8-bit weights: ``values * scales`` are the weights. A scale for each output."""
+    """8-bit weights: ``values * scales`` are the weights. A scale for each output, or one."""
 
     values: NDArray[np.int8]
     scales: FloatArray
@@ -65,6 +65,24 @@ def quantized(weights: FloatArray) -> Quantized:
     for rows in _blocks(len(weights)):
         integers[rows] = np.rint(weights[rows] / scales)
     return Quantized(integers, scales)
+
+
+def quantized_as_one(weights: FloatArray) -> Quantized:
+    """Weights of any shape as integers from -127 to 127 with one scale, as TensorFlow Lite's.
+
+    Values, and so bytes, are those of its quantizer: scaled up first, and halves away from zero.
+
+    Source: ``SymmetricQuantizeFloats`` in TensorFlow Lite's ``portable_tensor_utils.cc``.
+    """
+    largest = np.abs(weights).max(initial=np.float32(0))
+    if not largest:
+        return Quantized(np.zeros(weights.shape, np.int8), np.ones(1, np.float32))
+    factor = np.float32(127) / largest
+    integers = np.empty(weights.shape, np.int8)
+    for rows in _blocks(len(weights)):
+        scaled = weights[rows] * factor
+        integers[rows] = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
+    return Quantized(integers, np.array([largest / np.float32(127)]))
 
 
 def _blocks(rows: int, size: int = 512) -> Iterator[slice]:

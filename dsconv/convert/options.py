@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 Lengths: TypeAlias = Literal["frozen", "input"]
 States: TypeAlias = Literal["io", "internal"]
+LstmForm: TypeAlias = Literal["loop", "unrolled"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Options:
 
     `steps` is -1 for any number of frames a call. `input_shape` is another way to say the steps:
     [batch, steps, 2 * context + 1, features]. `front_end` asks for a model that takes the samples
-    of a whole clip.
+    of a whole clip. `lstm` chooses between the forms of TFLite.
     """
 
     steps: int | None = None
@@ -33,6 +34,7 @@ class Options:
     lengths: Lengths | None = None
     states: States | None = None
     front_end: bool = False
+    lstm: LstmForm | None = None
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from dsconv.convert.options import Options
 from dsconv.convert.pb import PbTarget
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Job, Target
+from dsconv.convert.tflite import TfliteTarget
 from dsconv.errors import ConversionError, about
 from dsconv.graph.graph import open_graph
 from dsconv.output import check_writable
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (PbmmTarget(), PbTarget(), OpenVinoTarget(), OnnxTarget())
+    target.name: target
+    for target in (PbmmTarget(), PbTarget(), TfliteTarget(), OpenVinoTarget(), OnnxTarget())
 }
 
 _GRAPH_SUFFIXES = (".pb", ".pbmm")

@@ -1,0 +1,5 @@
+"""The TFLite target."""
+
+from dsconv.convert.tflite.target import TfliteTarget
+
+__all__ = ["TfliteTarget"]

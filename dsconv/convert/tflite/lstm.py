@@ -1,0 +1,260 @@
+"""The LSTM as a loop with one copy of its weights, or step after step as the exporter wrote it.
+
+XNNPACK packs the weights of each product for itself. Unrolled, 16 copies go through the memory in
+every call; in the loop one stays in the cache. That makes the loop four times as fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsconv.acoustic.network import Lstm
+from dsconv.acoustic.weights import lstm_bias, values
+from dsconv.convert.tflite.builder import SubgraphBuilder
+from dsconv.convert.tflite.weights import MakeWeights, product
+from dsconv.graph.steps import DYNAMIC
+
+
+@dataclass(frozen=True)
+class States:
+    """The tensors of the two states, each [1, cells]."""
+
+    cell: int
+    hidden: int
+
+
+class _LstmBuilder:
+    """What both forms have in common."""
+
+    def __init__(
+        self, graph: SubgraphBuilder, lstm: Lstm, weights: MakeWeights, steps: int
+    ) -> None:
+        self.graph = graph
+        self.lstm = lstm
+        self.weights = weights
+        self.steps = steps
+        self.shape = [1, lstm.cells]
+
+    def bias(self) -> int:
+        """The bias [4 * cells], the forget bias added."""
+        return self.graph.constant("lstm/bias", lstm_bias(self.lstm, "".join(self.lstm.gates)))
+
+    def cell(
+        self,
+        graph: SubgraphBuilder,
+        name: str,
+        gates: int,
+        cell: int,
+        outputs: tuple[str, str] | None = None,
+    ) -> States:
+        """The states after a frame, from the sums of its gates; `outputs` names them."""
+        new_cell, new_hidden = outputs or (f"{name}/cell", f"{name}/hidden")
+        parts = [graph.tensor(f"{name}/{gate}", self.shape) for gate in self.lstm.gates]
+        graph.add("SPLIT", [graph.integers(1), gates], parts, numSplits=len(parts))
+        gate = dict(zip(self.lstm.gates, parts, strict=True))
+        kept = self.times(graph, f"{name}/kept", self.sigmoid(graph, f"{name}/f", gate["f"]), cell)
+        candidate = graph.op("TANH", [gate["c"]], f"{name}/candidate", self.shape)
+        opened = self.sigmoid(graph, f"{name}/i", gate["i"])
+        added = self.times(graph, f"{name}/added", opened, candidate)
+        after = graph.op("ADD", [kept, added], new_cell, self.shape)
+        squashed = graph.op("TANH", [after], f"{name}/squashed", self.shape)
+        shown = self.sigmoid(graph, f"{name}/o", gate["o"])
+        return States(after, self.times(graph, new_hidden, shown, squashed))
+
+    def sigmoid(self, graph: SubgraphBuilder, name: str, source: int) -> int:
+        return graph.op("LOGISTIC", [source], f"{name}/sigmoid", self.shape)
+
+    def times(self, graph: SubgraphBuilder, name: str, first: int, second: int) -> int:
+        return graph.op("MUL", [first, second], name, self.shape)
+
+
+class UnrolledLstm(_LstmBuilder):
+    """Step after step, input and state joined: upstream's form, weights and scales."""
+
+    def add(
+        self, rows: int, states: States, lengths: int | None, outputs: tuple[str, str]
+    ) -> tuple[int, States]:
+        """The hidden states [steps, cells], and the states after the last step."""
+        assert lengths is None
+        graph, lstm = self.graph, self.lstm
+        weights = self.weights(graph, "lstm/kernel", values(lstm.kernel))
+        bias = self.bias()
+        frames = [
+            graph.tensor(f"step_{number}/input", [1, lstm.inputs]) for number in range(self.steps)
+        ]
+        graph.add("SPLIT", [graph.integers(0), rows], frames, numSplits=self.steps)
+        hidden = []
+        for number, frame in enumerate(frames):
+            name, last = f"step_{number}", number == self.steps - 1
+            joined = graph.op(
+                "CONCATENATION",
+                [frame, states.hidden],
+                f"{name}/joined",
+                [1, lstm.inputs + lstm.cells],
+                axis=1,
+            )
+            sums = [1, 4 * lstm.cells]
+            gates = product(graph, joined, weights, bias, f"{name}/gates", sums)
+            states = self.cell(graph, name, gates, states.cell, outputs if last else None)
+            hidden.append(states.hidden)
+        shape = [self.steps, lstm.cells]
+        return graph.op("CONCATENATION", hidden, "lstm/hidden", shape, axis=0), states
+
+
+class LoopedLstm(_LstmBuilder):
+    """A WHILE over the frames, the product with the input's weights ahead of it."""
+
+    def add(
+        self, rows: int, states: States, lengths: int | None, outputs: tuple[str, str]
+    ) -> tuple[int, States]:
+        """The hidden states [frames, cells], zero in padding, and the states after the last."""
+        graph, lstm = self.graph, self.lstm
+        kernel = values(lstm.kernel)[: lstm.inputs]
+        weights = self.weights(graph, "lstm/input_kernel", kernel)
+        sums = [self.steps, 4 * lstm.cells]
+        projected = product(graph, rows, weights, self.bias(), "lstm/projected", sums)
+        size, count = self.size(projected)
+        zero = graph.constant("lstm/zero", 0.0)
+        history = [self.steps, lstm.cells]
+        empty = graph.op("FILL", [size, zero], "lstm/no_hidden", history)
+        first = graph.constant("lstm/first", 0, np.int32)
+        carried = [first, states.cell, states.hidden, projected, empty]
+        after = [
+            graph.tensor("lstm/last", [], "INT32"),
+            graph.tensor(outputs[0], self.shape),
+            graph.tensor(outputs[1], self.shape),
+            graph.tensor("lstm/all_projected", sums),
+            graph.tensor("lstm/hidden", history),
+        ]
+        for name, extra in (("count", count), ("lengths", lengths)):
+            if extra is not None:
+                carried.append(extra)
+                after.append(
+                    graph.tensor(f"lstm/same_{name}", [] if name == "count" else [1], "INT32")
+                )
+        loop = _Loop(self, lengths is not None)
+        condition, body = loop.condition(), loop.body()
+        graph.add(
+            "WHILE",
+            carried,
+            after,
+            condSubgraphIndex=condition.number,
+            bodySubgraphIndex=body.number,
+        )
+        return after[4], States(after[1], after[2])
+
+    def size(self, projected: int) -> tuple[int, int | None]:
+        """The sizes [frames, cells] of the history, and the number of frames if it is open."""
+        graph = self.graph
+        if self.steps != DYNAMIC:
+            return graph.integers([self.steps, self.lstm.cells]), None
+        shape = graph.op("SHAPE", [projected], "lstm/shape", [2], dtype="INT32", outType=_INT32)
+        ends = [graph.integers([end]) for end in (0, 1, 1)]
+        count = graph.op(
+            "STRIDED_SLICE", [shape, *ends], "lstm/count", [], dtype="INT32", shrinkAxisMask=1
+        )
+        cells = graph.integers(self.lstm.cells)
+        size = graph.op(
+            "PACK", [count, cells], "lstm/size", [2], dtype="INT32", valuesCount=2, axis=0
+        )
+        return size, count
+
+
+# TensorType.INT32 of the schema.
+_INT32 = 2
+
+
+class _Loop:
+    """The two subgraphs of the loop. Both take all that is carried from frame to frame."""
+
+    def __init__(self, lstm: LoopedLstm, lengths: bool) -> None:
+        self.lstm = lstm
+        self.cells = lstm.lstm.cells
+        self.lengths = lengths
+        self.dynamic = lstm.steps == DYNAMIC
+
+    def carried(self, graph: SubgraphBuilder) -> dict[str, int]:
+        """The inputs of a subgraph, in the order of the WHILE."""
+        steps, shape = self.lstm.steps, self.lstm.shape
+        tensors = {
+            "number": graph.tensor("number", [], "INT32"),
+            "cell": graph.tensor("cell", shape),
+            "hidden": graph.tensor("hidden", shape),
+            "projected": graph.tensor("projected", [steps, 4 * self.cells]),
+            "history": graph.tensor("history", [steps, self.cells]),
+        }
+        if self.dynamic:
+            tensors["count"] = graph.tensor("count", [], "INT32")
+        if self.lengths:
+            tensors["lengths"] = graph.tensor("lengths", [1], "INT32")
+        return tensors
+
+    def condition(self) -> SubgraphBuilder:
+        """Whether there is another frame."""
+        graph = self.lstm.graph.model.subgraph("more_frames")
+        carried = self.carried(graph)
+        count = carried["count"] if self.dynamic else graph.integers(self.lstm.steps)
+        more = graph.op("LESS", [carried["number"], count], "more", [], dtype="BOOL")
+        graph.interface(list(carried.values()), [more])
+        return graph
+
+    def body(self) -> SubgraphBuilder:
+        """One frame; its hidden state goes in at the end of the history, the oldest goes out."""
+        lstm = self.lstm
+        graph = lstm.graph.model.subgraph("frame")
+        carried = self.carried(graph)
+        number, hidden = carried["number"], carried["hidden"]
+        kernel = values(lstm.lstm.kernel)[lstm.lstm.inputs :]
+        weights = lstm.weights(graph, "recurrent_kernel", kernel)
+        index = graph.reshape(number, "index", [1], "INT32")
+        sums = [1, 4 * self.cells]
+        frame = graph.op("GATHER", [carried["projected"], index], "frame", sums, axis=0)
+        bias = graph.constant("no_bias", np.zeros(4 * self.cells))
+        recurrence = product(graph, hidden, weights, bias, "recurrence", sums)
+        gates = graph.op("ADD", [frame, recurrence], "gates", sums)
+        states = lstm.cell(graph, "new", gates, carried["cell"])
+        shown = states.hidden
+        if self.lengths:
+            states, shown = self.valid(graph, carried, States(carried["cell"], hidden), states)
+        after = carried | {
+            "number": graph.op("ADD", [number, graph.integers(1)], "next", [], dtype="INT32"),
+            "cell": states.cell,
+            "hidden": states.hidden,
+            "history": self.appended(graph, carried["history"], shown),
+        }
+        graph.interface(list(carried.values()), list(after.values()))
+        return graph
+
+    def appended(self, graph: SubgraphBuilder, history: int, hidden: int) -> int:
+        """The history [frames, cells] without its first row, and a new last row."""
+        steps = self.lstm.steps
+        begin, strides = graph.integers([1, 0]), graph.integers([1, 1])
+        rest = graph.op(
+            "STRIDED_SLICE",
+            [history, begin, graph.integers([0, 0]), strides],
+            "rest",
+            [steps - 1 if steps > 0 else -1, self.cells],
+            # The ends are those of the history, whatever is written there.
+            endMask=3,
+        )
+        shape = [steps, self.cells]
+        return graph.op("CONCATENATION", [rest, hidden], "new_history", shape, axis=0)
+
+    def valid(
+        self, graph: SubgraphBuilder, carried: dict[str, int], old: States, new: States
+    ) -> tuple[States, int]:
+        """The states, which padding leaves as they are, and the row, which is zero there."""
+        less = graph.op(
+            "LESS", [carried["number"], carried["lengths"]], "is_valid", [1], dtype="BOOL"
+        )
+        valid = graph.op("CAST", [less], "valid", [1])
+        one = graph.constant("one", 1.0)
+        padding = graph.op("SUB", [one, valid], "padding", [1])
+        row = self.lstm.times(graph, "row", new.hidden, valid)
+        kept = self.lstm.times(graph, "kept_hidden", old.hidden, padding)
+        hidden = graph.op("ADD", [row, kept], "valid_hidden", self.lstm.shape)
+        fresh = self.lstm.times(graph, "fresh_cell", new.cell, valid)
+        same = self.lstm.times(graph, "kept_cell", old.cell, padding)
+        return States(graph.op("ADD", [fresh, same], "valid_cell", self.lstm.shape), hidden), row

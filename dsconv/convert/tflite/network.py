@@ -1,0 +1,109 @@
+"""The network as TFLite ops, with the inputs and outputs of the original exporter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsconv.acoustic.network import DenseLayer, LayerNorm
+from dsconv.acoustic.weights import values
+from dsconv.convert.options import Plan
+from dsconv.convert.tflite.builder import ModelBuilder, SubgraphBuilder
+from dsconv.convert.tflite.front_end import add_clip_front_end, add_window_front_end
+from dsconv.convert.tflite.lstm import LoopedLstm, States, UnrolledLstm
+from dsconv.convert.tflite.metadata import add_metadata
+from dsconv.convert.tflite.weights import WEIGHTS, product
+
+
+def add_network(model: ModelBuilder, plan: Plan, *, unrolled: bool) -> None:
+    """All of the model that a plan asks for."""
+    _NetworkBuilder(model, plan, unrolled).add()
+
+
+class _NetworkBuilder:
+    def __init__(self, model: ModelBuilder, plan: Plan, unrolled: bool) -> None:
+        self.graph: SubgraphBuilder = model.subgraph("main")
+        self.plan = plan
+        self.network = plan.network
+        self.weights = WEIGHTS[plan.precision]
+        lstm = UnrolledLstm if unrolled else LoopedLstm
+        self.lstm = lstm(self.graph, self.network.lstm, self.weights, plan.steps)
+
+    def add(self) -> None:
+        """From the inputs to the outputs, in the exporter's order."""
+        if self.plan.front_end:
+            self.add_for_clips()
+            return
+        network, graph, names = self.network, self.graph, self.network.names
+        frames = 2 * network.context + 1
+        shape = [1, self.plan.steps, frames, network.features]
+        windows = graph.tensor(names.windows, shape)
+        cells = [1, network.lstm.cells]
+        states = States(
+            graph.tensor(names.previous_c, cells), graph.tensor(names.previous_h, cells)
+        )
+        inputs = [windows, states.cell, states.hidden]
+        features = []
+        if network.front_end is not None:
+            samples, feature = add_window_front_end(graph, network)
+            inputs.append(samples)
+            features.append(feature)
+        lengths = None
+        if self.plan.lengths == "input":
+            lengths = graph.tensor(names.lengths or "input_lengths", [1], "INT32")
+            inputs.append(lengths)
+        rows = graph.reshape(windows, "windows", [-1, network.window_values])
+        scores, after = self.scores(rows, states, lengths)
+        metadata = add_metadata(graph, network.metadata)
+        graph.interface(inputs, [scores, after.cell, after.hidden, *features, *metadata])
+
+    def add_for_clips(self) -> None:
+        """From the samples of a clip to the scores."""
+        graph, network = self.graph, self.network
+        samples, rows = add_clip_front_end(graph, network)
+        zeros = np.zeros((1, network.lstm.cells))
+        states = States(*(graph.constant(f"lstm/first_{kind}", zeros) for kind in "ch"))
+        scores, _ = self.scores(rows, states, None)
+        graph.interface([samples], [scores, *add_metadata(graph, network.metadata)])
+
+    def scores(self, rows: int, states: States, lengths: int | None) -> tuple[int, States]:
+        """From rows of windows to the scores [frames, classes], and the states after them."""
+        network, graph, names = self.network, self.graph, self.network.names
+        for layer in network.before:
+            rows = self.dense(rows, layer)
+        rows, after = self.lstm.add(rows, states, lengths, (names.new_c, names.new_h))
+        for layer in network.after:
+            rows = self.dense(rows, layer)
+        name, shape = names.probabilities, [self.plan.steps, network.classes]
+        if not network.softmax:
+            return self.dense(rows, network.output, name), after
+        rows = self.dense(rows, network.output)
+        return graph.op("SOFTMAX", [rows], name, shape, beta=1.0), after
+
+    def dense(self, rows: int, layer: DenseLayer, name: str | None = None) -> int:
+        """A dense layer with its activation and normalization."""
+        graph, shape = self.graph, [self.plan.steps, layer.units]
+        name = name or f"{layer.name}/output"
+        weights = self.weights(graph, f"{layer.name}/weights", values(layer.weights))
+        bias = graph.constant(f"{layer.name}/bias", values(layer.bias))
+        rows = product(graph, rows, weights, bias, name, shape, relu=layer.relu)
+        if layer.clip is not None:
+            limit = graph.constant(f"{layer.name}/highest", layer.clip)
+            rows = graph.op("MINIMUM", [rows, limit], f"{layer.name}/clipped", shape)
+        return self.normalized(rows, layer.name, layer.norm, shape) if layer.norm else rows
+
+    def normalized(self, rows: int, name: str, norm: LayerNorm, shape: list[int]) -> int:
+        """Layer normalization over the units, as the graph computes it."""
+        graph, column, units = self.graph, [shape[0], 1], self.graph.integers([1])
+        mean = graph.op("MEAN", [rows, units], f"{name}/mean", column, keepDims=True)
+        squares = graph.op("SQUARED_DIFFERENCE", [rows, mean], f"{name}/squares", shape)
+        variance = graph.op("MEAN", [squares, units], f"{name}/variance", column, keepDims=True)
+        epsilon = graph.constant(f"{name}/epsilon", norm.epsilon)
+        positive = graph.op("ADD", [variance, epsilon], f"{name}/positive", column)
+        root = graph.op("RSQRT", [positive], f"{name}/root", column)
+        scale = graph.constant(f"{name}/scale", values(norm.scale)[None])
+        factor = graph.op("MUL", [root, scale], f"{name}/factor", shape)
+        scaled = graph.op("MUL", [rows, factor], f"{name}/scaled", shape)
+        shift = graph.op("MUL", [mean, factor], f"{name}/shift", shape)
+        offset = graph.constant(f"{name}/offset", values(norm.offset)[None])
+        rest = graph.op("SUB", [offset, shift], f"{name}/rest", shape)
+        return graph.op("ADD", [scaled, rest], f"{name}/normalized", shape)

@@ -1,0 +1,67 @@
+"""The weights of the network in each precision, as [outputs, inputs]: so TFLite multiplies them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from dsconv.acoustic.weights import quantized_as_one
+from dsconv.convert.options import Precision
+from dsconv.convert.tflite.builder import SubgraphBuilder
+from dsconv.speech.features import FloatArray
+
+MakeWeights: TypeAlias = Callable[[SubgraphBuilder, str, FloatArray], int]
+"""Makes a tensor [outputs, inputs] of a matrix [inputs, outputs]."""
+
+# The original converter leaves smaller tensors as they are.
+_FEW_ELEMENTS = 1024
+# Products of float32 with 8-bit integers came with the third version.
+_HYBRID = 3
+
+
+def float_weights(graph: SubgraphBuilder, name: str, matrix: FloatArray) -> int:
+    """The matrix as it is."""
+    return graph.constant(name, matrix.T)
+
+
+def half_weights(graph: SubgraphBuilder, name: str, matrix: FloatArray) -> int:
+    """The matrix in float16, which the runtime turns into float32 once."""
+    half = graph.constant(f"{name}/half", matrix.T, np.float16)
+    return graph.op("DEQUANTIZE", [half], name, matrix.T.shape, version=_HYBRID)
+
+
+def integer_weights(graph: SubgraphBuilder, name: str, matrix: FloatArray) -> int:
+    """8-bit integers with one scale; what they are multiplied with is quantized at run."""
+    if matrix.size < _FEW_ELEMENTS:
+        return float_weights(graph, name, matrix)
+    return graph.quantized(name, quantized_as_one(matrix.T))
+
+
+WEIGHTS: dict[Precision, MakeWeights] = {
+    "fp32": float_weights,
+    "fp16": half_weights,
+    "int8": integer_weights,
+}
+
+
+def product(
+    graph: SubgraphBuilder,
+    rows: int,
+    weights: int,
+    bias: int,
+    name: str,
+    shape: list[int],
+    *,
+    relu: bool = False,
+) -> int:
+    """Rows [n, inputs] times weights [outputs, inputs], plus the bias unless that is -1."""
+    return graph.op(
+        "FULLY_CONNECTED",
+        [rows, weights, bias],
+        name,
+        shape,
+        version=_HYBRID if graph.is_quantized(weights) else 1,
+        fusedActivationFunction=int(relu),
+    )
