@@ -138,7 +138,7 @@ class SubgraphBuilder:
         return self._stored(name, array.shape, array.dtype.name.upper(), array)
 
     def text(self, name: str, value: bytes) -> int:
-        """A tensor of one string: how many, where each begins and where the last ends, the bytes."""
+        """A tensor of one string: how many there are, where it begins and ends, its bytes."""
         header = np.array([1, 12, 12 + len(value)], "<i4").tobytes()
         return self._stored(name, (1,), "STRING", np.frombuffer(header + value, np.uint8))
 

@@ -66,7 +66,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
     spectrogram, mfcc = settings.spectrogram, settings.mfcc
     bins = fft_length(spectrogram.window) // 2 + 1
     spectra = graph.tensor("spectra", [1, frames, bins])
-    options = {
+    options: dict[str, bool | int | float] = {
         "magnitude_squared": spectrogram.magnitude_squared,
         "stride": spectrogram.stride,
         "window_size": spectrogram.window,
@@ -91,8 +91,8 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
 def _windows(graph: SubgraphBuilder, features: int, network: Network) -> int:
     """Each frame with its context, as a row."""
     context, size = network.context, network.features
-    ends = graph.constant("features/ends", [[context, context], [0, 0]], np.int32)
-    padded = graph.op("PAD", [features, ends], "features/padded", [-1, size])
+    zeros = graph.constant("features/zeros", [[context, context], [0, 0]], np.int32)
+    padded = graph.op("PAD", [features, zeros], "features/padded", [-1, size])
     shape = graph.op("SHAPE", [features], "features/shape", [2], dtype="INT32", outType=_INT32)
     stride = [graph.integers([end]) for end in (0, 1, 1)]
     count = graph.op(
