@@ -11,7 +11,8 @@ from dsconv.convert.tflite.builder import ModelBuilder, SubgraphBuilder
 from dsconv.convert.tflite.front_end import add_clip_front_end, add_window_front_end
 from dsconv.convert.tflite.lstm import LoopedLstm, States, UnrolledLstm
 from dsconv.convert.tflite.metadata import add_metadata
-from dsconv.convert.tflite.weights import WEIGHTS, product
+from dsconv.convert.tflite.weights import WEIGHTS, feature_factors, product
+from dsconv.speech.features import FloatArray
 
 
 def add_network(model: ModelBuilder, plan: Plan, *, unrolled: bool) -> None:
@@ -24,6 +25,7 @@ class _NetworkBuilder:
         self.graph: SubgraphBuilder = model.subgraph("main")
         self.plan = plan
         self.network = plan.network
+        self.unrolled = unrolled
         self.weights = WEIGHTS[plan.precision]
         lstm = UnrolledLstm if unrolled else LoopedLstm
         self.lstm = lstm(self.graph, self.network.lstm, self.weights, plan.steps)
@@ -68,7 +70,9 @@ class _NetworkBuilder:
     def scores(self, rows: int, states: States, lengths: int | None) -> tuple[int, States]:
         """From rows of windows to the scores [frames, classes], and the states after them."""
         network, graph, names = self.network, self.graph, self.network.names
-        for layer in network.before:
+        first, *others = network.before
+        rows = self.dense_of_features(rows, first)
+        for layer in others:
             rows = self.dense(rows, layer)
         rows, after = self.lstm.add(rows, states, lengths, (names.new_c, names.new_h))
         for layer in network.after:
@@ -79,11 +83,36 @@ class _NetworkBuilder:
         rows = self.dense(rows, network.output)
         return graph.op("SOFTMAX", [rows], name, shape, beta=1.0), after
 
-    def dense(self, rows: int, layer: DenseLayer, name: str | None = None) -> int:
-        """A dense layer with its activation and normalization."""
+    def dense_of_features(self, rows: int, layer: DenseLayer) -> int:
+        """The layer that takes the features.
+
+        The runtime quantizes each row with one scale, that of its largest number: the first
+        feature, a loudness. Where its weights are small, they take over some of its size.
+        """
+        matrix = values(layer.weights)
+        if self.plan.precision != "int8" or self.unrolled:
+            return self.dense(rows, layer)
+        factors = feature_factors(matrix, self.network.features)
+        even = self.graph.op(
+            "MUL",
+            [rows, self.graph.constant("windows/factors", factors[None])],
+            "windows/even",
+            [self.plan.steps, len(factors)],
+        )
+        return self.dense(even, layer, matrix=matrix / factors[:, None])
+
+    def dense(
+        self,
+        rows: int,
+        layer: DenseLayer,
+        name: str | None = None,
+        matrix: FloatArray | None = None,
+    ) -> int:
+        """A dense layer with its activation and normalization; `matrix` replaces its weights."""
         graph, shape = self.graph, [self.plan.steps, layer.units]
         name = name or f"{layer.name}/output"
-        weights = self.weights(graph, f"{layer.name}/weights", values(layer.weights))
+        matrix = values(layer.weights) if matrix is None else matrix
+        weights = self.weights(graph, f"{layer.name}/weights", matrix)
         bias = graph.constant(f"{layer.name}/bias", values(layer.bias))
         rows = product(graph, rows, weights, bias, name, shape, relu=layer.relu)
         if layer.clip is not None:

@@ -17,6 +17,7 @@ MakeWeights: TypeAlias = Callable[[SubgraphBuilder, str, FloatArray], int]
 
 # The original converter leaves smaller tensors as they are.
 _FEW_ELEMENTS = 1024
+_SMALLEST_FACTOR = 1 / 8
 # Products of float32 with 8-bit integers came with the third version.
 _HYBRID = 3
 
@@ -44,6 +45,17 @@ WEIGHTS: dict[Precision, MakeWeights] = {
     "fp16": half_weights,
     "int8": integer_weights,
 }
+
+
+def feature_factors(matrix: FloatArray, features: int) -> FloatArray:
+    """What to multiply each number of a window with [inputs], its weights being divided by it.
+
+    The same for a feature in all frames of the window: as small as leaves its weights no larger
+    than the others are already, and no smaller than an eighth.
+    """
+    largest = np.abs(matrix).max(axis=1).reshape(-1, features).max(axis=0)
+    factors = np.clip(largest / max(largest.max(), np.float32(1e-30)), _SMALLEST_FACTOR, 1)
+    return np.tile(factors.astype(np.float32), len(matrix) // features)
 
 
 def product(

@@ -6,12 +6,17 @@ from dsconv.inspect.parity.numbers import Difference
 
 # The first frame starts from zero states: what only shows in these frames is carried.
 _EARLY = 2
+# What a mistake in a conversion does not leave.
+_SAME_CLASSES = 0.95
 
 
-def diagnose(differences: list[Difference], chunk_ends: list[int]) -> str | None:
+def diagnose(
+    differences: list[Difference], chunk_ends: list[int], *, rounded: bool = False
+) -> str | None:
     """A sentence on the first difference above its tolerance; None if all pass.
 
-    `chunk_ends` are the numbers of frames after each call.
+    `chunk_ends` are the numbers of frames after each call; `rounded` tells that the candidate's
+    weights are of a lower precision.
     """
     failed = [difference for difference in differences if not difference.passed]
     if not failed:
@@ -24,7 +29,14 @@ def diagnose(differences: list[Difference], chunk_ends: list[int]) -> str | None
     if not_finite:
         return f"{names}: {not_finite:,} numbers are not finite"
     frame = worst.divergence.frame if worst.divergence else 0
-    onset = next((d.onset for d in differences if d.tensor == "probabilities"), None)
+    scores = next((d for d in differences if d.tensor == "probabilities"), None)
+    agreement = scores.argmax_agreement if scores else None
+    if rounded and agreement is not None and agreement >= _SAME_CLASSES:
+        return (
+            f"{names} differ from frame {frame} on, but {agreement:.1%} of the frames have the "
+            "same likeliest class: the rounding of the weights, on speech that is not this model's"
+        )
+    onset = scores.onset if scores else None
     return f"{names} differ from frame {frame} on{_cause(onset, chunk_ends)}"
 
 

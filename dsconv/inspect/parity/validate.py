@@ -223,7 +223,8 @@ def _add_clip(
     """Add a clip's numbers and transcripts, and what there is to say about them."""
     frames = frame_differences(clip.trace, trace)
     result.clips.append(ClipResult(clip.source.name, differences, frames))
-    if cause := diagnose(differences, clip.trace.ends.tolist()):
+    exact = result.tolerance is TOLERANCES[EXACT]
+    if cause := diagnose(differences, clip.trace.ends.tolist(), rounded=not exact):
         message = f"{clip.source.name}: {cause}"
         result.findings.append(Finding("numbers", Severity.FAILURE, message))
     if clip.transcript is None or any(difference.not_finite for difference in differences):
@@ -233,11 +234,10 @@ def _add_clip(
     compared = compare_transcripts(clip.source.name, clip.transcript, text, clip.source.text)
     result.transcripts.append(compared)
     if not compared.equal:
-        exact = result.tolerance is TOLERANCES[EXACT] or base.options.strict
         result.findings.append(
             Finding(
                 "transcripts",
-                Severity.FAILURE if exact else Severity.WARNING,
+                Severity.FAILURE if exact or base.options.strict else Severity.WARNING,
                 f"{clip.source.name}: another text, CER {compared.to_reference.cer:.3f} to the "
                 f"reference's: {compared.candidate.beam!r}",
             )
