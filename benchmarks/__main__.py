@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.latency import benchmark_latency
 from benchmarks.measure import Samples, interleave, peak_mb, run_process
+from benchmarks.original_runtimes import benchmark_original_runtimes
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Job
 from dsconv.fixtures.write import write_random_model
@@ -77,7 +78,7 @@ def benchmark_convert(model: Path, runs: int) -> dict[str, Samples]:
     copy = model.with_suffix(".copy")
     commands = {
         f"dsconv {target}": ["dsconv", target, str(model), "--force", "--no-validate"]
-        for target in ("openvino", "onnx")
+        for target in ("tflite", "openvino", "onnx")
     }
     candidates: dict[str, Callable[[], float]] = {
         "cp": lambda: run_process(["cp", str(model), str(copy)])
@@ -107,12 +108,14 @@ def table(title: str, samples: dict[str, Samples]) -> Table:
 
 BENCHMARKS = {"pbmm": benchmark_pbmm, "inspect": benchmark_inspect, "convert": benchmark_convert}
 
+SERIES = {"latency": benchmark_latency, "original-runtimes": benchmark_original_runtimes}
+
 
 def main() -> None:
     """Write a model of the release size, and print a table for each benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=9, help="runs of each candidate")
-    parser.add_argument("--only", choices=[*BENCHMARKS, "latency"], help="one benchmark")
+    parser.add_argument("--only", choices=[*BENCHMARKS, *SERIES], help="one benchmark")
     arguments = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
@@ -121,9 +124,10 @@ def main() -> None:
         for name, benchmark in BENCHMARKS.items():
             if arguments.only in (None, name):
                 console.print(table(f"{name}: {size}", benchmark(model, arguments.runs)))
-        if arguments.only in (None, "latency"):
-            for result in benchmark_latency(model, arguments.runs):
-                console.print(result)
+        for name, run in SERIES.items():
+            if arguments.only in (None, name):
+                for result in run(model, arguments.runs):
+                    console.print(result)
 
 
 if __name__ == "__main__":

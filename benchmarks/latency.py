@@ -1,21 +1,23 @@
 """Latency of a call of 16 frames at the release size, side by side in one process.
 
 The yardstick is the 0.9.3 exporter's own TFLite file of that size, which is looked for in the
-folder that DSCONV_MODELS names; without it the first of the others is. Beside each ratio stands how
-far the model is from TensorFlow running the graph, over a clip with the states fed back.
+folder that DSCONV_MODELS names; without it the first of the others is. Beside each ratio stand the
+resident memory of a process that runs the model alone, and how far the model is from TensorFlow
+running the graph, over a clip with the states fed back.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import numpy as np
 from rich.table import Table
 
+from benchmarks import loaders
+from benchmarks.loaders import STEPS
 from benchmarks.measure import Samples
+from benchmarks.memory import resident_mb
 from dsconv.convert.options import Options, Precision
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.demo_model import SPEECH
@@ -25,25 +27,22 @@ from dsconv.graph.write import write_graph
 from dsconv.inspect.parity.validate import Options as ParityOptions
 from dsconv.inspect.parity.validate import validate_models
 from dsconv.speech.corpus import find_clips, shortest
-from dsconv.toolkits import import_onnxruntime, import_openvino
+from dsconv.toolkits import import_openvino
 
 UPSTREAM = "deepspeech-0.9.3-2048.tflite"
-STEPS = 16
 # The first call of a turn finds the caches full of the other models.
 WARM, TIMED = 1, 3
 # Threads of a runtime may go on spinning for a while after a call.
 PAUSE = 0.03
 
-Call: TypeAlias = Callable[[], object]
-
 
 @dataclass(frozen=True)
 class Contestant:
-    """A model file, and how to run it: `load` takes the number of threads."""
+    """A model file, and the name of the function that loads it."""
 
     name: str
     path: Path
-    load: Callable[[Path, int], Call]
+    loader: str
     same_weights: bool = True
 
 
@@ -51,25 +50,26 @@ def benchmark_latency(model: Path, runs: int) -> Iterator[Table]:
     """A table for one thread and one for two."""
     contestants = list(make_contestants(model))
     differences = differences_to_tensorflow(model, contestants)
+    memory = {c.name: resident_mb(c.loader, c.path) for c in contestants}
     for threads in (1, 2):
         samples = take_turns(contestants, threads, runs)
-        yield latency_table(f"{STEPS} frames, {threads} threads", samples, differences)
+        yield latency_table(f"{STEPS} frames, {threads} threads", samples, differences, memory)
 
 
 def make_contestants(model: Path) -> Iterator[Contestant]:
     """Every form of the model, and what there was before."""
     folder = os.environ.get("DSCONV_MODELS")
     if folder and (upstream := Path(folder, UPSTREAM)).exists():
-        yield Contestant("upstream's TFLite int8", upstream, load_tflite, same_weights=False)
-    yield Contestant("stock OpenVINO IR, f32", stock_ir(model), load_openvino)
+        yield Contestant("upstream's TFLite", upstream, "load_tflite", same_weights=False)
+    yield Contestant("stock OpenVINO IR", stock_ir(model), "load_openvino")
     precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-    loaders = {"openvino": load_openvino, "onnx": load_onnx}
-    for target, load in loaders.items():
+    forms = {"tflite": "load_tflite", "openvino": "load_openvino", "onnx": "load_onnx"}
+    for target, loader in forms.items():
         for precision in precisions:
             output = model.with_name(f"{precision}{TARGETS[target].suffix}")
             options = Options(precision=precision)
             convert_file(TARGETS[target], model, output, options=options)
-            yield Contestant(f"dsconv {target} {precision}", output, load)
+            yield Contestant(f"{target} {precision}", output, loader)
     output = model.with_name("dynamic.xml")
     convert_file(
         TARGETS["openvino"],
@@ -77,7 +77,7 @@ def make_contestants(model: Path) -> Iterator[Contestant]:
         output,
         options=Options(steps=-1, lengths="input", precision="int8"),
     )
-    yield Contestant("dsconv openvino int8, any steps", output, load_openvino)
+    yield Contestant("openvino int8, any steps", output, "load_openvino")
 
 
 def stock_ir(model: Path) -> Path:
@@ -95,54 +95,9 @@ def stock_ir(model: Path) -> Path:
     return path
 
 
-def load_tflite(path: Path, threads: int) -> Call:
-    """A call of a TFLite model."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path), num_threads=threads)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], values(detail["name"], detail["shape"]))
-    return lambda: interpreter.invoke()
-
-
-def load_openvino(path: Path, threads: int) -> Call:
-    """A call of an IR in full precision; of one that takes any number of frames, with 16."""
-    hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-    compiled = import_openvino().Core().compile_model(path, "CPU", hints)
-    request = compiled.create_infer_request()
-    feed = {
-        port: values(
-            port.get_any_name(), [STEPS if d.is_dynamic else d.get_length() for d in sizes]
-        )
-        for port in compiled.inputs
-        for sizes in [port.get_partial_shape()]
-    }
-    return lambda: request.infer(feed)
-
-
-def load_onnx(path: Path, threads: int) -> Call:
-    """A call of an ONNX model."""
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    feed = {
-        argument.name: values(argument.name, argument.shape) for argument in session.get_inputs()
-    }
-    return lambda: session.run(None, feed)
-
-
-def values(name: str, shape: Any) -> np.ndarray[Any, Any]:
-    """Something to feed: what it is does not change the time."""
-    if "lengths" in name:
-        return np.array([STEPS], np.int32)
-    return np.random.default_rng(0).standard_normal(list(shape)).astype(np.float32) / 8
-
-
 def take_turns(contestants: list[Contestant], threads: int, runs: int) -> dict[str, Samples]:
     """Time all of them in turn, so that a slow moment slows all of them."""
-    calls = {c.name: c.load(c.path, threads) for c in contestants}
+    calls = {c.name: getattr(loaders, c.loader)(c.path, threads) for c in contestants}
     samples = {name: Samples() for name in calls}
     for _ in range(runs):
         for name, call in calls.items():
@@ -172,14 +127,23 @@ def differences_to_tensorflow(
 
 
 def latency_table(
-    title: str, samples: dict[str, Samples], differences: dict[str, tuple[float, float]]
+    title: str,
+    samples: dict[str, Samples],
+    differences: dict[str, tuple[float, float]],
+    memory: dict[str, float],
 ) -> Table:
     """A row for each contestant; the first is what the others are compared to."""
     table = Table(title=title, title_justify="left")
-    for heading in ("", "median ms", "ratio", "probabilities", "states"):
+    for heading in ("", "ms", "ratio", "MB", "probabilities", "states"):
         table.add_column(heading, justify="left" if not heading else "right")
     first = next(iter(samples.values())).median
     for name, sample in samples.items():
         far = [f"{value:.1e}" for value in differences.get(name, ())] or ["-", "-"]
-        table.add_row(name, f"{sample.median * 1e3:.1f}", f"{sample.median / first:.2f}", *far)
+        table.add_row(
+            name,
+            f"{sample.median * 1e3:.1f}",
+            f"{sample.median / first:.2f}",
+            f"{memory[name]:.0f}",
+            *far,
+        )
     return table

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-BUILT = ("openvino", "onnx")
+BUILT = ("tflite", "openvino", "onnx")
 """The targets that build the network afresh."""
 
 

@@ -19,6 +19,10 @@ States: TypeAlias = Literal["io", "internal"]
 LstmForm: TypeAlias = Literal["loop", "unrolled"]
 
 
+LENGTHS = "input_lengths"
+"""The exporters' name of the input of the lengths, for graphs that have none."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What was asked for; None leaves the choice to the graph or the target.

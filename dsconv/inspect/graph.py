@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from dsconv.acoustic.metadata import Metadata, read_metadata
+from dsconv.acoustic.metadata import read_metadata
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.digest import Digest
@@ -17,6 +16,7 @@ from dsconv.graph.node import Node
 from dsconv.inspect.identity import (
     Identity,
     identify_network,
+    metadata_values,
     score_output,
     state_names,
 )
@@ -51,7 +51,7 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         inputs=[_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"],
         outputs=_outputs(graph, identity, states),
         states=states,
-        metadata=_metadata_values(metadata),
+        metadata=metadata_values(metadata),
         nodes=len(graph),
         ops=dict(Counter(node.op for node in graph).most_common()),
         parameters=sum(weight.parameters for weight in weights),
@@ -98,14 +98,6 @@ def _weights(graph: Graph) -> list[WeightInfo]:
         sizes = list(tensor.shape)
         found.append(WeightInfo(node.name, tensor.dtype.label, sizes, tensor.size, tensor.nbytes))
     return found
-
-
-def _metadata_values(metadata: Metadata) -> dict[str, Any]:
-    """The exporter's metadata as it stands in the graph, the alphabet as its labels."""
-    values = {key: value for key, value in vars(metadata).items() if value is not None}
-    if metadata.alphabet is not None:
-        values["alphabet"] = metadata.alphabet.texts
-    return values
 
 
 def _described(node: Node, shape: list[int] | None) -> TensorInfo:

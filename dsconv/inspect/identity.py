@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.parts import find_front_end, score_chain
@@ -101,6 +102,14 @@ def identify_network(graph: Graph, metadata: Metadata) -> Identity:
         beam_width=metadata.beam_width,
         language=metadata.language,
     )
+
+
+def metadata_values(metadata: Metadata) -> dict[str, Any]:
+    """The exporter's metadata as it stands in the file, the alphabet as its labels."""
+    values = {key: value for key, value in vars(metadata).items() if value is not None}
+    if metadata.alphabet is not None:
+        values["alphabet"] = metadata.alphabet.texts
+    return values
 
 
 def state_names(graph: Graph) -> list[tuple[str, str | None]]:

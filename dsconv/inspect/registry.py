@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _INSPECTORS = {
     FileFormat.GRAPH: "dsconv.inspect.graph:inspect_graph",
     FileFormat.PACKAGE: "dsconv.inspect.graph:inspect_graph",
+    FileFormat.TFLITE: "dsconv.inspect.tflite:inspect_tflite",
+    FileFormat.OPENVINO: "dsconv.inspect.openvino:inspect_openvino",
+    FileFormat.ONNX: "dsconv.inspect.onnx:inspect_onnx",
 }
 
 

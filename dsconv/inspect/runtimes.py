@@ -3,6 +3,7 @@
 Every rule was measured by giving the exports of each version to each runtime, as .pb and as .pbmm.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from dsconv.graph.steps import DYNAMIC
@@ -18,6 +19,10 @@ class Runtimes:
 
     opened_by: tuple[str, ...]
     reason: str | None
+
+
+NO_ORIGINAL_RUNTIME = Runtimes((), "they read TensorFlow graphs and TFLite models")
+"""For formats that came later."""
 
 
 def original_runtimes(identity: Identity, *, packaged: bool) -> Runtimes:
@@ -41,6 +46,26 @@ def original_runtimes(identity: Identity, *, packaged: bool) -> Runtimes:
         versions = tuple(version for version in versions if version == "0.9.3")
     return Runtimes(tuple(f"deepspeech {version}" for version in versions), None)
 
+
+def tflite_runtimes(identity: Identity, ops: Collection[str]) -> Runtimes:
+    """The packages that open a TFLite model and transcribe with it.
+
+    Measured with the exporters' files and with those of dsconv, in each form.
+    """
+    if identity.steps is None:
+        return Runtimes((), "they feed windows of features")
+    if identity.steps == DYNAMIC:
+        return Runtimes((), "they want a fixed number of steps")
+    if identity.takes_lengths:
+        return Runtimes((), "they feed no lengths")
+    if "Mfcc" not in ops or identity.alphabet is None:
+        return Runtimes((), "they want the front end and the alphabet in the model")
+    if identity.graph_version is None or identity.graph_version < _LEAST_VERSION:
+        return Runtimes((), f"they want graph version {_LEAST_VERSION}")
+    return Runtimes(("deepspeech-tflite 0.9.3", "stt 1.4.0"), None)
+
+
+_LEAST_VERSION = 6
 
 _BY_EXPORTER = {
     "DeepSpeech 0.1": ("0.1.1",),

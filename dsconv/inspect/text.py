@@ -95,9 +95,11 @@ def _use_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "parameters", f"{parameters}, {inspection.identity.weights}{quantized}"
     ops = ", ".join(f"{op} {count}" for op, count in inspection.ops.items())
     yield "nodes", f"{inspection.nodes}: {ops}"
-    runtimes = ", ".join(name.removeprefix("deepspeech ") for name in inspection.opened_by)
+    runtimes = ", ".join(inspection.opened_by).replace(", deepspeech ", ", ")
     reason = f"no original runtime: {inspection.not_opened_because}"
-    yield "opened by", f"deepspeech {runtimes}" if runtimes else reason
+    yield "opened by", runtimes or reason
+    if not inspection.converts_to:
+        return
     possible = [target.target for target in inspection.converts_to if target.refusal is None]
     yield (
         "converts to",

@@ -9,7 +9,7 @@ from dsconv.acoustic.weights import values
 from dsconv.convert.onnx.builder import GraphBuilder, Size
 from dsconv.convert.onnx.front_end import add_front_end
 from dsconv.convert.onnx.products import Products, products_of
-from dsconv.convert.options import Plan
+from dsconv.convert.options import LENGTHS, Plan
 
 FRAMES = "frames"
 """The name of the open dimension of the frames."""
@@ -31,6 +31,8 @@ class _NetworkBuilder:
     def add(self) -> None:
         """From the inputs to the outputs."""
         network, builder = self.network, self.builder
+        if not self.plan.front_end:
+            self.inputs()
         rows = add_front_end(builder, network) if self.plan.front_end else self.windows()
         first, *others = network.before
         rows = self.activated(self.products.dense_of_features(rows, first), first)
@@ -48,16 +50,25 @@ class _NetworkBuilder:
         else:
             builder.node("Reshape", [scores, shape], name)
         builder.output(name, [self.frames, 1, network.classes])
+        if not self.plan.front_end:
+            for state in (network.names.new_c, network.names.new_h):
+                builder.output(state, [1, network.lstm.cells])
+
+    def inputs(self) -> None:
+        """The inputs, in the graph's order."""
+        network, names = self.network, self.network.names
+        frames = 2 * network.context + 1
+        self.builder.input(names.windows, [1, self.frames, frames, network.features])
+        if self.plan.lengths == "input":
+            self.builder.input(names.lengths or LENGTHS, [1], np.int32)
+        for name in (names.previous_c, names.previous_h):
+            self.builder.input(name, [1, network.lstm.cells])
 
     def windows(self) -> str:
-        """The input of the windows as rows [frames, values]; there is one clip in the batch."""
+        """The windows as rows [frames, values]; there is one clip in the batch."""
         network = self.network
-        frames = 2 * network.context + 1
-        source = self.builder.input(
-            network.names.windows, [1, self.frames, frames, network.features]
-        )
         shape = self.builder.constant("windows/shape", [-1, network.window_values], np.int64)
-        return self.builder.node("Reshape", [source, shape], "windows")
+        return self.builder.node("Reshape", [network.names.windows, shape], "windows")
 
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """A dense layer with its activation and normalization."""
@@ -105,14 +116,12 @@ class _NetworkBuilder:
     def state(self, kind: str) -> str:
         """A state before the first frame, as the LSTM takes it: [1, 1, cells]."""
         name = getattr(self.network.names, f"previous_{kind}")
-        self.builder.input(name, [1, self.network.lstm.cells])
         return self.builder.node("Unsqueeze", [name, self.first_axis()], f"lstm/previous_{kind}")
 
     def new_state(self, kind: str, source: str) -> None:
         """A state after the last valid frame."""
         name = getattr(self.network.names, f"new_{kind}")
         self.builder.node("Squeeze", [source, self.first_axis()], name)
-        self.builder.output(name, [1, self.network.lstm.cells])
 
     def first_axis(self) -> str:
         """The constant [0]."""
@@ -124,8 +133,7 @@ class _NetworkBuilder:
     def valid_frames(self) -> tuple[str, str]:
         """The number of frames that the LSTM runs, which must be 1 or more, and if any is valid."""
         builder = self.builder
-        lengths = self.network.names.lengths or "input_lengths"
-        builder.input(lengths, [1], np.int32)
+        lengths = self.network.names.lengths or LENGTHS
         one = builder.constant("lengths/one", [1], np.int32)
         at_least_one = builder.node("Max", [lengths, one], "lengths/at_least_one")
         return at_least_one, builder.node("GreaterOrEqual", [lengths, one], "lengths/any")

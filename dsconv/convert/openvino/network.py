@@ -17,7 +17,7 @@ from dsconv.convert.openvino.products import (
     product,
     weights_of_features,
 )
-from dsconv.convert.options import Plan
+from dsconv.convert.options import LENGTHS, Plan
 
 
 def add_network(builder: ModelBuilder, plan: Plan) -> None:
@@ -40,7 +40,7 @@ class _NetworkBuilder:
         rows = self.dense(rows, first, weights_of_features(self.plan.precision))
         for layer in others:
             rows = self.dense(rows, layer, self.weights)
-        rows = self.lstm(rows)
+        rows, states = self.lstm(rows)
         for layer in network.after:
             rows = self.dense(rows, layer, self.weights)
         rows = self.dense(rows, network.output, self.weights)
@@ -48,6 +48,8 @@ class _NetworkBuilder:
         if network.softmax:
             scores = self.builder.op("softmax", "probabilities", scores, 2)
         self.builder.output(network.names.probabilities, scores)
+        for name, state in states.items():
+            self.builder.output(name, state)
 
     def windows(self) -> Any:
         """The input of the windows as rows [frames, values]; there is one clip in the batch."""
@@ -81,19 +83,19 @@ class _NetworkBuilder:
         scaled = builder.op("multiply", f"{name}/scaled", unit, scale)
         return builder.op("add", f"{name}/normalized", scaled, offset)
 
-    def lstm(self, rows: Any) -> Any:
-        """The LSTM, between the states before the first frame and those after the last valid."""
+    def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
+        """The LSTM's hidden states, and the states after the last valid frame that are outputs."""
         names, plan, builder = self.network.names, self.plan, self.builder
         lengths = None
         if plan.lengths == "input":
-            lengths = builder.input(names.lengths or "input_lengths", [1], np.int32)
+            lengths = builder.input(names.lengths or LENGTHS, [1], np.int32)
         shape = (1, self.network.lstm.cells)
         lstm = LstmBuilder(builder, self.network.lstm, self.weights, plan.steps)
         if plan.front_end:
             cell, hidden = (
                 builder.constant(f"lstm/first_{kind}", np.zeros(shape)) for kind in "ch"
             )
-            return lstm.add(rows, lengths, hidden, cell)[0]
+            return lstm.add(rows, lengths, hidden, cell)[0], {}
         if plan.states == "internal":
             (cell, cell_variable), (hidden, hidden_variable) = (
                 builder.state(name, shape) for name in (names.previous_c, names.previous_h)
@@ -101,12 +103,10 @@ class _NetworkBuilder:
             rows, new_hidden, new_cell = lstm.add(rows, lengths, hidden, cell)
             builder.keep(names.new_c, new_cell, cell_variable)
             builder.keep(names.new_h, new_hidden, hidden_variable)
-            return rows
+            return rows, {}
         cell, hidden = (builder.input(name, shape) for name in (names.previous_c, names.previous_h))
         rows, new_hidden, new_cell = lstm.add(rows, lengths, hidden, cell)
-        builder.output(names.new_c, new_cell)
-        builder.output(names.new_h, new_hidden)
-        return rows
+        return rows, {names.new_c: new_cell, names.new_h: new_hidden}
 
     def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
         """Other sizes; one may be -1."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
-from dsconv.convert.options import Plan
+from dsconv.convert.options import LENGTHS, Plan
 from dsconv.convert.tflite.builder import ModelBuilder, SubgraphBuilder
 from dsconv.convert.tflite.front_end import add_clip_front_end, add_window_front_end
 from dsconv.convert.tflite.lstm import LoopedLstm, States, UnrolledLstm
@@ -51,7 +51,7 @@ class _NetworkBuilder:
             features.append(feature)
         lengths = None
         if self.plan.lengths == "input":
-            lengths = graph.tensor(names.lengths or "input_lengths", [1], "INT32")
+            lengths = graph.tensor(names.lengths or LENGTHS, [1], "INT32")
             inputs.append(lengths)
         rows = graph.reshape(windows, "windows", [-1, network.window_values])
         scores, after = self.scores(rows, states, lengths)

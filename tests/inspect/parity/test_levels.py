@@ -73,7 +73,7 @@ def test_another_text_at_reduced_precision(
     letter = int(np.flatnonzero(changed.argmax(axis=1) != changed.shape[1] - 1)[0])
     changed[letter] = np.eye(changed.shape[1], dtype=np.float32)[-1]
     np.savez(path, **(arrays | {key: changed}))
-    monkeypatch.setattr(validation, "diagnose", lambda *_: None)
+    monkeypatch.setattr(validation, "diagnose", lambda *_, **__: None)
     (result,) = validate_models(
         demo_model.MODEL, [], clips, Options(strict=strict), recorded=[path]
     ).candidates

@@ -1,0 +1,138 @@
+"""From what a reader finds in a converted file, of whatever format, to the report on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dsconv.acoustic.metadata import Metadata
+from dsconv.digest import Digest
+from dsconv.graph.identify import FileFormat
+from dsconv.inspect.identity import Identity, metadata_values
+from dsconv.inspect.report import Inspection, StateInfo, TensorInfo, WeightInfo
+from dsconv.inspect.runtimes import Runtimes
+
+_QUANTIZED = ("int4", "int8", "uint8")
+_NORMALIZATIONS = ("LayerNormalization", "MVN", "SQUARED_DIFFERENCE")
+_STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
+_SCORES = "logits"
+
+
+@dataclass
+class ConvertedFile:
+    """What a reader finds in a file. `produced_by` is who wrote it, as the file says.
+
+    `source_sha256` is that of the graph that it was made from, where dsconv wrote it.
+    """
+
+    inputs: list[TensorInfo] = field(default_factory=list)
+    outputs: list[TensorInfo] = field(default_factory=list)
+    ops: Counter[str] = field(default_factory=Counter)
+    weights: list[WeightInfo] = field(default_factory=list)
+    metadata: Metadata = field(default_factory=Metadata)
+    produced_by: str | None = None
+    source_sha256: str | None = None
+
+
+def inspection_of(
+    path: Path, found: FileFormat, digest: Digest, file: ConvertedFile, runtimes: Runtimes
+) -> Inspection:
+    """The report on a converted file."""
+    values = metadata_values(file.metadata)
+    if file.source_sha256:
+        values["source_sha256"] = file.source_sha256
+    return Inspection(
+        path=str(path),
+        format=found.key,
+        format_label=found.label,
+        bytes=path.stat().st_size,
+        sha256=digest.hexdigest(),
+        identity=identify_file(file),
+        inputs=file.inputs,
+        outputs=file.outputs,
+        states=_states(file),
+        metadata=values,
+        nodes=file.ops.total(),
+        ops=dict(file.ops.most_common()),
+        parameters=sum(weight.parameters for weight in file.weights),
+        parameter_bytes=sum(weight.bytes for weight in file.weights),
+        weights=file.weights,
+        opened_by=list(runtimes.opened_by),
+        not_opened_because=runtimes.reason,
+        converts_to=[],
+    )
+
+
+def identify_file(file: ConvertedFile) -> Identity:
+    """Which acoustic model a file holds, as far as its interface and its metadata tell."""
+    shapes = {tensor.name: tensor.shape for tensor in file.outputs}
+    windows = next((t.shape for t in file.inputs if t.shape and len(t.shape) == 4), None)
+    batch, steps, frames, features = windows or (None, None, None, None)
+    states = _states(file)
+    scores = shapes.get(_SCORES)
+    alphabet = file.metadata.alphabet
+    types = _weight_types(file.weights)
+    metadata = file.metadata
+    return Identity(
+        network=_network(file, windows is not None),
+        exported_by=file.produced_by,
+        frozen=True,
+        weights=", ".join(types) or "none",
+        quantized=any(dtype in _QUANTIZED for dtype in types),
+        graph_version=metadata.version,
+        n_hidden=states[0].shape[-1] if states and states[0].shape else None,
+        steps=steps,
+        batch=batch,
+        context=(frames - 1) // 2 if frames else None,
+        features=features,
+        classes=scores[-1] if scores else None,
+        alphabet=alphabet.texts if alphabet else None,
+        bytes_output=alphabet.is_bytes if alphabet else None,
+        output=_output_kind(file) if scores else None,
+        states=_state_kind(file, states),
+        takes_lengths=any(t.dtype == "int32" and len(t.shape or []) == 1 for t in file.inputs),
+        layer_norm=any(op in file.ops for op in _NORMALIZATIONS),
+        forget_bias=None,
+        sample_rate=metadata.sample_rate,
+        window=metadata.feature_win_len,
+        window_step=metadata.feature_win_step,
+        beam_width=metadata.beam_width,
+        language=metadata.language,
+    )
+
+
+def _network(file: ConvertedFile, takes_windows: bool) -> str:
+    if all(tensor.name != _SCORES for tensor in file.outputs):
+        return "not a network that dsconv knows"
+    if takes_windows:
+        return "streaming LSTM acoustic model"
+    return "LSTM acoustic model of whole clips of samples"
+
+
+def _states(file: ConvertedFile) -> list[StateInfo]:
+    shapes = {tensor.name: tensor.shape for tensor in file.inputs}
+    after = {tensor.name for tensor in file.outputs}
+    return [
+        StateInfo(before, new, shapes[before])
+        for before, new in _STATE_PAIRS
+        if before in shapes and new in after
+    ]
+
+
+def _state_kind(file: ConvertedFile, states: list[StateInfo]) -> str:
+    if states:
+        return "inputs and outputs"
+    return "inside the model" if "ReadValue" in file.ops else "none"
+
+
+def _output_kind(file: ConvertedFile) -> str:
+    return "probabilities" if any(op.upper() == "SOFTMAX" for op in file.ops) else "raw scores"
+
+
+def _weight_types(weights: list[WeightInfo]) -> list[str]:
+    """The types of the weights, the one with the most bytes first."""
+    sizes: Counter[str] = Counter()
+    for weight in weights:
+        sizes[weight.dtype] += weight.bytes
+    return [dtype for dtype, _ in sizes.most_common()]

@@ -1,0 +1,184 @@
+"""Inspect a TFLite model, without LiteRT.
+
+Source: the order of the fields in ``schema.fbs`` of TensorFlow Lite.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from flatbuffers import encode
+from flatbuffers import number_types as kinds
+from flatbuffers.table import Table
+
+from dsconv.acoustic.metadata import Metadata
+from dsconv.digest import Digest
+from dsconv.errors import ModelError
+from dsconv.graph.identify import FileFormat
+from dsconv.graph.storage import Storage
+from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
+from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.runtimes import tflite_runtimes
+from dsconv.inspect.tflite_ops import OPS
+
+# TensorType: the name and the bytes of an element.
+_TYPES = {
+    0: ("float32", 4),
+    1: ("float16", 2),
+    2: ("int32", 4),
+    3: ("uint8", 1),
+    4: ("int64", 8),
+    5: ("string", 0),
+    6: ("bool", 1),
+    7: ("int16", 2),
+    9: ("int8", 1),
+    10: ("float64", 8),
+}
+_WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int16", "float64")
+_CUSTOM = 32
+_FEW_ELEMENTS = 8
+
+
+def inspect_tflite(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+    """Inspect a file that was found to be TFLite. Raises ModelError if it is damaged."""
+    storage = Storage.of_file(path)
+    try:
+        file = _Reader(storage.view).file()
+    except (IndexError, OverflowError, TypeError, ValueError, struct.error):
+        raise ModelError("the model is damaged; copy or download it again.") from None
+    runtimes = tflite_runtimes(identify_file(file), file.ops)
+    return inspection_of(path, found, digest, file, runtimes)
+
+
+class _Message:
+    """A table of a flatbuffer; fields are known by their places in the schema."""
+
+    def __init__(self, view: memoryview, position: int) -> None:
+        self._table = Table(view, position)
+
+    def number(self, field: int, kind: type = kinds.Int32Flags) -> int:
+        """A scalar, 0 where it is left out."""
+        offset = self._offset(field)
+        return int(self._table.Get(kind, self._table.Pos + offset)) if offset else 0
+
+    def text(self, field: int) -> str:
+        """A string, empty where it is left out."""
+        offset = self._offset(field)
+        if not offset:
+            return ""
+        return bytes(self._table.String(self._table.Pos + offset)).decode("utf-8", "replace")
+
+    def numbers(self, field: int) -> list[int]:
+        """A vector of int32."""
+        offset = self._offset(field)
+        if not offset:
+            return []
+        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
+        self._check(start, 4 * count)
+        return [int(n) for n in struct.unpack_from(f"<{count}i", self._table.Bytes, start)]
+
+    def data(self, field: int) -> memoryview:
+        """A vector of bytes."""
+        offset = self._offset(field)
+        if not offset:
+            return memoryview(b"")
+        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
+        self._check(start, count)
+        view: memoryview = self._table.Bytes
+        return view[start : start + count]
+
+    def children(self, field: int) -> list[_Message]:
+        """A vector of tables."""
+        offset = self._offset(field)
+        if not offset:
+            return []
+        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
+        self._check(start, 4 * count)
+        return [
+            _Message(self._table.Bytes, self._table.Indirect(start + 4 * place))
+            for place in range(count)
+        ]
+
+    def _offset(self, field: int) -> int:
+        return int(self._table.Offset(4 + 2 * field))
+
+    def _check(self, start: int, length: int) -> None:
+        if start + length > len(self._table.Bytes):
+            raise ValueError("a vector beyond the end of the file")
+
+
+class _Reader:
+    """The model: operator codes (1), subgraphs (2), buffers (4), metadata (6)."""
+
+    def __init__(self, view: memoryview) -> None:
+        root = encode.Get(kinds.UOffsetTFlags.packer_type, view, 0)
+        self.model = _Message(view, int(root))
+        self.buffers = self.model.children(4)
+        self.codes = [_op_name(code) for code in self.model.children(1)]
+
+    def file(self) -> ConvertedFile:
+        """All that there is to say."""
+        file = ConvertedFile()
+        subgraphs = self.model.children(2)
+        for graph in subgraphs:
+            file.ops.update(self.codes[operator.number(0)] for operator in graph.children(3))
+            file.weights += self._weights(graph)
+        main = subgraphs[0]
+        tensors = main.children(0)
+        file.inputs = [_tensor(tensors[number]) for number in main.numbers(1)]
+        file.outputs = [_tensor(tensors[number]) for number in main.numbers(2)]
+        file.metadata = Metadata.from_values(dict(self._metadata(main, tensors)))
+        properties = {
+            entry.text(0): bytes(self._buffer(entry.number(1, kinds.Uint32Flags)))
+            for entry in self.model.children(6)
+        }
+        file.source_sha256 = properties.get("source_sha256", b"").decode() or None
+        version = properties.get("dsconv_version", b"").decode()
+        file.produced_by = f"dsconv {version}" if version else self._exporter(file)
+        return file
+
+    def _exporter(self, file: ConvertedFile) -> str | None:
+        known = file.metadata.version is not None and file.metadata.version >= 6
+        return "DeepSpeech 0.7 to 0.9, or Coqui STT" if known else self.model.text(3) or None
+
+    def _weights(self, graph: _Message) -> Iterator[WeightInfo]:
+        for tensor in graph.children(0):
+            size = len(self._buffer(tensor.number(2, kinds.Uint32Flags)))
+            info = _tensor(tensor)
+            count = math.prod(info.shape or [])
+            if size and count >= _FEW_ELEMENTS and info.dtype in _WEIGHT_TYPES:
+                yield WeightInfo(info.name, info.dtype, info.shape or [], count, size)
+
+    def _metadata(self, graph: _Message, tensors: list[_Message]) -> Iterator[tuple[str, bytes]]:
+        """The constants behind the `metadata_*` outputs, each copied by one op."""
+        for operator in graph.children(3):
+            sources, outputs = operator.numbers(1), operator.numbers(2)
+            name = tensors[outputs[0]].text(3) if outputs else ""
+            if name.startswith("metadata_") and sources:
+                source = tensors[sources[0]]
+                data = bytes(self._buffer(source.number(2, kinds.Uint32Flags)))
+                if _TYPES.get(source.number(1, kinds.Int8Flags), ("",))[0] == "string":
+                    start, end = struct.unpack_from("<2i", data, 4)
+                    yield name, data[start:end]
+                else:
+                    yield name, str(struct.unpack_from("<i", data)[0]).encode()
+
+    def _buffer(self, number: int) -> memoryview:
+        return self.buffers[number].data(0)
+
+
+def _op_name(code: _Message) -> str:
+    """The custom code (1), or the name of the builtin code (3, before TensorFlow 2.4 in 0)."""
+    number = max(code.number(0, kinds.Int8Flags), code.number(3))
+    if number == _CUSTOM:
+        return code.text(1)
+    return OPS[number] if number < len(OPS) else f"builtin op {number}"
+
+
+def _tensor(tensor: _Message) -> TensorInfo:
+    """Name (3), type (1) and shape (0), with the open sizes of the signature (7)."""
+    dtype = _TYPES.get(tensor.number(1, kinds.Int8Flags), ("?", 0))[0]
+    return TensorInfo(tensor.text(3), dtype, tensor.numbers(7) or tensor.numbers(0))

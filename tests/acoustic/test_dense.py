@@ -1,0 +1,277 @@
+"""Dense layers that compute something else are refused, with the place and what was expected.
+
+Each table has what is wrong, the edit that makes it so, and what the refusal has to say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsconv.acoustic.dense import read_layers
+from dsconv.acoustic.matching import Matcher
+from dsconv.acoustic.recognise import recognise
+from dsconv.errors import ConversionError
+from dsconv.graph.edit import extract, rewired
+from dsconv.graph.graph import Graph, open_graph
+from dsconv.graph.node import TensorName
+from tests.acoustic.edits import (
+    added,
+    as_type,
+    attributes,
+    behind,
+    constant,
+    edits,
+    inputs,
+    op,
+    removed,
+    takes,
+)
+
+NORM = "layer_2_1/LayerNorm"
+
+LAYERS = {
+    "a transposed matrix": (
+        attributes("MatMul_1", transpose_b=True),
+        "'MatMul_1' transposes a matrix (transpose_b) where a plain product is expected",
+    ),
+    "transposed rows": (
+        attributes("MatMul_3", transpose_a=True),
+        "'MatMul_3' transposes a matrix (transpose_a) where a plain product is expected",
+    ),
+    "a bias along the rows": (
+        attributes("BiasAdd", data_format=b"NCHW"),
+        "'BiasAdd' adds along the second dimension (data_format NCHW) where the last is expected",
+    ),
+    "another product": (op("MatMul_2", "BatchMatMul"), "'BiasAdd_2' (BiasAdd) takes no MatMul"),
+    "a product without weights": (
+        inputs("MatMul_1", "Minimum"),
+        "'MatMul_1' has 1 inputs where 2 is expected",
+    ),
+    "a product of three": (
+        inputs("MatMul_1", "Minimum", "layer_2/weights", "layer_2/weights"),
+        "'MatMul_1' has 3 inputs where 2 is expected",
+    ),
+    "weights first": (
+        inputs("MatMul_1", "layer_2/weights/read", "Minimum"),
+        "'MatMul_1' takes weights from 'Minimum' (Minimum) where a constant is expected",
+    ),
+    "computed weights": (
+        behind("layer_2/weights/read", "Tanh"),
+        "'MatMul_1' takes weights from 'inserted' (Tanh) where a constant is expected",
+    ),
+    "weights of one dimension": (
+        constant("layer_2/weights", np.zeros(32)),
+        "'MatMul_1' has weights of shape [32] where shape ['any', 'any'] is expected",
+    ),
+    "double precision": (
+        as_type("layer_2/weights", "float64"),
+        "'MatMul_1' has weights of float64 where float32 is expected",
+    ),
+    "half precision": (
+        as_type("layer_6/weights", "float16"),
+        "'MatMul_4' has weights of float16 where float32 is expected",
+    ),
+    "a bias of half precision": (
+        as_type("layer_5/bias", "float16"),
+        "'BiasAdd_3' has a bias of float16 where float32 is expected",
+    ),
+    "no bias": (
+        takes("Relu_3", 0, "MatMul_3"),
+        "'MatMul_3' is a MatMul where BiasAdd or Add or AddV2 is expected",
+    ),
+    "a bias that is missing": (
+        inputs("BiasAdd_3", "MatMul_3"),
+        "'BiasAdd_3' has 1 inputs where 2 is expected",
+    ),
+    "a bias that is nowhere": (
+        removed("layer_5/bias"),
+        "no node 'layer_5/bias'",
+    ),
+    "a bias for one unit": (
+        constant("layer_1/bias", [0.5]),
+        "'BiasAdd' has a bias of shape [1] where shape [32] is expected",
+    ),
+    "a bias for each frame": (
+        edits(op("BiasAdd", "Add"), constant("layer_1/bias", np.zeros((16, 32)))),
+        "'BiasAdd' has a bias of shape [16, 32] where shape [32] is expected",
+    ),
+    "a sum of products": (
+        edits(op("BiasAdd_1", "AddV2"), takes("BiasAdd_1", 1, "MatMul_2")),
+        "'BiasAdd_1' takes a bias from 'MatMul_2' (MatMul) where a constant is expected",
+    ),
+    "another activation": (op("Relu", "Tanh"), "'Minimum' (Minimum) takes no Relu"),
+    "an activation with its own limit": (op("Relu_1", "Relu6"), "(Minimum) takes no Relu"),
+    "a limit below": (op("Minimum", "Maximum"), "'Minimum' is a Maximum where Reshape"),
+    "a limit for each unit": (
+        constant("Minimum_1/y", [20.0] * 32),
+        "'Minimum_1' has a limit of shape [32] where one number is expected",
+    ),
+    "a computed limit": (
+        edits(behind("Minimum/y", "Relu"), op("inserted", "Tanh")),
+        "'Minimum' takes a limit from 'inserted' (Tanh) where a constant is expected",
+    ),
+    "a limit alone": (takes("Minimum", 0, "BiasAdd"), "'Minimum' (Minimum) takes no Relu"),
+    "two activations": (behind("Relu_2", "Tanh"), "'Minimum_2' (Minimum) takes no Relu"),
+    "an op between layers": (behind("Minimum_1", "Tanh"), "'inserted' is a Tanh where Reshape"),
+    "a shortcut": (
+        edits(added("sum", "AddV2", "Minimum_1", "Minimum"), takes("MatMul_2", 0, "sum")),
+        "'sum' (AddV2) takes no Sub where one is expected",
+    ),
+}
+
+NORMALIZED = {
+    "a mean over the frames": (
+        constant(f"{NORM}/moments/mean/reduction_indices", [0]),
+        f"'{NORM}/moments/mean' (Mean) has axes [0] where [1] is expected",
+    ),
+    "a variance over the frames": (
+        constant(f"{NORM}/moments/variance/reduction_indices", [0]),
+        f"'{NORM}/moments/variance' (Mean) has axes [0] where [1] is expected",
+    ),
+    "a mean in a row": (
+        attributes(f"{NORM}/moments/mean", keep_dims=False),
+        f"'{NORM}/moments/mean' (Mean) has keep_dims False where True is expected",
+    ),
+    "a variance in a row": (
+        attributes(f"{NORM}/moments/variance", keep_dims=False),
+        f"'{NORM}/moments/variance' (Mean) has keep_dims False where True is expected",
+    ),
+    "another layer's mean subtracted": (
+        takes(f"{NORM}/batchnorm/mul_2", 0, "layer_1_1/LayerNorm/moments/mean"),
+        "'layer_1_1/LayerNorm/moments/mean' takes other values where those that are normalized",
+    ),
+    "another layer's mean in the variance": (
+        takes(f"{NORM}/moments/SquaredDifference", 1, "layer_1_1/LayerNorm/moments/mean"),
+        "'layer_1_1/LayerNorm/moments/mean' takes other values where those that are normalized",
+    ),
+    "a mean of other values": (
+        takes(f"{NORM}/moments/mean", 0, "Minimum"),
+        f"'{NORM}/moments/mean' takes other values where those that are normalized",
+    ),
+    "a mean before the clip": (
+        takes(f"{NORM}/moments/mean", 0, "Relu_1"),
+        f"'{NORM}/moments/mean' takes other values where those that are normalized",
+    ),
+    "a variance of other values": (
+        takes(f"{NORM}/moments/SquaredDifference", 0, "Minimum"),
+        f"'{NORM}/moments/SquaredDifference' takes other values where those that are normalized",
+    ),
+    "a plain mean of squares": (
+        op(f"{NORM}/moments/SquaredDifference", "Mul"),
+        f"'{NORM}/moments/SquaredDifference' is a Mul where SquaredDifference is expected",
+    ),
+    "another layer's factor for the mean": (
+        takes(f"{NORM}/batchnorm/mul_2", 1, "layer_1_1/LayerNorm/batchnorm/mul"),
+        f"'{NORM}/batchnorm/sub' scales the mean in another way",
+    ),
+    "another layer's variance": (
+        takes(f"{NORM}/batchnorm/add", 0, "layer_1_1/LayerNorm/moments/variance"),
+        "'layer_1_1/LayerNorm/moments/SquaredDifference' takes other values",
+    ),
+    "the root instead of its inverse": (
+        op(f"{NORM}/batchnorm/Rsqrt", "Sqrt"),
+        f"'{NORM}/batchnorm/mul' (Mul) takes no Rsqrt where one is expected",
+    ),
+    "an epsilon that is multiplied": (
+        op(f"{NORM}/batchnorm/add", "Mul"),
+        f"'{NORM}/batchnorm/add' is a Mul where Add or AddV2 is expected",
+    ),
+    "an epsilon for each unit": (
+        constant(f"{NORM}/batchnorm/add/y", [1e-12] * 100),
+        f"'{NORM}/batchnorm/add' has an epsilon of shape [100] where one number is expected",
+    ),
+    "an epsilon alone": (
+        takes(f"{NORM}/batchnorm/add", 0, "Minimum_1"),
+        f"'{NORM}/batchnorm/add' (AddV2) takes no Mean where one is expected",
+    ),
+    "the offset subtracted": (
+        inputs(f"{NORM}/batchnorm/sub", f"{NORM}/batchnorm/mul_2", "layer_2/LayerNorm/beta/read"),
+        "'layer_2/LayerNorm/beta' is a Const where Mul is expected",
+    ),
+    "everything added": (
+        op(f"{NORM}/batchnorm/sub", "AddV2"),
+        f"'{NORM}/batchnorm/add_1' (AddV2) takes no Sub where one is expected",
+    ),
+    "values that are not scaled": (
+        takes(f"{NORM}/batchnorm/add_1", 0, "Minimum_1"),
+        "'Minimum_1' is a Minimum where Mul is expected",
+    ),
+    "other values scaled": (
+        takes(f"{NORM}/batchnorm/mul_1", 0, "Minimum"),
+        f"'{NORM}/moments/SquaredDifference' takes other values",
+    ),
+    "a computed scale": (
+        behind("layer_2/LayerNorm/gamma/read", "Tanh"),
+        f"'{NORM}/batchnorm/add_1' takes a scale from 'inserted' (Tanh) where a constant",
+    ),
+    "one scale for all units and frames": (
+        constant("layer_2/LayerNorm/gamma", 1.0),
+        f"'{NORM}/batchnorm/add_1' has a scale of shape [] where shape ['any'] is expected",
+    ),
+    "an offset for other units": (
+        constant("layer_2/LayerNorm/beta", np.zeros(99)),
+        f"'{NORM}/batchnorm/sub' has an offset of shape [99] where shape [100] is expected",
+    ),
+    "a scale of double precision": (
+        as_type("layer_2/LayerNorm/gamma", "float64"),
+        f"'{NORM}/batchnorm/add_1' has a scale of float64 where float32 is expected",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LAYERS)
+def test_another_layer_is_refused(what: str, small_graph: Graph) -> None:
+    """Each single difference is named, and what was expected instead."""
+    edit, says = LAYERS[what]
+    with pytest.raises(ConversionError) as caught:
+        recognise(edit(small_graph))
+    assert says in str(caught.value)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("what", NORMALIZED)
+def test_another_normalization_is_refused(what: str, models: Path) -> None:
+    """What is not the mean and the variance of a layer's own units is no layer normalization."""
+    edit, says = NORMALIZED[what]
+    with pytest.raises(ConversionError) as caught:
+        recognise(edit(open_graph(models / "deepspeech-0.9.3-ln-static.pb")))
+    assert says in str(caught.value)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("tensor", "activation"), [("Relu_1", (True, None)), ("BiasAdd_1", (False, None))]
+)
+def test_any_layer_may_be_normalized(
+    tensor: str, activation: tuple[bool, float | None], models: Path
+) -> None:
+    """Also one without a clip, or without an activation."""
+    graph = open_graph(models / "deepspeech-0.9.3-ln-static.pb")
+    nodes = [rewired(node, TensorName.parse("Minimum_1"), tensor) for node in graph]
+    changed = extract(graph.replacing(nodes), ["logits", "new_state_c", "new_state_h"])
+    _, layer, _ = recognise(changed).before
+    assert (layer.relu, layer.clip) == activation
+    assert layer.norm is not None
+
+
+@pytest.mark.models
+@pytest.mark.xfail(strict=True, reason="the sizes are not compared with those of the layer")
+def test_one_scale_for_all_units_is_refused(models: Path) -> None:
+    """TensorFlow repeats a single element; what converts it to must not have to."""
+    single = edits(
+        constant("layer_2/LayerNorm/gamma", [1.5]), constant("layer_2/LayerNorm/beta", [0.5])
+    )
+    graph = single(open_graph(models / "deepspeech-0.9.3-ln-static.pb"))
+    with pytest.raises(ConversionError, match="has a scale of shape"):
+        recognise(graph)
+
+
+@pytest.mark.parametrize("end", ["Minimum", "Minimum_1", "Minimum_2"])
+def test_layers_in_a_ring_come_to_an_end(end: str, small_graph: Graph) -> None:
+    """Layers that take their own output are refused, not followed for ever."""
+    ring = takes("MatMul", 0, end)(small_graph)
+    with pytest.raises(ConversionError, match=f"'{end}' takes its own output where another tensor"):
+        read_layers(Matcher(ring), TensorName.parse("Minimum_2"))

@@ -1,0 +1,95 @@
+"""Calls of a network with real speech, and TensorFlow's answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.graph.graph import Graph
+from dsconv.inspect.parity.tolerances import TOLERANCES
+from dsconv.runtime.model import Model, Tensors
+from dsconv.runtime.registry import open_model
+from dsconv.speech.framing import chunks
+from tests.reference import import_graph
+from tests.runtime.speech import clip_features, distance, original_clip
+
+OUTPUTS = ["logits", "new_state_c", "new_state_h"]
+
+Windows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Feature windows [1, frames, 19, 26], how many of them are valid, and the states before."""
+
+    windows: Windows
+    length: int
+    c: NDArray[np.float32]
+    h: NDArray[np.float32]
+
+    @property
+    def tensors(self) -> Tensors:
+        """The inputs by name."""
+        return {
+            "input_node": self.windows,
+            "input_lengths": np.array([self.length], np.int32),
+            "previous_state_c": self.c,
+            "previous_state_h": self.h,
+        }
+
+
+def speech_windows(model: Path, models: Path) -> Windows:
+    """All windows of the clip that the original exports were trained on, at a model's rate."""
+    opened = open_model(model)
+    features = clip_features(opened, original_clip(models, opened.interface))
+    (windows,) = chunks(features, 9, len(features))
+    return windows[None]
+
+
+class Reference:
+    """TensorFlow running one graph."""
+
+    def __init__(self, tensorflow: Any, graph: Graph) -> None:
+        self._session = tensorflow.compat.v1.Session(graph=import_graph(tensorflow, graph))
+
+    def run(self, call: Call) -> list[Any]:
+        """The probabilities of all frames, and the states after the last valid one."""
+        feeds = {f"{name}:0": value for name, value in call.tensors.items()}
+        values: list[Any] = self._session.run([f"{name}:0" for name in OUTPUTS], feeds)
+        return values
+
+    def states(self, windows: Windows, cells: int) -> tuple[Any, Any]:
+        """The states after windows of which all are valid, from zeros."""
+        zeros = np.zeros((1, cells), np.float32)
+        _, c, h = self.run(Call(windows, windows.shape[1], zeros, zeros))
+        return c, h
+
+
+def answers(model: Model, call: Call) -> list[Any]:
+    """What a converted model says to a call; one without lengths takes all frames for valid."""
+    names = {spec.name for spec in model.interface.inputs}
+    fed = {name: value for name, value in call.tensors.items() if name in names}
+    found = model.call(fed, OUTPUTS)
+    return [found[name] for name in OUTPUTS]
+
+
+def calls(windows: Windows, frames: int, lengths: Iterable[int], states: Any) -> Iterator[Call]:
+    """The same frames with each of the lengths."""
+    c, h = states
+    assert windows.shape[1] >= frames
+    for length in lengths:
+        yield Call(windows[:, :frames], length, c, h)
+
+
+def assert_close(found: list[Any], expected: list[Any], precision: str = "fp32") -> None:
+    """All frames' probabilities and the states within the tolerances, which grow with states."""
+    tolerance = TOLERANCES[precision]
+    limits = [tolerance.probabilities]
+    limits += [tolerance.of_states(float(np.abs(state).max())) for state in expected[1:]]
+    for actual, wanted, limit in zip(found, expected, limits, strict=True):
+        assert distance(actual, wanted) <= limit
