@@ -39,6 +39,8 @@ def _read_layer(matcher: Matcher, name: TensorName) -> tuple[DenseLayer, TensorN
         relu = True
         node = matcher.made_by(matcher.inputs(node, 1)[0], "BiasAdd", *ADD)
     layer, source = _read_product(matcher, node)
+    if norm is not None and norm.scale.shape != (layer.units,):
+        raise mismatch(node, f"has a scale of shape {list(norm.scale.shape)}", f"[{layer.units}]")
     return replace(layer, relu=relu, clip=clip, norm=norm), source
 
 

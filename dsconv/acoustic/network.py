@@ -93,6 +93,11 @@ class Names:
     samples: str | None
     features: str | None
 
+    @property
+    def all(self) -> Iterator[str]:
+        """Every name."""
+        return (name for name in vars(self).values() if name is not None)
+
 
 @dataclass(frozen=True)
 class Network:

@@ -27,9 +27,12 @@ def find_front_end(graph: Graph) -> FrontEnd | None:
     """The front end of a graph, None if it takes features."""
     for node in graph:
         if node.op == "Mfcc":
-            spectrogram, rate = (graph.source(name) for name in node.data_inputs)
-            if spectrogram.op == "AudioSpectrogram" and rate.op in CONSTANTS:
-                return FrontEnd(spectrogram, node, graph.tensor(rate).numbers()[0])
+            sources = [graph.source(name) for name in node.data_inputs]
+            if [source.op for source in sources[:1]] != ["AudioSpectrogram"] or len(sources) != 2:
+                continue
+            rate = graph.tensor(sources[1]) if sources[1].op in CONSTANTS else None
+            if rate is not None and rate.size == 1:
+                return FrontEnd(sources[0], node, rate.numbers()[0])
     return None
 
 

@@ -56,7 +56,8 @@ class _Reader(Matcher):
         super().__init__(graph)
         self.windows = self._find_windows()
         self.batch, self.steps, frames, self.features = self.windows.shape() or ()
-        if self.features < 1 or frames < 1 or frames % 2 == 0 or self.batch < 1:
+        sizes = (self.features, frames, self.batch, self.steps * self.steps)
+        if min(sizes) < 1 or frames % 2 == 0:
             raise mismatch(
                 self.windows,
                 f"has shape {list(self.windows.shape() or ())}",
@@ -133,7 +134,7 @@ class _Reader(Matcher):
             self.weights(node, bias, (columns,), "a bias"),
             node.attribute("forget_bias", float),
         )
-        if columns % 4 or lstm.inputs < 1:
+        if columns % 4 or min(lstm.cells, lstm.inputs) < 1:
             raise mismatch(
                 node, f"has a kernel of shape {list(matrix.shape)}", "[inputs + cells, 4 * cells]"
             )
@@ -317,6 +318,9 @@ class _Reader(Matcher):
         """The input and the output of the front end, and its nodes; None without one."""
         front_end = find_front_end(self.graph)
         if front_end is None:
+            for node in self.graph:
+                if node.op in ("AudioSpectrogram", "Mfcc"):
+                    raise mismatch(node, "is part of another front end", "one that dsconv knows")
             return None, None, None
         expanded = self.made_by(self.inputs(front_end.spectrogram, 1)[0], "ExpandDims")
         source, axis = self.inputs(expanded, 2)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.acoustic.network import Lstm
+from dsconv.errors import ConversionError
 from dsconv.graph.tensor import Tensor
 from dsconv.speech.features import FloatArray
 
@@ -44,6 +45,16 @@ def input_kernel(lstm: Lstm, gate: str) -> FloatArray:
 def recurrent_kernel(lstm: Lstm, gate: str) -> FloatArray:
     """The weights [cells, cells] from the hidden state to a gate; a view."""
     return values(lstm.kernel)[lstm.inputs :, gate_columns(lstm, gate)]
+
+
+def halved(weights: FloatArray) -> NDArray[np.float16]:
+    """Weights in float16. Raises ConversionError if one is too large for that."""
+    largest = np.abs(weights).max(initial=np.float32(0))
+    if largest > np.finfo(np.float16).max:
+        raise ConversionError(
+            f"a weight of {largest:g} is too large for float16; pass --precision fp32."
+        )
+    return weights.astype(np.float16)
 
 
 @dataclass(frozen=True)

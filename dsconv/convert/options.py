@@ -85,8 +85,8 @@ def make_plan(
     steps = _steps(network, options)
     if options.states is not None and options.states not in states:
         raise ConversionError(
-            f"the target has no {options.states} states; pass --states {states[0]}, which feeds "
-            "the states of a call to the next."
+            f"the target keeps no {options.states} states; pass --states {states[0]}, or leave it "
+            "out."
         )
     if options.front_end:
         _check_front_end(network, options)

@@ -258,7 +258,6 @@ def test_any_layer_may_be_normalized(
 
 
 @pytest.mark.models
-@pytest.mark.xfail(strict=True, reason="the sizes are not compared with those of the layer")
 def test_one_scale_for_all_units_is_refused(models: Path) -> None:
     """TensorFlow repeats a single element; what converts it to must not have to."""
     single = edits(

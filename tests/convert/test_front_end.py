@@ -23,21 +23,21 @@ from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import ALPHABET, clips
 from dsconv.fixtures.random_model import random_weights
+from dsconv.fixtures.write import write_random_model
 from dsconv.graph.edit import extract
 from dsconv.graph.graph import open_graph
+from dsconv.graph.steps import DYNAMIC, set_steps
 from dsconv.graph.storage import write_chunks
 from dsconv.inspect.parity.tolerances import TOLERANCES
-from dsconv.inspect.parity.validate import Options as ParityOptions
-from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.corpus import find_clips
+from dsconv.speech.decode import beam_text
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import sample_windows
 from dsconv.speech.wav import Samples, read_wav
-from tests.acoustic.edits import attributes, constant, edits, renamed
+from tests.acoustic.edits import attributes, constant, edits
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.conversions import convert, converted, saved
 from tests.runtime.speech import TEXT, distance, original_clip
@@ -285,19 +285,31 @@ def test_fewer_bits_behind_the_front_end(
     name: str, precision: Precision, models: Path, tmp_path: Path
 ) -> None:
     """The weights of the network alone are rounded; the text is the reference's."""
-    candidates = []
+    reference = open_model(models / name)
+    alphabet, clip = reference.interface.alphabet, original_clip(models, reference.interface)
+    assert alphabet is not None
+    expected = said(reference, clip)
     for target in BUILT:
         asked: dict[str, Any] = {"front_end": True, "precision": precision}
-        assert converted(target, models / name, tmp_path / target, **asked).interface.samples
-        candidates.append((tmp_path / target).with_suffix(TARGETS[target].suffix))
-    clip = find_clips([models / f"LDC93S1_pcms16le_1_{EXPORTS[name].rate}.wav"])
-    validation = validate_models(models / name, candidates, clip, ParityOptions(strict=True))
-    for result in validation.candidates:
-        (difference,) = result.differences
-        print(name, precision, result.model.format, f"{difference.max_abs:.1e}")
-        assert 1e-5 < difference.max_abs < TOLERANCES[precision].probabilities
-        assert result.passed, result.findings
-        assert result.transcripts[0].candidate.beam == TEXT
+        found = said(converted(target, models / name, tmp_path / target, **asked), clip)
+        print(f"{name} {target} {precision}: {distance(found, expected):.1e}")
+        assert 1e-5 < distance(found, expected) < TOLERANCES[precision].probabilities
+        assert beam_text(found, alphabet, 500) == TEXT
+
+
+OPENVINO_MISTAKES = pytest.mark.xfail(
+    strict=True, reason="the matrices of the front end are taken for the weights of the network"
+)
+
+
+@pytest.mark.parametrize("target", ["onnx", pytest.param("openvino", marks=OPENVINO_MISTAKES)])
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_precision_is_that_of_the_network(precision: str, target: str, tmp_path: Path) -> None:
+    """A small model too is judged by the tolerances of what was asked for."""
+    (source,) = write_random_model(tmp_path, 128)
+    asked: dict[str, Any] = {"front_end": True, "precision": precision}
+    model = converted(target, source, tmp_path / "a", **asked)
+    assert model.interface.precision == precision
 
 
 @pytest.mark.parametrize("target", BUILT)
@@ -316,20 +328,16 @@ def test_samples_in_probabilities_out(target: str, small_model: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("target", BUILT)
-def test_names_and_steps_of_the_graph(target: str, small_model: Path, tmp_path: Path) -> None:
-    """The samples may have any name; how many frames the graph takes a call makes no difference."""
-    graph = renamed(open_graph(small_model), {"input_samples": "my/samples"})
-    source = saved(graph, tmp_path / "renamed.pb")
-    samples = np.random.default_rng(3).normal(scale=0.1, size=5000).astype(np.float32)
-    found = []
-    for steps, path in ((None, small_model), (-1, source)):
-        output = tmp_path / f"steps{steps}"
-        asked: dict[str, Any] = {"front_end": True, "steps": steps, "lengths": "frozen"}
-        model = converted(target, path, output, **asked)
-        (given,) = model.interface.inputs
-        found.append(model.call({given.name: samples}, ["logits"])["logits"])
-    assert given.name == "my/samples"
-    np.testing.assert_array_equal(found[0], found[1])
+def test_steps_of_the_graph_mean_nothing(target: str, small_model: Path, tmp_path: Path) -> None:
+    """A graph of 16 frames a call, one of any number, and a package: one model, twice the same."""
+    graph = set_steps(open_graph(small_model), DYNAMIC)
+    package = convert_file(TARGETS["pbmm"], small_model, tmp_path / "a.pbmm").output
+    noise = plain_signals(16000)["noise"]
+    expected = said(converted(target, small_model, tmp_path / "16", front_end=True), noise)
+    for path in (saved(graph, tmp_path / "any.pb"), package):
+        asked: dict[str, Any] = {"front_end": True, "steps": DYNAMIC, "lengths": "frozen"}
+        model = converted(target, path, tmp_path / path.stem, **asked)
+        np.testing.assert_array_equal(said(model, noise), expected)
 
 
 @pytest.mark.parametrize("target", BUILT)

@@ -97,10 +97,10 @@ FITS = "does not fit: the graph takes windows of shape 1,STEPS,19,26, STEPS bein
             {"steps": -1, "input_shape": (1, 16, 19, 26)},
             "--n-steps -1 and --input-shape with 16 steps differ; pass one of them",
         ),
-        ({"states": "internal"}, "the target has no internal states; pass --states io"),
+        ({"states": "internal"}, "the target keeps no internal states; pass --states io"),
         (
             {"states": "internal", "front_end": True},
-            "the target has no internal states; pass --states io",
+            "the target keeps no internal states; pass --states io",
         ),
     ],
 )

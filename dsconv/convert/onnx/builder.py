@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,9 +24,13 @@ _IR_VERSION = 8
 
 
 class GraphBuilder:
-    """Nodes and initializers; every tensor has a name that says where in the network it is."""
+    """Nodes and initializers; every tensor has a name that says where in the network it is.
 
-    def __init__(self) -> None:
+    `public` are the names of the model's inputs and outputs; no tensor inside gets one of them.
+    """
+
+    def __init__(self, public: Iterable[str]) -> None:
+        self._public = frozenset(public)
         self._onnx = import_onnx()
         self._nodes: list[Any] = []
         self._inputs: list[Any] = []
@@ -45,25 +49,33 @@ class GraphBuilder:
 
     def describe(self, name: str, shape: Sequence[Size]) -> None:
         """Tell the shape of a float32 tensor inside, where it cannot be inferred."""
-        self._described_inside.append(self._described(name, shape, np.float32))
+        self._described_inside.append(self._described(self.inside(name), shape, np.float32))
 
     def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """A node with one output; returns its name. ``domain`` is among the attributes."""
         return self.nodes(op, inputs, [output], **attributes)[0]
 
+    def result(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
+        """A node that makes an output of the model."""
+        self._add(op, inputs, [output], attributes)
+
     def nodes(
         self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> Sequence[str]:
-        """A node with several outputs, of which unused ones are empty; returns their names."""
-        name = next(filter(None, outputs))
-        self._nodes.append(
-            self._onnx.helper.make_node(op, list(inputs), list(outputs), name=name, **attributes)
-        )
-        return outputs
+        """A node with several outputs; returns their names."""
+        names = [self.inside(output) for output in outputs]
+        self._add(op, inputs, names, attributes)
+        return names
 
     def constant(self, name: str, value: ArrayLike, dtype: DTypeLike = np.float32) -> str:
         """A small constant."""
-        return self.weights(Initializer.of_array(name, np.asarray(value, dtype)))
+        return self.weights(Initializer.of_array(self.inside(name), np.asarray(value, dtype)))
+
+    def inside(self, name: str) -> str:
+        """A name for a tensor inside: that one, or if it is public one that is not."""
+        while name in self._public:
+            name += "_"
+        return name
 
     def weights(self, initializer: Initializer) -> str:
         """A constant whose values are made when they are written."""
@@ -91,6 +103,13 @@ class GraphBuilder:
         )
         helper.set_model_props(model, dict(properties))
         return model
+
+    def _add(
+        self, op: str, inputs: Sequence[str], outputs: list[str], attributes: Mapping[str, Any]
+    ) -> None:
+        self._nodes.append(
+            self._onnx.helper.make_node(op, list(inputs), outputs, name=outputs[0], **attributes)
+        )
 
     def _described(self, name: str, shape: Sequence[Size], dtype: DTypeLike) -> Any:
         element = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))

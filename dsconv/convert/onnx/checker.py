@@ -14,4 +14,5 @@ def check_file(path: Path) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ToolkitError(f"the ONNX checker refuses the result: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ToolkitError(f"the ONNX checker refuses the result: {reason}") from error

@@ -31,11 +31,12 @@ class _FrontEndBuilder:
         self.settings = settings
         element = import_onnx().TensorProto
         self.float, self.double = element.FLOAT, element.DOUBLE
+        self.zero, self.one = self.constant("zero", 0), self.constant("one", 1)
 
     def rows(self, network: Network) -> str:
         """All of it."""
         samples = self.builder.input(network.names.samples or SAMPLES, ["samples"])
-        starts = self.node("Range", ["zero", self.frames(samples), "one"], "frames/numbers")
+        starts = self.node("Range", [self.zero, self.frames(samples), self.one], "frames/numbers")
         features = self.features(self.windows(samples, starts))
         context, size = network.context, network.features
         padding = self.constant("features/padding", [context, 0, context, 0])
@@ -47,12 +48,10 @@ class _FrontEndBuilder:
     def frames(self, samples: str) -> str:
         """The number of frames: the full windows, and one more that is filled up."""
         window, step = self.settings.window, self.settings.step
-        for name, value in (("zero", 0), ("one", 1)):
-            self.constant(name, value)
         count = self.node("Size", [samples], "samples/count")
         more = self.node("Add", [count, self.constant("more", 2 * step - window)], "samples/more")
         full = self.node("Div", [more, self.constant("step", step)], "frames/full")
-        return self.node("Max", [full, "one"], "frames/count")
+        return self.node("Max", [full, self.one], "frames/count")
 
     def windows(self, samples: str, numbers: str) -> str:
         """Windows of samples [frames, window]."""
@@ -63,7 +62,7 @@ class _FrontEndBuilder:
 
     def gathered(self, name: str, source: str, numbers: str, step: int, length: int) -> str:
         """Stretches of `length`, one for each number, `step` apart."""
-        column = self.node("Unsqueeze", [numbers, "one"], f"{name}/column")
+        column = self.node("Unsqueeze", [numbers, self.one], f"{name}/column")
         starts = self.node("Mul", [column, self.constant(f"{name}/step", step)], f"{name}/starts")
         offsets = self.constant(f"{name}/offsets", np.arange(length))
         indices = self.node("Add", [starts, offsets], f"{name}/indices")

@@ -46,9 +46,9 @@ class _NetworkBuilder:
         name = network.names.probabilities
         if network.softmax:
             scores = builder.node("Reshape", [scores, shape], "scores")
-            builder.node("Softmax", [scores], name, axis=-1)
+            builder.result("Softmax", [scores], name, axis=-1)
         else:
-            builder.node("Reshape", [scores, shape], name)
+            builder.result("Reshape", [scores, shape], name)
         builder.output(name, [self.frames, 1, network.classes])
         if not self.plan.front_end:
             for state in (network.names.new_c, network.names.new_h):
@@ -101,6 +101,7 @@ class _NetworkBuilder:
     def lstm(self, rows: str) -> str:
         """The LSTM over all frames; its states are inputs and outputs, if there are any."""
         builder, lstm = self.builder, self.network.lstm
+        self.axis = builder.constant("lstm/axis", [0], np.int64)
         shape = builder.constant("lstm/sequence/shape", [-1, 1, lstm.inputs], np.int64)
         sequence = builder.node("Reshape", [rows, shape], "lstm/sequence")
         states = [] if self.plan.front_end else [self.state("h"), self.state("c")]
@@ -116,19 +117,12 @@ class _NetworkBuilder:
     def state(self, kind: str) -> str:
         """A state before the first frame, as the LSTM takes it: [1, 1, cells]."""
         name = getattr(self.network.names, f"previous_{kind}")
-        return self.builder.node("Unsqueeze", [name, self.first_axis()], f"lstm/previous_{kind}")
+        return self.builder.node("Unsqueeze", [name, self.axis], f"lstm/previous_{kind}")
 
     def new_state(self, kind: str, source: str) -> None:
         """A state after the last valid frame."""
         name = getattr(self.network.names, f"new_{kind}")
-        self.builder.node("Squeeze", [source, self.first_axis()], name)
-
-    def first_axis(self) -> str:
-        """The constant [0]."""
-        name = "lstm/axis"
-        if all(part.name != name for part in self.builder.initializers):
-            self.builder.constant(name, [0], np.int64)
-        return name
+        self.builder.result("Squeeze", [source, self.axis], name)
 
     def valid_frames(self) -> tuple[str, str]:
         """The number of frames that the LSTM runs, which must be 1 or more, and if any is valid."""

@@ -6,9 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsconv.acoustic.network import DenseLayer, Lstm
-from dsconv.acoustic.weights import input_kernel, lstm_bias, quantized, recurrent_kernel, values
+from dsconv.acoustic.weights import (
+    halved,
+    input_kernel,
+    lstm_bias,
+    quantized,
+    recurrent_kernel,
+    values,
+)
 from dsconv.convert.onnx.builder import MICROSOFT, GraphBuilder, Size
 from dsconv.convert.onnx.file import Initializer
 from dsconv.convert.options import Precision
@@ -85,9 +93,23 @@ class FloatProducts:
         self, name: str, shape: tuple[int, ...], parts: Callable[[], Iterable[FloatArray]]
     ) -> str:
         """A float32 tensor; `parts` makes its values, one after the other."""
-        return self.builder.weights(
-            Initializer(name, np.dtype("<f4"), shape, parts_as("<f4", parts))
-        )
+        return self.stored(name, "<f4", shape, parts)
+
+    def stored(
+        self,
+        name: str,
+        dtype: str,
+        shape: tuple[int, ...],
+        parts: Callable[[], Iterable[NDArray[np.generic]]],
+    ) -> str:
+        """A tensor of a type, made one array at a time when it is written."""
+
+        def chunks() -> Iterator[Chunk]:
+            for part in parts():
+                yield np.ascontiguousarray(part, dtype).data.cast("B")
+
+        inside = self.builder.inside(name)
+        return self.builder.weights(Initializer(inside, np.dtype(dtype), shape, chunks))
 
 
 class HalfProducts(FloatProducts):
@@ -97,9 +119,7 @@ class HalfProducts(FloatProducts):
         self, name: str, shape: tuple[int, ...], parts: Callable[[], Iterable[FloatArray]]
     ) -> str:
         """A float16 tensor and its Cast to float32."""
-        half = self.builder.weights(
-            Initializer(f"{name}/half", np.dtype("<f2"), shape, parts_as("<f2", parts))
-        )
+        half = self.stored(f"{name}/half", "<f2", shape, lambda: map(halved, parts()))
         return self.builder.node("Cast", [half], name, to=import_onnx().TensorProto.FLOAT)
 
 
@@ -163,13 +183,6 @@ class IntegerProducts:
             "DynamicQuantizeLSTM", inputs, outputs, domain=MICROSOFT, hidden_size=cells
         )
         return hidden, last_h, last_c
-
-
-def parts_as(
-    dtype: str, parts: Callable[[], Iterable[FloatArray]]
-) -> Callable[[], Iterator[Chunk]]:
-    """The bytes of arrays in a type, made one array at a time."""
-    return lambda: (np.ascontiguousarray(part, dtype).data.cast("B") for part in parts())
 
 
 def two_biases(lstm: Lstm) -> FloatArray:

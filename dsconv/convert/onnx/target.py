@@ -48,7 +48,7 @@ class OnnxTarget:
         start = time.perf_counter()
         plan = self.plan(job.graph, job.options)
         with Digest(job.source) as digest:
-            builder = GraphBuilder()
+            builder = GraphBuilder(plan.network.names.all)
             add_network(builder, plan)
             model = builder.model("acoustic", properties(plan, digest.hexdigest()))
         paths = [job.output]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dsconv.acoustic.weights import quantized
+from dsconv.acoustic.weights import halved, quantized
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.options import Precision
 from dsconv.speech.features import FloatArray
@@ -32,7 +32,7 @@ def float_weights(builder: ModelBuilder, name: str, matrix: FloatArray) -> Any:
 
 def half_weights(builder: ModelBuilder, name: str, matrix: FloatArray) -> Any:
     """The matrix in float16; the runtime computes in what it likes best."""
-    half = builder.constant(f"{name}/half", matrix.T, np.float16)
+    half = builder.constant(f"{name}/half", halved(matrix.T), np.float16)
     return builder.op("convert", name, half, "f32")
 
 

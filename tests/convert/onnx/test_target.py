@@ -89,7 +89,6 @@ def test_names_are_those_of_the_graph(small_model: Path, tmp_path: Path) -> None
     assert set(shapes(model.graph.output)) == {f"my/{name}" for name in made}
 
 
-@pytest.mark.xfail(strict=True, raises=ToolkitError, reason="names of the inside are not kept free")
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -110,7 +109,6 @@ def test_names_of_the_inside_are_free(
     assert new in shapes([*model.graph.input, *model.graph.output])
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the input is the constant too")
 def test_an_input_is_no_constant(small_model: Path, tmp_path: Path) -> None:
     """The checker lets pass an input with the name of a constant, and then it is both."""
     graph = renamed(open_graph(small_model), {"input_lengths": "lengths/one"})
@@ -253,7 +251,6 @@ def test_what_the_checker_refuses_is_not_left_behind(
     assert output.read_text() == "mine"
 
 
-@pytest.mark.xfail(strict=True, reason="the checker's context is on lines of its own")
 def test_a_refusal_of_the_checker_is_one_line(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
