@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency import benchmark_latency
+from benchmarks.limits import benchmark_limits
 from benchmarks.measure import Samples, interleave, peak_mb, run_process
 from benchmarks.original_runtimes import benchmark_original_runtimes
 from dsconv.convert.pbmm import PbmmTarget
@@ -108,7 +109,11 @@ def table(title: str, samples: dict[str, Samples]) -> Table:
 
 BENCHMARKS = {"pbmm": benchmark_pbmm, "inspect": benchmark_inspect, "convert": benchmark_convert}
 
-SERIES = {"latency": benchmark_latency, "original-runtimes": benchmark_original_runtimes}
+SERIES = {
+    "limits": benchmark_limits,
+    "latency": benchmark_latency,
+    "original-runtimes": benchmark_original_runtimes,
+}
 
 
 def main() -> None:

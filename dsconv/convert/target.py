@@ -67,7 +67,10 @@ class Target(Protocol):
         """Why this graph cannot become this target so, and what to do instead; None if it can."""
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
-        """The files that a conversion to `output` writes, that one first."""
+        """The files that a conversion to `output` writes, that one first.
+
+        Raises OutputError if the target cannot have that name.
+        """
 
     def convert(self, job: Job) -> Conversion:
         """Write the output from a graph that is not refused.

@@ -232,6 +232,12 @@ def features_in(properties: Mapping[str, str]) -> FeatureSettings | None:
     return FeatureSettings.from_text(text) if text is not None else None
 
 
+def precision_in(properties: Mapping[str, str]) -> str | None:
+    """The precision of a converted model's weights, as its text properties say; None if not."""
+    text = properties.get("precision")
+    return text if text in ("fp32", "fp16", "int8") else None
+
+
 def reason_of(error: Exception, line: int = 0) -> str:
     """A line of a toolkit's error, which may have many or none."""
     lines = str(error).strip().splitlines()

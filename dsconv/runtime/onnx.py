@@ -12,7 +12,14 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.graph import wire
 from dsconv.graph.storage import Storage
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, features_in, reason_of
+from dsconv.runtime.model import (
+    Interface,
+    Tensors,
+    TensorSpec,
+    features_in,
+    precision_in,
+    reason_of,
+)
 from dsconv.toolkits import import_onnxruntime
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
@@ -54,7 +61,7 @@ class OnnxModel:
         return Interface.of(
             format="onnx",
             runtime=runtime,
-            precision=_precision(path),
+            precision=precision_in(properties) or _precision(path),
             inputs=inputs,
             outputs=outputs,
             metadata=Metadata.from_text(properties),

@@ -10,7 +10,14 @@ import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, features_in, reason_of
+from dsconv.runtime.model import (
+    Interface,
+    Tensors,
+    TensorSpec,
+    features_in,
+    precision_in,
+    reason_of,
+)
 from dsconv.toolkits import import_openvino
 
 RT_INFO = "dsconv"
@@ -61,7 +68,7 @@ def _describe(model: Any, runtime: str) -> Interface:
     return Interface.of(
         format="openvino",
         runtime=runtime,
-        precision=_precision(model),
+        precision=precision_in(properties) or _precision(model),
         inputs=inputs,
         outputs=outputs,
         metadata=Metadata.from_text(properties),

@@ -117,11 +117,6 @@ def mfcc(spectra: FloatArray, settings: MfccSettings) -> FloatArray:
 
     Raises ConversionError for frequencies that a signal of the sample rate does not have.
     """
-    if settings.upper_frequency > settings.sample_rate / 2:
-        raise ConversionError(
-            f"the model's filters reach {settings.upper_frequency:g} Hz, above half of its sample "
-            f"rate of {settings.sample_rate:g} Hz, so it makes no features."
-        )
     weights = mel_weights(spectra.shape[-1], settings)
     energies = np.sqrt(spectra.astype(np.float64)) @ weights
     logarithms = np.log(np.maximum(energies, LOG_FLOOR))
@@ -147,8 +142,14 @@ def _mel(hertz: ArrayLike) -> _DoubleArray:
 def mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
     """Weights [bins, channels] of the triangular filters.
 
-    Each bin counts for the falling side of one channel and for the rising side of the next.
+    Each bin counts for the falling side of one channel and for the rising side of the next. Raises
+    ConversionError for frequencies that a signal of the sample rate does not have.
     """
+    if settings.upper_frequency > settings.sample_rate / 2:
+        raise ConversionError(
+            f"the model's filters reach {settings.upper_frequency:g} Hz, above half of its sample "
+            f"rate of {settings.sample_rate:g} Hz, so it makes no features."
+        )
     lowest, highest = _mel(settings.lower_frequency), _mel(settings.upper_frequency)
     spacing = (highest - lowest) / (settings.channels + 1)
     centers = lowest + spacing * np.arange(1, settings.channels + 2)

@@ -1,9 +1,11 @@
 """The audio front end in OpenVINO ops: the samples of a clip to rows of windows of features.
 
-The CPU plugin computes in float32, where what should cancel in a product leaves a rest. Speech is
-far above that; but in a frame that repeats exactly (a constant, a tone in step with the frame) the
-original op finds nothing between the tone's multiples and meets the floor of the logarithm. Such
-frames are told by their samples, and their empty bins are set to zero.
+The CPU plugin computes in float32, where what should cancel in a product leaves a rest. Two things
+keep that small. The level of a frame, which cheap recorders offset, is taken out before the product
+and its known spectrum put back after it. And in a frame that repeats exactly (a constant, a square
+wave in step with the frame) the original op finds nothing between the multiples of the repetition
+and meets the floor of the logarithm: such frames are told by their samples, and their empty bins
+are set to zero.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.runtime.model import SAMPLES
 from dsconv.speech.features import LOG_FLOOR, FeatureSettings, fft_length
 from dsconv.speech.products import front_end_matrices
+
+_REST = 1e-9
 
 
 def add_front_end(builder: ModelBuilder, network: Network) -> Any:
@@ -82,9 +86,16 @@ class _FrontEndBuilder:
     def features(self, windows: Any) -> Any:
         """Features [frames, coefficients] of windows of samples."""
         matrices = front_end_matrices(self.settings)
+        taper = matrices.real[:, :1]
+        level = self.product("level", windows, taper / taper.sum())
+        around = self.op("subtract", "samples/around", windows, level)
         squares = []
         for name in ("real", "imaginary"):
-            part = self.product(name, windows, getattr(matrices, name))
+            matrix = getattr(matrices, name)
+            part = self.product(name, around, matrix)
+            of_level = self.builder.constant(f"{name}/of_level", _sums(matrix))
+            put_back = self.op("multiply", f"{name}/level", level, of_level)
+            part = self.op("add", f"{name}/whole", part, put_back)
             squares.append(self.op("multiply", f"{name}/square", part, part))
         power = self.op("add", "power", *squares)
         if self.settings.window == fft_length(self.settings.window):
@@ -131,6 +142,12 @@ class _FrontEndBuilder:
 
     def integer(self, name: str, value: Any) -> Any:
         return self.builder.constant(name, value, np.int64)
+
+
+def _sums(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a constant becomes: the sums of the columns, without the rests of float64."""
+    sums = matrix.sum(axis=0, keepdims=True)
+    return np.where(np.abs(sums) < _REST, 0.0, sums)
 
 
 def _filled_bins(bins: int, spacing: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dsconv.convert.options import Options, Plan, make_plan
 from dsconv.convert.target import Conversion, Job
 from dsconv.digest import Digest
-from dsconv.errors import ConversionError, ToolkitError
+from dsconv.errors import ConversionError, OutputError, ToolkitError
 from dsconv.graph.graph import Graph
 from dsconv.output import new_files
 
@@ -35,6 +35,11 @@ class OpenVinoTarget:
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
         """The .xml and the .bin of the weights beside it."""
+        if output.suffix != self.suffix:
+            raise OutputError(
+                f"{output} is no name for an IR; choose one that ends in {self.suffix}, beside "
+                "which the .bin of the weights will stand."
+            )
         return output, output.with_suffix(".bin")
 
     def convert(self, job: Job) -> Conversion:
