@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dsconv.convert.options import Options
 from dsconv.convert.target import Conversion, Job
+from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.output import new_file
@@ -18,9 +19,10 @@ class PbTarget:
     suffix = ".pb"
     validated = False
 
-    def refusal(self, graph: Graph, options: Options) -> str | None:  # noqa: ARG002
+    def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002
         """Only a package has tensors to bring back."""
-        return None if graph.packaged else "it is a plain graph already; use it as it is."
+        if not graph.packaged:
+            raise ConversionError("it is a plain graph already; use it as it is.")
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
         """The one file."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dsconv.convert.options import Options
 from dsconv.convert.target import Conversion, Job
+from dsconv.errors import ConversionError
 from dsconv.graph import package, wire
 from dsconv.graph.frozen import why_not_frozen
 from dsconv.graph.graph import Graph
@@ -25,19 +26,18 @@ class PbmmTarget:
     suffix = ".pbmm"
     validated = False
 
-    def refusal(self, graph: Graph, options: Options) -> str | None:  # noqa: ARG002
+    def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002
         """A graph with nothing to move stays a .pb."""
         if graph.packaged:
-            return "it is memory-mappable already; use it as it is."
+            raise ConversionError("it is memory-mappable already; use it as it is.")
         if reason := why_not_frozen(graph):
-            return reason
+            raise ConversionError(reason)
         if not any(_is_large(graph, node) for node in graph):
-            return (
+            raise ConversionError(
                 "0 nodes converted: it holds no constant of "
                 f"{package.MINIMUM_BYTES:,} bytes or more, so there is nothing to map; "
                 "use the .pb as it is."
             )
-        return None
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
         """The one file."""

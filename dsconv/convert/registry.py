@@ -10,7 +10,7 @@ from dsconv.convert.pb import PbTarget
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Job, Target
 from dsconv.convert.tflite import TfliteTarget
-from dsconv.errors import ConversionError, about
+from dsconv.errors import about
 from dsconv.graph.graph import open_graph
 from dsconv.output import check_writable
 
@@ -38,8 +38,7 @@ def convert_file(
     options = options or Options()
     graph = open_graph(source)
     with about(source):
-        if reason := target.refusal(graph, options):
-            raise ConversionError(reason)
+        target.check(graph, options)
         output = Path(output) if output else default_output(source, target)
         for path in target.outputs(output):
             check_writable(path, force=force)

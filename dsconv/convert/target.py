@@ -63,8 +63,11 @@ class Target(Protocol):
     def validated(self) -> bool:
         """Whether results can differ from the source in numbers, so that they are validated."""
 
-    def refusal(self, graph: Graph, options: Options) -> str | None:
-        """Why this graph cannot become this target so, and what to do instead; None if it can."""
+    def check(self, graph: Graph, options: Options) -> None:
+        """Refuse, before any work, a graph that cannot become this target so.
+
+        Raises ConversionError, which says what to do instead.
+        """
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
         """The files that a conversion to `output` writes, that one first.
@@ -73,7 +76,7 @@ class Target(Protocol):
         """
 
     def convert(self, job: Job) -> Conversion:
-        """Write the output from a graph that is not refused.
+        """Write the output from a graph that `check` lets pass.
 
         Raises ConversionError, ToolkitError or OutputError, and then leaves nothing behind.
         """

@@ -8,7 +8,9 @@ from pathlib import Path
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
+from dsconv.convert.target import Target
 from dsconv.digest import Digest
+from dsconv.errors import ConversionError, ModelError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import CONSTANTS, Graph, open_graph
 from dsconv.graph.identify import FileFormat
@@ -59,10 +61,17 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         weights=weights,
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
-        converts_to=[
-            TargetInfo(name, target.refusal(graph, Options())) for name, target in TARGETS.items()
-        ],
+        converts_to=[_target_info(graph, target) for target in TARGETS.values()],
     )
+
+
+def _target_info(graph: Graph, target: Target) -> TargetInfo:
+    """Whether a graph becomes a target without any options."""
+    try:
+        target.check(graph, Options())
+    except (ConversionError, ModelError) as error:
+        return TargetInfo(target.name, str(error))
+    return TargetInfo(target.name, None)
 
 
 def _outputs(graph: Graph, identity: Identity, states: list[StateInfo]) -> list[TensorInfo]:

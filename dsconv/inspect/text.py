@@ -10,7 +10,7 @@ import click
 
 from dsconv.graph.steps import DYNAMIC
 from dsconv.inspect.identity import DEFAULT_LANGUAGE_START, Identity
-from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.report import Inspection, TargetInfo, TensorInfo, WeightInfo
 
 _WIDTH = 80
 _SHOWN_WEIGHTS = 20
@@ -101,12 +101,15 @@ def _use_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     if not inspection.converts_to:
         return
     possible = [target.target for target in inspection.converts_to if target.refusal is None]
-    yield (
-        "converts to",
-        ", ".join(possible)
-        or "nothing: "
-        + " ".join(f"{target.target}: {target.refusal}" for target in inspection.converts_to),
-    )
+    yield "converts to", ", ".join(possible) or "nothing: " + _refusals(inspection.converts_to)
+
+
+def _refusals(targets: list[TargetInfo]) -> str:
+    """Each reason once, with the targets that it stands against."""
+    by_reason: dict[str, list[str]] = {}
+    for target in targets:
+        by_reason.setdefault(target.refusal or "", []).append(target.target)
+    return " ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
 
 
 def _tensors(inspection: Inspection, tensors: Iterable[TensorInfo]) -> Iterator[tuple[str, str]]:

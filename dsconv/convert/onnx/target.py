@@ -8,7 +8,6 @@ from pathlib import Path
 from dsconv.convert.options import Options, Plan, make_plan
 from dsconv.convert.target import Conversion, Job
 from dsconv.digest import Digest
-from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph
 from dsconv.output import new_files
 
@@ -21,13 +20,9 @@ class OnnxTarget:
     suffix = ".onnx"
     validated = True
 
-    def refusal(self, graph: Graph, options: Options) -> str | None:
+    def check(self, graph: Graph, options: Options) -> None:
         """The network must be recognised, and ONNX has no states inside a model."""
-        try:
-            self.plan(graph, options)
-        except ConversionError as error:
-            return str(error)
-        return None
+        self.plan(graph, options)
 
     def plan(self, graph: Graph, options: Options) -> Plan:
         """What to build."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from dsconv.convert.options import Options, Plan, make_plan
 from dsconv.convert.target import Conversion, Job
 from dsconv.digest import Digest
-from dsconv.errors import ConversionError, OutputError, ToolkitError
+from dsconv.errors import OutputError, ToolkitError
 from dsconv.graph.graph import Graph
 from dsconv.output import new_files
 
@@ -21,13 +21,9 @@ class OpenVinoTarget:
     suffix = ".xml"
     validated = True
 
-    def refusal(self, graph: Graph, options: Options) -> str | None:
+    def check(self, graph: Graph, options: Options) -> None:
         """The network must be recognised."""
-        try:
-            self.plan(graph, options)
-        except ConversionError as error:
-            return str(error)
-        return None
+        self.plan(graph, options)
 
     def plan(self, graph: Graph, options: Options) -> Plan:
         """What to build."""

@@ -21,13 +21,9 @@ class TfliteTarget:
     suffix = ".tflite"
     validated = True
 
-    def refusal(self, graph: Graph, options: Options) -> str | None:
+    def check(self, graph: Graph, options: Options) -> None:
         """The network must be recognised, and TFLite has no states inside a model."""
-        try:
-            self.plan(graph, options)
-        except ConversionError as error:
-            return str(error)
-        return None
+        self.plan(graph, options)
 
     def plan(self, graph: Graph, options: Options) -> Plan:
         """What to build. Raises ConversionError for what an unrolled LSTM cannot be."""
