@@ -56,6 +56,7 @@ class Plan:
     lengths: Lengths
     states: States
     front_end: bool
+    lstm: LstmForm = "loop"
 
     @property
     def dynamic(self) -> bool:
@@ -90,14 +91,15 @@ def make_plan(
         )
     if options.front_end:
         _check_front_end(network, options)
-        return Plan(network, DYNAMIC, options.precision or precision, "frozen", "io", True)
+        steps, lengths, states = DYNAMIC, "frozen", ("io",)
     return Plan(
         network,
         steps,
         options.precision or precision,
         options.lengths or lengths,
         options.states or states[0],
-        front_end=False,
+        options.front_end,
+        options.lstm or "loop",
     )
 
 

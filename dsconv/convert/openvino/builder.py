@@ -7,6 +7,7 @@ the same file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,7 @@ class ModelBuilder:
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._sinks: list[Any] = []
+        self._runtime_options: dict[str, str] = {}
 
     def op(self, kind: str, name: str, *arguments: Any, **attributes: Any) -> Any:
         """An op of the opset, such as ``matmul``."""
@@ -78,18 +80,19 @@ class ModelBuilder:
         """Let a variable hold a tensor from the end of the call."""
         self._sinks.append(self.op("assign", name, source, variable))
 
-    def model(self, name: str, properties: Mapping[str, str]) -> Any:
-        """The model, with text properties in its rt_info."""
-        model = self.openvino.Model(self._outputs, self._sinks, self._inputs, name)
-        for key, value in properties.items():
-            model.set_rt_info(value, [RT_INFO, key])
-        return model
-
-    def quantize_at_run(self, model: Any, size: int) -> None:
+    def quantize_at_run(self, size: int) -> None:
         """Let the CPU plugin quantize what it multiplies with integers, `size` numbers at a time.
 
         That halves the time where weights are many. It acts for multiples of 16, and a group larger
         than a row switches it off; small models are fast without it and lose no exactness.
         """
         group = size if size >= _LARGE and size % 16 == 0 else 0
-        model.set_rt_info(str(group), ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
+        self._runtime_options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group)
+
+    def save(self, name: str, properties: Mapping[str, str], path: Path) -> None:
+        """Write the model, with text properties in its rt_info. Raises RuntimeError."""
+        model = self.openvino.Model(self._outputs, self._sinks, self._inputs, name)
+        for section, values in ((RT_INFO, properties), ("runtime_options", self._runtime_options)):
+            for key, value in values.items():
+                model.set_rt_info(value, [section, key])
+        self.openvino.save_model(model, str(path), compress_to_fp16=False)

@@ -23,6 +23,8 @@ from dsconv.convert.options import LENGTHS, Plan
 def add_network(builder: ModelBuilder, plan: Plan) -> None:
     """All of the model that a plan asks for."""
     _NetworkBuilder(builder, plan).add()
+    if plan.precision == "int8":
+        builder.quantize_at_run(plan.network.lstm.cells)
 
 
 class _NetworkBuilder:

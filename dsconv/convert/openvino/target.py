@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dsconv.convert.options import Options, Plan, make_plan
-from dsconv.convert.target import Conversion, Job
-from dsconv.digest import Digest
+from dsconv.convert.network_target import NetworkTarget
+from dsconv.convert.options import Plan
+from dsconv.convert.target import Job
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.graph.graph import Graph
 from dsconv.output import new_files
 
+if TYPE_CHECKING:
+    from dsconv.convert.openvino.builder import ModelBuilder
 
-class OpenVinoTarget:
-    """The network built afresh in the form that the CPU plugin runs fastest."""
+
+class OpenVinoTarget(NetworkTarget):
+    """The network in the form that the CPU plugin runs fastest."""
 
     name = "openvino"
     label = "OpenVINO IR"
     suffix = ".xml"
-    validated = True
-
-    def check(self, graph: Graph, options: Options) -> None:
-        """The network must be recognised."""
-        self.plan(graph, options)
-
-    def plan(self, graph: Graph, options: Options) -> Plan:
-        """What to build."""
-        return make_plan(graph, options, lengths="frozen", states=("io", "internal"))
+    states = ("io", "internal")
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
         """The .xml and the .bin of the weights beside it."""
@@ -38,42 +33,36 @@ class OpenVinoTarget:
             )
         return output, output.with_suffix(".bin")
 
-    def convert(self, job: Job) -> Conversion:
-        """Write the IR."""
+    def build(self, plan: Plan) -> ModelBuilder:
+        """The ops."""
         from dsconv.convert.openvino.builder import ModelBuilder
         from dsconv.convert.openvino.network import add_network
-        from dsconv.convert.properties import properties
 
-        start = time.perf_counter()
-        plan = self.plan(job.graph, job.options)
-        with Digest(job.source) as digest:
-            builder = ModelBuilder()
-            add_network(builder, plan)
-            model = builder.model("acoustic", properties(plan, digest.hexdigest()))
-            if plan.precision == "int8":
-                builder.quantize_at_run(model, plan.network.lstm.cells)
+        builder = ModelBuilder()
+        add_network(builder, plan)
+        return builder
+
+    def write(self, model: ModelBuilder, properties: Mapping[str, str], job: Job) -> int:
+        """Write the IR by the toolkit's own function."""
         paths = self.outputs(job.output)
         with new_files(paths, force=job.force) as folder:
-            written = folder / job.output.name
             try:
-                builder.openvino.save_model(model, str(written), compress_to_fp16=False)
+                model.save("acoustic", properties, folder / job.output.name)
             except RuntimeError as error:
                 raise ToolkitError(f"OpenVINO does not write the result: {error}") from error
-            size = sum((folder / path.name).stat().st_size for path in paths)
-        seconds = time.perf_counter() - start
-        notes = tuple(_notes(plan))
-        return Conversion(self.name, job.source, job.output, size, seconds, notes=notes)
+            return sum((folder / path.name).stat().st_size for path in paths)
 
-
-def _notes(plan: Plan) -> list[str]:
-    """What differs from the graph's own inputs and outputs, as users of `mo` know it."""
-    names = plan.network.names
-    if plan.front_end:
-        return []
-    notes = []
-    if plan.lengths == "frozen" and names.lengths:
-        steps = "the number of frames" if plan.dynamic else f"[{plan.steps}]"
-        notes.append(f"{names.lengths} is frozen to {steps}: {names.lengths}->{steps}.")
-    if plan.states == "internal":
-        notes.append("the states stay inside; reset_state() of the infer request starts a clip.")
-    return notes
+    def notes(self, plan: Plan) -> tuple[str, ...]:
+        """What differs from the graph's own inputs and outputs, as users of `mo` know it."""
+        names = plan.network.names
+        if plan.front_end:
+            return ()
+        notes = []
+        if plan.lengths == "frozen" and names.lengths:
+            steps = "the number of frames" if plan.dynamic else f"[{plan.steps}]"
+            notes.append(f"{names.lengths} is frozen to {steps}: {names.lengths}->{steps}.")
+        if plan.states == "internal":
+            notes.append(
+                "the states stay inside; reset_state() of the infer request starts a clip."
+            )
+        return tuple(notes)

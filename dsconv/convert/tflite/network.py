@@ -15,19 +15,19 @@ from dsconv.convert.tflite.weights import WEIGHTS, feature_factors, product
 from dsconv.speech.features import FloatArray
 
 
-def add_network(model: ModelBuilder, plan: Plan, *, unrolled: bool) -> None:
+def add_network(model: ModelBuilder, plan: Plan) -> None:
     """All of the model that a plan asks for."""
-    _NetworkBuilder(model, plan, unrolled).add()
+    _NetworkBuilder(model, plan).add()
 
 
 class _NetworkBuilder:
-    def __init__(self, model: ModelBuilder, plan: Plan, unrolled: bool) -> None:
+    def __init__(self, model: ModelBuilder, plan: Plan) -> None:
         self.graph: SubgraphBuilder = model.subgraph("main")
         self.plan = plan
         self.network = plan.network
-        self.unrolled = unrolled
+        self.unrolled = plan.lstm == "unrolled"
         self.weights = WEIGHTS[plan.precision]
-        lstm = UnrolledLstm if unrolled else LoopedLstm
+        lstm = UnrolledLstm if self.unrolled else LoopedLstm
         self.lstm = lstm(self.graph, self.network.lstm, self.weights, plan.steps)
 
     def add(self) -> None:

@@ -1,0 +1,71 @@
+"""What the targets that build the network afresh have in common."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dsconv.convert.options import Lengths, Options, Plan, Precision, States, make_plan
+from dsconv.convert.target import Conversion, Job
+from dsconv.digest import Digest
+from dsconv.graph.graph import Graph
+
+
+class NetworkTarget(ABC):
+    """A target whose files hold the recognised network in a form of their own.
+
+    `lengths`, `precision` and the first of `states` are what it does unless asked otherwise.
+    """
+
+    name: str
+    label: str
+    suffix: str
+    lengths: Lengths = "frozen"
+    states: tuple[States, ...] = ("io",)
+    precision: Precision = "fp32"
+    validated = True
+
+    def check(self, graph: Graph, options: Options) -> None:
+        """The network must be recognised, and what is asked for possible."""
+        self.plan(graph, options)
+
+    def plan(self, graph: Graph, options: Options) -> Plan:
+        """What to build. Raises ConversionError if that cannot be."""
+        return make_plan(
+            graph, options, lengths=self.lengths, states=self.states, precision=self.precision
+        )
+
+    def outputs(self, output: Path) -> tuple[Path, ...]:
+        """The one file."""
+        return (output,)
+
+    def convert(self, job: Job) -> Conversion:
+        """Build the model and write it. The source is hashed meanwhile."""
+        from dsconv.convert.properties import properties
+
+        start = time.perf_counter()
+        plan = self.plan(job.graph, job.options)
+        with Digest(job.source) as digest:
+            model = self.build(plan)
+            texts = properties(plan, digest.hexdigest())
+        size = self.write(model, texts, job)
+        seconds = time.perf_counter() - start
+        return Conversion(self.name, job.source, job.output, size, seconds, notes=self.notes(plan))
+
+    @abstractmethod
+    def build(self, plan: Plan) -> Any:
+        """The model in memory. Raises ToolkitError if the toolkit is missing."""
+
+    @abstractmethod
+    def write(self, model: Any, properties: Mapping[str, str], job: Job) -> int:
+        """Write the model with these text properties; returns the bytes of all files.
+
+        Raises ToolkitError or OutputError, and then leaves nothing behind.
+        """
+
+    def notes(self, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002
+        """What a user should know of the result."""
+        return ()
