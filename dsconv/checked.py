@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dsconv.convert.options import Options
 from dsconv.convert.registry import convert_file
 from dsconv.convert.target import Conversion, Target
-from dsconv.errors import ToolkitError
+from dsconv.errors import ConversionError, ModelError, ToolkitError
 
 if TYPE_CHECKING:
     from dsconv.inspect.parity.result import CandidateResult
@@ -51,8 +51,8 @@ def convert_checked(
 ) -> CheckedConversion:
     """Convert a graph, and validate the result over some packaged speech unless told not to.
 
-    Raises the errors of `convert_file`. A parity that fails is no error: the file stays. Raises
-    ToolkitError if the file cannot be run here; it stays as well.
+    Raises the errors of `convert_file`. A parity that fails is no error: the file stays. It stays
+    as well where the two cannot be compared, for which the same families of errors are raised.
     """
     conversion = convert_file(target, source, output, options=options, force=force)
     if not validate:
@@ -70,8 +70,8 @@ def convert_checked(
             ParityOptions(resample=True),
             progress=progress,
         )
-    except ToolkitError as error:
-        raise ToolkitError(
+    except (ConversionError, ModelError, ToolkitError) as error:
+        raise type(error)(
             f"{conversion.output} is written, but not validated: {error} Or pass --no-validate."
         ) from error
     return CheckedConversion(conversion, validation.candidates[0])

@@ -1,4 +1,4 @@
-"""``dsconv onnx`` and ``dsconv openvino``: what they print, write and refuse, and the exit codes."""
+"""``dsconv onnx`` and ``dsconv openvino``: what they print, write and refuse, and exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-import dsconv.checked
 from dsconv.acoustic.export import LSTM
 from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import lstm_bias
@@ -34,7 +33,9 @@ from tests.convert.conversions import require_toolkits, saved
 
 COMMANDS = ("onnx", "openvino")
 FILES = {"onnx": {"output_graph.onnx"}, "openvino": {"output_graph.xml", "output_graph.bin"}}
-FROZEN = "dsconv: note: input_lengths is frozen to [16]: input_lengths->[16].\n"
+FROZEN = (
+    "dsconv: note: input_lengths is frozen, all frames of a call are valid: input_lengths->[16].\n"
+)
 NOTES = {"onnx": "", "openvino": FROZEN}
 """What a plain conversion says on standard error."""
 
@@ -94,8 +95,7 @@ def test_the_verdict_is_printed(command: str, demo: Path) -> None:
     name = f"output_graph{TARGETS[command].suffix}"
     assert re.fullmatch(rf"{name}: {size:,} bytes, \d+\.\d\d s", first)
     assert re.fullmatch(
-        r"pass: probabilities \S+ of 1e-05, new_state_c \S+ of \S+, new_state_h \S+ of 1e-04, "
-        r"(\d+) of \1 texts equal",
+        r"pass: probabilities \S+ of 1e-05, states \S+ of 1e-04, (\d+) of \1 texts",
         second,
     )
     assert result.stderr == NOTES[command]
@@ -191,7 +191,6 @@ def test_gates_in_another_order_are_noticed(demo: Path, monkeypatch: pytest.Monk
     assert written(demo) == FILES["onnx"]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="infinity is printed as it is")
 @pytest.mark.usefixtures("demo")
 def test_json_has_finite_numbers_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A result that is no number is null, as in the JSON of ``validate``."""
@@ -211,7 +210,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "cell clip": (attributes(NODE, cell_clip=3.0), r"clips its cell at 3 .*no clip is expected"),
     "peepholes": (attributes(NODE, use_peephole=True), "has peephole weights where an LSTM with"),
     "not frozen": (op("layer_1/weights", "VariableV2"), "is not frozen: 1 .*export a frozen graph"),
-    "another op": (op("Relu_1", "Tanh"), "is not recognised: .*Tanh.* is expected"),
+    "another op": (op("Relu_1", "Tanh"), "is not recognised: .*no Relu where one is expected"),
 }
 
 
@@ -252,7 +251,7 @@ def test_options_that_cannot_be(command: str, options: str, small: Path) -> None
 
 def test_onnx_has_no_states_inside(small: Path) -> None:
     """It says how the states are kept instead; OpenVINO has them."""
-    says = "no internal states; pass --states io, which feeds the states of a call to the next"
+    says = "output_graph.pb: .*no internal states; pass --states io"
     assert_refused(run("onnx", "--states", "internal"), 4, says)
     assert written(small) == set()
     assert run("openvino", "--states", "internal", "--no-validate").exit_code == 0
@@ -387,13 +386,10 @@ def test_a_result_that_cannot_be_run_here(
         raise ToolkitError("the runtime is on strike.")
 
     monkeypatch.setattr("dsconv.inspect.parity.validate.validate_models", fail)
-    says = r"is written, but not validated: the runtime is on strike\. Or pass --no-validate\."
-    result = run(command)
-    assert result.exit_code == 5
-    assert result.stderr.startswith(f"dsconv: output_graph{TARGETS[command].suffix} {says[:10]}")
-    assert re.search(says, result.stderr)
+    output = f"output_graph{TARGETS[command].suffix}"
+    says = rf"{output} is written, but not validated: the runtime is on strike.*--no-validate"
+    assert_refused(run(command), 5, says)
     assert written(small) == FILES[command]
-    assert dsconv.checked.__doc__
 
 
 UNFIT: dict[str, Edit] = {
@@ -403,7 +399,6 @@ UNFIT: dict[str, Edit] = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="exit code 4 or 3, of the source's own, and the file stays")
 @pytest.mark.parametrize("what", UNFIT)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_source_that_cannot_be_validated(command: str, what: str, small: Path) -> None:
@@ -416,7 +411,6 @@ def test_a_source_that_cannot_be_validated(command: str, what: str, small: Path)
     assert "edited" in result.stderr
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="beam search does not take NaN")
 @pytest.mark.usefixtures("small")
 def test_weights_that_are_no_numbers() -> None:
     """A graph that says nothing but NaN gets an answer in one line too."""

@@ -90,7 +90,9 @@ def test_chunks_give_what_the_whole_clip_gives(
     for model in (dynamic, static):
         found, states = run_clip(model, features)
         assert distance(found, expected) < tolerance
-        assert distance(states, expected_states) < TOLERANCE * max(1, np.abs(states).max())
+        # Float32 steps are those of the cells, and of the features: -247 where there is silence.
+        largest = max(1, np.abs(states).max(), np.abs(features).max() / 64)
+        assert distance(states, expected_states) < TOLERANCE * largest
 
 
 @pytest.mark.parametrize("frames", [1, 15, 16, 17, 33])

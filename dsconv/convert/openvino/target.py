@@ -59,8 +59,11 @@ class OpenVinoTarget(NetworkTarget):
             return ()
         notes = []
         if plan.lengths == "frozen" and names.lengths:
-            steps = "the number of frames" if plan.dynamic else f"[{plan.steps}]"
-            notes.append(f"{names.lengths} is frozen to {steps}: {names.lengths}->{steps}.")
+            recipe = f"{names.lengths}->[{plan.steps}]"
+            notes.append(
+                f"{names.lengths} is frozen, all frames of a call are valid"
+                + ("." if plan.dynamic else f": {recipe}.")
+            )
         if plan.states == "internal":
             notes.append(
                 "the states stay inside; reset_state() of the infer request starts a clip."

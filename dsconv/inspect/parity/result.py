@@ -80,8 +80,8 @@ class CandidateResult:
         return [merged(parts) for parts in by_tensor.values()]
 
     def to_json(self) -> dict[str, Any]:
-        """The result as plain values."""
-        return {
+        """The result as plain values; numbers that are not finite are null."""
+        values = {
             **asdict(self.model),
             "verdict": self.verdict,
             "passed": self.passed,
@@ -101,6 +101,8 @@ class CandidateResult:
             ],
             "transcripts": [asdict(t) | {"equal": t.equal} for t in self.transcripts],
         }
+        finite: dict[str, Any] = _finite(values)
+        return finite
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,13 @@ class Validation:
 
     def to_json(self) -> dict[str, Any]:
         """The validation as plain values; numbers that are not finite are null."""
-        values = {
+        return {
             "schema_version": SCHEMA_VERSION,
             "passed": self.passed,
             "reference": asdict(self.reference),
             "clips": [asdict(clip) for clip in self.clips],
             "candidates": [candidate.to_json() for candidate in self.candidates],
         }
-        finite: dict[str, Any] = _finite(values)
-        return finite
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:

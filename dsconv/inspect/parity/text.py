@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dsconv.inspect.parity.finding import Severity
+from dsconv.inspect.parity.numbers import Difference
 from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
 from dsconv.inspect.parity.tolerances import TOLERANCES
 
@@ -29,10 +30,20 @@ def render(validation: Validation) -> RenderableType:
 
 def verdict_line(candidate: CandidateResult) -> str:
     """A candidate's verdict in one line, and what speaks against it in more."""
-    parts = [f"{d.tensor} {d.max_abs:.1e} of {d.tolerance:.0e}" for d in candidate.differences]
+    # The states as one, by that which is nearest to its tolerance; what passes at once is left out.
+    shown: dict[str, Difference] = {}
+    for difference in sorted(candidate.differences, key=lambda d: d.needed / d.tolerance):
+        if difference.tensor != "mfccs" or not difference.passed:
+            name = "states" if "state" in difference.tensor else difference.tensor
+            shown[name] = difference
+    parts = [
+        f"{name} {shown[name].max_abs:.1e} of {shown[name].tolerance:.0e}"
+        for name in ("mfccs", "probabilities", "states")
+        if name in shown
+    ]
     if candidate.transcripts:
         equal = sum(transcript.equal for transcript in candidate.transcripts)
-        parts.append(f"{equal} of {len(candidate.transcripts)} texts equal")
+        parts.append(f"{equal} of {len(candidate.transcripts)} texts")
     lines = [f"{candidate.verdict}: {', '.join(parts)}"]
     lines += [
         f"{finding.severity.value}, {finding.level}: {finding.message}"

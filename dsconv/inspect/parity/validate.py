@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from dsconv.digest import Digest
+from dsconv.errors import ModelError
 from dsconv.inspect.parity.diagnosis import diagnose
 from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import (
@@ -131,6 +132,11 @@ class _Reference:
         samples = read_wav(source.wav, rate, resample=self.options.resample)
         speech = hear(self.model, samples)
         trace = run_trace(self._stream, speech, self.steps, progress)
+        if not np.isfinite(trace.probabilities).all():
+            raise ModelError(
+                f"{self.info.path} says what is no number (NaN) on {source.name}: its weights are "
+                "damaged, so nothing can be compared with it."
+            )
         info = ClipInfo(source.name, len(samples) / rate, len(speech.features), source.text)
         transcript = self.transcript(trace, self.interface.alphabet)
         return _Clip(source, info, speech, trace, transcript)

@@ -129,6 +129,7 @@ def test_properties_say_where_it_comes_from(small_model: Path, tmp_path: Path) -
     assert {prop.key: prop.value for prop in model.metadata_props} == {
         **network.metadata.to_text(),
         "features": feature_settings(network.front_end).to_text(),
+        "precision": "fp32",
         "source_sha256": hashlib.sha256(small_model.read_bytes()).hexdigest(),
         "dsconv_version": __version__,
     }

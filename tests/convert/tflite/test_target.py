@@ -1,0 +1,238 @@
+"""What a TFLite file says of its source, and conversions that are refused or do not succeed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsconv import __version__
+from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.recognise import recognise
+from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.tflite.builder import ModelBuilder
+from dsconv.errors import ConversionError, OutputError, ToolkitError
+from dsconv.graph.graph import open_graph
+from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.runtime.tflite import TfliteModel
+from dsconv.toolkits import import_litert_schema
+from tests.acoustic.edits import batch_of_two, constant
+from tests.convert.conversions import convert, saved
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
+
+TFLITE = TARGETS["tflite"]
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"lstm": "unrolled"},
+    {"steps": DYNAMIC, "lengths": "input", "precision": "fp32"},
+    {"front_end": True, "precision": "fp16"},
+]
+
+
+def properties(path: Path) -> dict[str, str]:
+    """The text beside the graph."""
+    model = import_litert_schema().ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    return {
+        entry.name.decode(): bytes(model.buffers[entry.buffer].data).decode()
+        for entry in model.metadata
+    }
+
+
+def test_defaults_are_the_exporters(small_model: Path, tmp_path: Path) -> None:
+    """8 bits, the steps of the graph, all of them valid, states in and out."""
+    interface = TfliteModel(convert("tflite", small_model, tmp_path / "a")).interface
+    assert (interface.precision, interface.steps, interface.lengths) == ("int8", 16, None)
+    assert [state.shape for state in interface.states] == [(1, 32), (1, 32)]
+    source = saved(set_steps(open_graph(small_model), DYNAMIC), tmp_path / "any.pb")
+    assert TfliteModel(convert("tflite", source, tmp_path / "any")).interface.steps == DYNAMIC
+
+
+@pytest.mark.parametrize("asked", WAYS, ids=str)
+def test_properties_say_where_it_comes_from(
+    asked: dict[str, Any], small_model: Path, tmp_path: Path
+) -> None:
+    """The exporter's metadata, how features are made, the source's hash and dsconv's version."""
+    network = recognise(open_graph(small_model))
+    assert network.front_end is not None
+    found = properties(convert("tflite", small_model, tmp_path / "a", **asked))
+    assert (
+        found.items()
+        >= {
+            **network.metadata.to_text(),
+            "features": feature_settings(network.front_end).to_text(),
+            "source_sha256": hashlib.sha256(small_model.read_bytes()).hexdigest(),
+            "dsconv_version": __version__,
+        }.items()
+    )
+
+
+@pytest.mark.parametrize("asked", WAYS, ids=str)
+def test_the_same_input_gives_the_same_bytes(
+    asked: dict[str, Any], small_model: Path, tmp_path: Path
+) -> None:
+    """Nothing of the time or the place gets into the file."""
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "copy.pb"
+    copy.write_bytes(small_model.read_bytes())
+    first, second = (
+        convert("tflite", source, tmp_path / name, **asked).read_bytes()
+        for source, name in ((small_model, "a"), (copy, "b"))
+    )
+    assert first[4:8] == b"TFL3"
+    assert first == second
+
+
+def test_a_package_gives_the_same_model(small_model: Path, tmp_path: Path) -> None:
+    """Only the hash tells which container it came from."""
+    package = convert_file(TARGETS["pbmm"], small_model, tmp_path / "a.pbmm").output
+    data = []
+    for source in (small_model, package):
+        written = convert("tflite", source, tmp_path / source.suffix[1:]).read_bytes()
+        digest = hashlib.sha256(source.read_bytes()).hexdigest().encode()
+        assert written.count(digest) == 1
+        data.append(written.replace(digest, b""))
+    assert data[0] == data[1]
+
+
+def test_a_conversion_needs_no_tensorflow(small_model: Path, tmp_path: Path) -> None:
+    """Nor the interpreter of LiteRT; its schema is enough."""
+    program = (
+        "import sys\n"
+        "from dsconv.convert.registry import TARGETS, convert_file\n"
+        "convert_file(TARGETS['tflite'], *sys.argv[1:])\n"
+        "print([name for name in sys.modules if name.startswith('tensorflow')\n"
+        "       or name == 'ai_edge_litert.interpreter'])\n"
+    )
+    command = [sys.executable, "-c", program, str(small_model), str(tmp_path / "a.tflite")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_file_is_beside_the_graph_by_default(small_model: Path, tmp_path: Path) -> None:
+    """Its suffix is exchanged, its size and target are told, and no other file is there."""
+    source = tmp_path / "output_graph.pb"
+    source.write_bytes(small_model.read_bytes())
+    conversion = convert_file(TFLITE, source)
+    assert (conversion.target, conversion.source) == ("tflite", source)
+    assert conversion.output == tmp_path / "output_graph.tflite"
+    assert conversion.bytes == conversion.output.stat().st_size
+    assert {path.name for path in tmp_path.iterdir()} == {"output_graph.pb", "output_graph.tflite"}
+
+
+def test_an_existing_output_is_kept_unless_forced(small_model: Path, tmp_path: Path) -> None:
+    """--force replaces, nothing else does."""
+    output = tmp_path / "a.tflite"
+    output.write_text("mine")
+    with pytest.raises(OutputError, match="exists; pass --force"):
+        convert_file(TFLITE, small_model, output)
+    assert output.read_text() == "mine"
+    convert_file(TFLITE, small_model, output, force=True)
+    assert TfliteModel(output).interface.steps == 16
+
+
+@pytest.mark.parametrize("module", ["ai_edge_litert", "ai_edge_litert.schema_py_generated"])
+def test_a_missing_package_is_named(
+    module: str, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line that installs it, and nothing left behind."""
+    monkeypatch.delitem(sys.modules, "ai_edge_litert.schema_py_generated", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        ToolkitError, match=r"not installed; install it with `pip install 'dsconv\[tflite\]'`"
+    ):
+        convert_file(TFLITE, small_model, tmp_path / "a.tflite")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()], ids=repr)
+def test_nothing_is_left_of_a_failed_write(
+    error: Exception, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file appears whole or not at all, and an older one stays."""
+
+    def write(_: ModelBuilder, file: Any) -> int:
+        file.write(b"half of it")
+        raise error
+
+    output = tmp_path / "a.tflite"
+    output.write_text("mine")
+    monkeypatch.setattr(ModelBuilder, "write", write)
+    with pytest.raises((OutputError, MemoryError)) as caught:
+        convert_file(TFLITE, small_model, output, force=True)
+    if isinstance(error, OSError):
+        assert "a.tflite cannot be written (No space left on device)" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tflite"]
+    assert output.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("asked", "option"),
+    [
+        ({"steps": DYNAMIC}, "--n-steps -1"),
+        ({"input_shape": (1, DYNAMIC, 19, 26)}, "--n-steps -1"),
+        ({"lengths": "input"}, "--lengths input"),
+        ({"front_end": True}, "--front-end"),
+    ],
+    ids=["steps", "shape", "lengths", "front-end"],
+)
+def test_unrolled_takes_one_number_of_steps(
+    asked: dict[str, Any], option: str, small_model: Path, tmp_path: Path
+) -> None:
+    """One line that says what to leave out, before anything is written."""
+    says = f"output_graph.pb: an unrolled LSTM .*leave out --lstm unrolled, or .*{option}"
+    with pytest.raises(ConversionError, match=says) as caught:
+        convert("tflite", small_model, tmp_path / "a", lstm="unrolled", **asked)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_of_any_number_of_steps_can_be_unrolled(small_model: Path, tmp_path: Path) -> None:
+    """With a number; without one it is refused."""
+    source = saved(set_steps(open_graph(small_model), DYNAMIC), tmp_path / "any.pb")
+    with pytest.raises(ConversionError, match="any.pb: an unrolled LSTM"):
+        convert("tflite", source, tmp_path / "a", lstm="unrolled")
+    model = TfliteModel(convert("tflite", source, tmp_path / "a", lstm="unrolled", steps=8))
+    assert model.interface.steps == 8
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"states": "internal"}, "no internal states; pass --states io"),
+        ({"steps": 0}, "0 steps make no sense"),
+        ({"input_shape": (1, 16, 9, 26)}, "does not fit"),
+        ({"steps": 16, "front_end": True}, "--n-steps does not go with --front-end"),
+    ],
+    ids=["states", "steps", "shape", "front-end"],
+)
+def test_options_are_refused_before_any_work(
+    asked: dict[str, Any], says: str, small_model: Path, tmp_path: Path
+) -> None:
+    """The message names the file, and nothing is written."""
+    with pytest.raises(ConversionError, match=f"output_graph.pb: .*{says}"):
+        convert("tflite", small_model, tmp_path / "a", **asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (batch_of_two, "takes 2 clips at a time"),
+        (constant("Reshape_3/shape", [-1, 16]), "'Reshape_3' has shape"),
+    ],
+    ids=["batch", "network"],
+)
+def test_other_graphs_are_refused(edit: Any, says: str, small_model: Path, tmp_path: Path) -> None:
+    """What is not recognised is not converted, and says why."""
+    source = saved(edit(open_graph(small_model)), tmp_path / "a.pb")
+    with pytest.raises(ConversionError, match=f"a.pb: .*{says}"):
+        convert("tflite", source, tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]
