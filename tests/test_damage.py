@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.acoustic.recognise import recognise
 from dsconv.convert.registry import TARGETS, convert_file
-from dsconv.errors import ConversionError, DsconvError, ModelError
+from dsconv.errors import ConversionError, DsconvError, ModelError, about
 from dsconv.graph.graph import open_graph
 from dsconv.graph.steps import DYNAMIC, set_steps
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.text import render
+from tests.convert.conversions import convert, require_toolkits
 
 HEADERS = 4_000
 TAIL = 9_000
@@ -38,6 +40,11 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(result)
 
 
+def recognised(path: Path) -> None:
+    with about(path):
+        recognise(open_graph(path))
+
+
 @pytest.mark.parametrize("packaged", [False, True], ids=["pb", "pbmm"])
 def test_only_errors_of_the_design(packaged: bool, small_model: Path, tmp_path: Path) -> None:
     """No other exception for 200 damaged files, and every error names its file in one line."""
@@ -53,6 +60,7 @@ def test_only_errors_of_the_design(packaged: bool, small_model: Path, tmp_path: 
         lambda: convert_file(TARGETS["pbmm"], path, output, force=True),
         lambda: convert_file(TARGETS["pb"], path, output, force=True),
         lambda: set_steps(open_graph(path), DYNAMIC),
+        lambda: recognised(path),
     ]
     for _ in range(200):
         path.write_bytes(damaged(data, rng))
@@ -67,3 +75,26 @@ def test_only_errors_of_the_design(packaged: bool, small_model: Path, tmp_path: 
                 assert isinstance(error, ModelError | ConversionError)
                 assert "\n" not in str(error)
     assert min(outcomes.values()) > 50, outcomes
+
+
+@pytest.mark.parametrize("target", ["tflite", "openvino", "onnx"])
+def test_damaged_results_are_inspected_or_named(
+    target: str, small_model: Path, tmp_path: Path
+) -> None:
+    """Of 200 damaged files of each format, no inspection ends in another way."""
+    require_toolkits(target)
+    rng = random.Random(11)
+    data = convert(target, small_model, tmp_path / "small").read_bytes()
+    path = tmp_path / "damaged"
+    outcomes = {"done": 0, "error": 0}
+    for _ in range(200):
+        path.write_bytes(damaged(data, rng))
+        try:
+            render(inspect_file(path))
+            outcomes["done"] += 1
+        except DsconvError as error:
+            outcomes["error"] += 1
+            assert isinstance(error, ModelError)
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+    assert min(outcomes.values()) > 10, outcomes

@@ -15,12 +15,18 @@ from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model
-from dsconv.toolkits import import_onnx, import_onnxruntime, import_openvino
+from dsconv.toolkits import (
+    import_litert_schema,
+    import_onnx,
+    import_onnxruntime,
+    import_openvino,
+)
 
 # Called in this way OpenVINO is never imported with its telemetry.
 TOOLKITS: dict[str, tuple[Callable[[], Any], ...]] = {
     "onnx": (import_onnx, import_onnxruntime),
     "openvino": (import_openvino,),
+    "tflite": (import_litert_schema,),
 }
 """What the conversion to a target and the running of its models need."""
 

@@ -172,6 +172,6 @@ def test_peephole_fill_of_large_models_is_no_weight(tmp_path: Path) -> None:
 def test_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
     """What cannot be inspected is said for what it is."""
     path = tmp_path / "model.pb"
-    path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(40))
-    with pytest.raises(ModelError, match="TensorFlow Lite model"):
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(40))
+    with pytest.raises(ModelError, match="HDF5 file"):
         inspect_file(path)
