@@ -48,7 +48,7 @@ def converted(target: str, source: Path, output: Path, **asked: Any) -> Model:
 
 def convert(target: str, source: Path, output: Path, **asked: Any) -> Path:
     """The file that a target makes of a graph when asked so."""
-    path = output.with_suffix(TARGETS[target].suffix)
+    path = output.with_name(output.name + TARGETS[target].suffix)
     return convert_file(TARGETS[target], source, path, options=Options(**asked)).output
 
 

@@ -75,9 +75,7 @@ def figures(result: CandidateResult) -> list[str]:
 @pytest.mark.parametrize("precision", REDUCED)
 @pytest.mark.parametrize("steps", [16, DYNAMIC])
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize(
-    "name", ["deepspeech-0.9.3-static.pb", "deepspeech-0.9.3-ln-static.pb", "coqui-1.4.0-static.pb"]
-)
+@pytest.mark.parametrize("name", ["deepspeech-0.9.3-ln-static.pb", "coqui-1.4.0-static.pb"])
 def test_every_length_is_close_to_the_graph(
     name: str, target: str, steps: int, precision: Precision, models: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream
 from dsconv.toolkits import import_openvino
-from tests.acoustic.edits import Edit, attributes, edits, op, takes
+from tests.acoustic.edits import Edit, attributes, constant, edits, op, takes
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.calls import (
     Call,
@@ -293,6 +293,22 @@ def test_other_networks_of_the_family(
     for call in calls(windows, 16, (0, 9, 16), states):
         for found, expected in zip(answers(model, call), answers(reference, call), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.models
+def test_the_epsilon_of_a_normalization(models: Path, tmp_path: Path) -> None:
+    """It is the graph's, and is added to the variance, also where it is larger than that."""
+    original = models / "deepspeech-0.9.3-ln-static.pb"
+    graph = open_graph(original)
+    epsilons = [node.name for node in graph if node.name.endswith("/batchnorm/add/y")]
+    assert len(epsilons) == 4
+    source = saved(edits(*(constant(name, 0.5) for name in epsilons))(graph), tmp_path / "a.pb")
+    windows = speech_windows(source, models)[:, 32:48]
+    zeros = np.zeros((1, 100), np.float32)
+    call = Call(windows, 16, zeros, zeros)
+    expected = answers(open_model(source), call)
+    assert distance(answers(open_model(original), call)[0], expected[0]) > 0.01
+    assert_close(answers(converted("openvino", source, tmp_path / "b"), call), expected)
 
 
 def test_a_stream_starts_anew(small_model: Path, tmp_path: Path) -> None:
