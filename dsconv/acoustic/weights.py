@@ -49,7 +49,7 @@ def recurrent_kernel(lstm: Lstm, gate: str) -> FloatArray:
 
 def halved(weights: FloatArray) -> NDArray[np.float16]:
     """Weights in float16. Raises ConversionError if one is too large for that."""
-    largest = np.abs(weights).max(initial=np.float32(0))
+    largest = _largest(weights)
     if largest > np.finfo(np.float16).max:
         raise ConversionError(
             f"a weight of {largest:g} is too large for float16; pass --precision fp32."
@@ -70,8 +70,10 @@ def quantized(weights: FloatArray) -> Quantized:
 
     An output whose weights are all zero has the scale 1.
     """
-    largest = np.abs(weights).max(axis=0) if len(weights) else np.zeros(weights.shape[1])
-    scales = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
+    _largest(weights)
+    largest = np.abs(weights).max(axis=0, initial=np.float32(0))
+    some = largest > _TINY
+    scales = np.where(some, largest / np.float32(127), np.float32(1)).astype(np.float32)
     integers = np.empty(weights.shape, np.int8)
     for rows in _blocks(len(weights)):
         integers[rows] = np.rint(weights[rows] / scales)
@@ -85,8 +87,8 @@ def quantized_as_one(weights: FloatArray) -> Quantized:
 
     Source: ``SymmetricQuantizeFloats`` in TensorFlow Lite's ``portable_tensor_utils.cc``.
     """
-    largest = np.abs(weights).max(initial=np.float32(0))
-    if not largest:
+    largest = _largest(weights)
+    if largest <= _TINY:
         return Quantized(np.zeros(weights.shape, np.int8), np.ones(1, np.float32))
     factor = np.float32(127) / largest
     integers = np.empty(weights.shape, np.int8)
@@ -94,6 +96,21 @@ def quantized_as_one(weights: FloatArray) -> Quantized:
         scaled = weights[rows] * factor
         integers[rows] = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
     return Quantized(integers, np.array([largest / np.float32(127)]))
+
+
+def _largest(weights: FloatArray) -> np.float32:
+    """The largest absolute weight. Raises ConversionError if one is no number."""
+    largest = np.float32(np.abs(weights).max(initial=np.float32(0)))
+    if not np.isfinite(largest):
+        raise ConversionError(
+            "a weight is infinite or no number (NaN), so nothing can be rounded to it; the graph "
+            "is damaged."
+        )
+    return largest
+
+
+# Below this 127 divided by a weight is infinite; such weights are nothing.
+_TINY = np.float32(1e-35)
 
 
 def _blocks(rows: int, size: int = 512) -> Iterator[slice]:

@@ -54,14 +54,14 @@ def tflite_runtimes(identity: Identity, ops: Collection[str]) -> Runtimes:
     """
     if identity.steps is None:
         return Runtimes((), "they feed windows of features")
-    if identity.steps == DYNAMIC:
-        return Runtimes((), "they want a fixed number of steps")
     if identity.takes_lengths:
         return Runtimes((), "they feed no lengths")
     if "Mfcc" not in ops or identity.alphabet is None:
         return Runtimes((), "they want the front end and the alphabet in the model")
-    if identity.graph_version is None or identity.graph_version < _LEAST_VERSION:
-        return Runtimes((), f"they want graph version {_LEAST_VERSION}")
+    if (identity.graph_version or 0) < _LEAST_VERSION or identity.beam_width is None:
+        return Runtimes((), f"they want graph version {_LEAST_VERSION} and a beam width")
+    if identity.steps == DYNAMIC:
+        return Runtimes(("stt 1.4.0",), None)
     return Runtimes(("deepspeech-tflite 0.9.3", "stt 1.4.0"), None)
 
 

@@ -53,13 +53,19 @@ class TfliteModel:
                 self._interpreter.resize_tensor_input(detail["index"], value.shape)
                 resized = True
         if resized:
-            self._interpreter.allocate_tensors()
+            self._allocate()
             self._inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
             self._zero_inputs()
         for name, value in inputs.items():
             self._interpreter.set_tensor(self._inputs[name]["index"], value)
         self._invoke()
         return {name: self._value(name) for name in outputs}
+
+    def _allocate(self) -> None:
+        try:
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ToolkitError(f"LiteRT failed: {reason_of(error)}") from error
 
     def _describe(self, data: bytes) -> Interface:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())

@@ -46,6 +46,14 @@ class MfccSettings:
     lower_frequency: float = 20.0
     upper_frequency: float = 4000.0
 
+    def check(self) -> None:
+        """Raises ConversionError for frequencies that a signal of the sample rate does not have."""
+        if self.upper_frequency > self.sample_rate / 2:
+            raise ConversionError(
+                f"the model's filters reach {self.upper_frequency:g} Hz, above half of its sample "
+                f"rate of {self.sample_rate:g} Hz, so it makes no features."
+            )
+
 
 @dataclass(frozen=True)
 class FeatureSettings:
@@ -145,11 +153,7 @@ def mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
     Each bin counts for the falling side of one channel and for the rising side of the next. Raises
     ConversionError for frequencies that a signal of the sample rate does not have.
     """
-    if settings.upper_frequency > settings.sample_rate / 2:
-        raise ConversionError(
-            f"the model's filters reach {settings.upper_frequency:g} Hz, above half of its sample "
-            f"rate of {settings.sample_rate:g} Hz, so it makes no features."
-        )
+    settings.check()
     lowest, highest = _mel(settings.lower_frequency), _mel(settings.upper_frequency)
     spacing = (highest - lowest) / (settings.channels + 1)
     centers = lowest + spacing * np.arange(1, settings.channels + 2)

@@ -119,7 +119,6 @@ def test_tflite_files_of_the_exporters(name: str, hidden: int, models: Path) -> 
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        ({"steps": -1}, "they want a fixed number of steps"),
         ({"lengths": "input"}, "they feed no lengths"),
         ({"front_end": True}, "they feed windows of features"),
     ],

@@ -23,7 +23,6 @@ _OPTIONS = {
     "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "DEQUANTIZE": "DequantizeOptions",
-    "FILL": "FillOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "GATHER": "GatherOptions",
     "LESS": "LessOptions",
@@ -35,6 +34,7 @@ _OPTIONS = {
     "PAD": "PadOptions",
     "RANGE": "RangeOptions",
     "RESHAPE": "ReshapeOptions",
+    "SELECT": "SelectOptions",
     "SHAPE": "ShapeOptions",
     "SOFTMAX": "SoftmaxOptions",
     "SPLIT": "SplitOptions",
@@ -42,6 +42,7 @@ _OPTIONS = {
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
     "WHILE": "WhileOptions",
+    "ZEROS_LIKE": "ZerosLikeOptions",
 }
 _FILE_VERSION = 3
 # The flatbuffer grows by doubling; what it is given at the start saves that.
@@ -211,6 +212,19 @@ class SubgraphBuilder:
         return self.op(
             "RESHAPE", [source, self.integers(shape)], name, shape, dtype=dtype, newShape=wanted
         )
+
+    def length(self, source: int, name: str) -> int:
+        """The first size of a tensor, as an int32 scalar."""
+        shape = self.op(
+            "SHAPE", [source], f"{name}/shape", [-1], dtype="INT32", outType=self.integer_type
+        )
+        ends = [self.integers([end]) for end in (0, 1, 1)]
+        return self.op("STRIDED_SLICE", [shape, *ends], name, [], dtype="INT32", shrinkAxisMask=1)
+
+    @property
+    def integer_type(self) -> int:
+        """The number of the type int32, for options."""
+        return int(self._schema.TensorType.INT32)
 
     def _stored(
         self, name: str, shape: Sequence[int], dtype: str, data: NDArray[np.generic]

@@ -13,9 +13,6 @@ from dsconv.convert.tflite.builder import SubgraphBuilder
 from dsconv.runtime.model import FEATURES, SAMPLES
 from dsconv.speech.features import FeatureSettings, fft_length
 
-# TensorType.INT32 of the schema.
-_INT32 = 2
-
 
 def add_window_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, int]:
     """The input of a window of samples, and its features [1, features]."""
@@ -32,7 +29,7 @@ def add_clip_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, i
     """The input of the samples of a clip, and rows [frames, values of a window of features]."""
     assert network.front_end is not None
     settings = feature_settings(network.front_end)
-    samples = graph.tensor(SAMPLES, [-1])
+    samples = graph.tensor(network.names.samples or SAMPLES, [-1])
     padded = _padded(graph, samples, settings)
     column = graph.reshape(padded, "samples/column", [-1, 1])
     features = _mfcc(graph, column, settings, -1)
@@ -42,7 +39,9 @@ def add_clip_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, i
 
 def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> int:
     """The samples with a window more, filled up with zeros: a step, or what a window lacks."""
-    shape = graph.op("SHAPE", [samples], "samples/shape", [1], dtype="INT32", outType=_INT32)
+    shape = graph.op(
+        "SHAPE", [samples], "samples/shape", [1], dtype="INT32", outType=graph.integer_type
+    )
     missing = graph.op(
         "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="INT32"
     )
@@ -64,6 +63,7 @@ def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> 
 def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames: int) -> int:
     """Features [1, frames, coefficients] of a column of samples."""
     spectrogram, mfcc = settings.spectrogram, settings.mfcc
+    mfcc.check()
     bins = fft_length(spectrogram.window) // 2 + 1
     spectra = graph.tensor("spectra", [1, frames, bins])
     options: dict[str, bool | int | float] = {
@@ -93,11 +93,7 @@ def _windows(graph: SubgraphBuilder, features: int, network: Network) -> int:
     context, size = network.context, network.features
     zeros = graph.constant("features/zeros", [[context, context], [0, 0]], np.int32)
     padded = graph.op("PAD", [features, zeros], "features/padded", [-1, size])
-    shape = graph.op("SHAPE", [features], "features/shape", [2], dtype="INT32", outType=_INT32)
-    stride = [graph.integers([end]) for end in (0, 1, 1)]
-    count = graph.op(
-        "STRIDED_SLICE", [shape, *stride], "frames/count", [], dtype="INT32", shrinkAxisMask=1
-    )
+    count = graph.length(features, "frames/count")
     numbers = graph.op(
         "RANGE",
         [graph.integers(0), count, graph.integers(1)],

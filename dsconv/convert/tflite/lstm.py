@@ -115,12 +115,10 @@ class LoopedLstm(_LstmBuilder):
         weights = self.weights(graph, "lstm/input_kernel", kernel)
         sums = [self.steps, 4 * lstm.cells]
         projected = product(graph, rows, weights, self.bias(), "lstm/projected", sums)
-        size, count = self.size(projected)
-        zero = graph.constant("lstm/zero", 0.0)
+        count = graph.length(projected, "lstm/count") if self.steps == DYNAMIC else None
         history = [self.steps, lstm.cells]
-        empty = graph.op("FILL", [size, zero], "lstm/no_hidden", history)
-        first = graph.constant("lstm/first", 0, np.int32)
-        carried = [first, states.cell, states.hidden, projected, empty]
+        empty = self.no_history(projected)
+        carried = [graph.integers(0), states.cell, states.hidden, projected, empty]
         after = [
             graph.tensor("lstm/last", [], "INT32"),
             graph.tensor(outputs[0], self.shape),
@@ -145,25 +143,19 @@ class LoopedLstm(_LstmBuilder):
         )
         return after[4], States(after[1], after[2])
 
-    def size(self, projected: int) -> tuple[int, int | None]:
-        """The sizes [frames, cells] of the history, and the number of frames if it is open."""
-        graph = self.graph
-        if self.steps != DYNAMIC:
-            return graph.integers([self.steps, self.lstm.cells]), None
-        shape = graph.op("SHAPE", [projected], "lstm/shape", [2], dtype="INT32", outType=_INT32)
-        ends = [graph.integers([end]) for end in (0, 1, 1)]
-        count = graph.op(
-            "STRIDED_SLICE", [shape, *ends], "lstm/count", [], dtype="INT32", shrinkAxisMask=1
-        )
-        cells = graph.integers(self.lstm.cells)
-        size = graph.op(
-            "PACK", [count, cells], "lstm/size", [2], dtype="INT32", valuesCount=2, axis=0
-        )
-        return size, count
+    def no_history(self, projected: int) -> int:
+        """Zeros [frames, cells].
+
+        Made of a tensor with as many frames: with sizes that are computed, the original runtimes
+        would not know them when they prepare the ops behind.
+        """
+        graph, shape = self.graph, [self.steps, self.lstm.cells]
+        ends = [graph.integers(end) for end in ([0, 0], [0, self.lstm.cells], [1, 1])]
+        some = graph.op("STRIDED_SLICE", [projected, *ends], "lstm/some", shape, endMask=1)
+        return graph.op("ZEROS_LIKE", [some], "lstm/no_hidden", shape)
 
 
-# TensorType.INT32 of the schema.
-_INT32 = 2
+_NO_BIAS = -1
 
 
 class _Loop:
@@ -211,8 +203,7 @@ class _Loop:
         index = graph.reshape(number, "index", [1], "INT32")
         sums = [1, 4 * self.cells]
         frame = graph.op("GATHER", [carried["projected"], index], "frame", sums, axis=0)
-        bias = graph.constant("no_bias", np.zeros(4 * self.cells))
-        recurrence = product(graph, hidden, weights, bias, "recurrence", sums)
+        recurrence = product(graph, hidden, weights, _NO_BIAS, "recurrence", sums)
         gates = graph.op("ADD", [frame, recurrence], "gates", sums)
         states = lstm.cell(graph, "new", gates, carried["cell"])
         shown = states.hidden
@@ -246,15 +237,16 @@ class _Loop:
         self, graph: SubgraphBuilder, carried: dict[str, int], old: States, new: States
     ) -> tuple[States, int]:
         """The states, which padding leaves as they are, and the row, which is zero there."""
-        less = graph.op(
+        valid = graph.op(
             "LESS", [carried["number"], carried["lengths"]], "is_valid", [1], dtype="BOOL"
         )
-        valid = graph.op("CAST", [less], "valid", [1])
-        one = graph.constant("one", 1.0)
-        padding = graph.op("SUB", [one, valid], "padding", [1])
-        row = self.lstm.times(graph, "row", new.hidden, valid)
-        kept = self.lstm.times(graph, "kept_hidden", old.hidden, padding)
-        hidden = graph.op("ADD", [row, kept], "valid_hidden", self.lstm.shape)
-        fresh = self.lstm.times(graph, "fresh_cell", new.cell, valid)
-        same = self.lstm.times(graph, "kept_cell", old.cell, padding)
-        return States(graph.op("ADD", [fresh, same], "valid_cell", self.lstm.shape), hidden), row
+        zeros = graph.constant("zeros", np.zeros(self.lstm.shape))
+        row, hidden, cell = (
+            graph.op("SELECT", [valid, found, other], f"valid_{name}", self.lstm.shape)
+            for name, found, other in (
+                ("row", new.hidden, zeros),
+                ("hidden", new.hidden, old.hidden),
+                ("cell", new.cell, old.cell),
+            )
+        )
+        return States(cell, hidden), row

@@ -29,8 +29,8 @@ class TfliteTarget(NetworkTarget):
         plan = super().plan(graph, options)
         if plan.lstm == "unrolled" and (plan.dynamic or plan.lengths == "input"):
             raise ConversionError(
-                "an unrolled LSTM runs a fixed number of steps and all of them; leave out "
-                "--lstm unrolled, or --n-steps -1, --lengths input and --front-end."
+                "an unrolled LSTM runs a fixed number of steps and all of them; pass --n-steps 16 "
+                "and leave out --lengths input and --front-end, or leave out --lstm unrolled."
             )
         return plan
 
@@ -48,3 +48,19 @@ class TfliteTarget(NetworkTarget):
         model.properties(properties)
         with new_file(job.output, force=job.force) as file:
             return model.write(file)
+
+    def notes(self, plan: Plan) -> tuple[str, ...]:
+        """Why the original runtimes cannot use the result, who would say nothing or crash."""
+        metadata = plan.network.metadata
+        reasons = {
+            "it takes any number of frames, which stt alone runs; pass --n-steps 16": plan.dynamic,
+            "it takes lengths, which they do not feed": plan.lengths == "input",
+            "it was exported before 0.7, without a beam width": metadata.beam_width is None,
+            "it makes no features of samples": plan.network.front_end is None,
+        }
+        reason = next((reason for reason, applies in reasons.items() if applies), None)
+        if reason is None:
+            return ()
+        return (
+            f"the result is for LiteRT, not for deepspeech-tflite 0.9.3 and stt 1.4: {reason}.",
+        )

@@ -89,11 +89,6 @@ def test_other_numbers_of_steps_run(
 
 
 @pytest.mark.models
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the size of the history is not known before a call, and Coqui STT crashes",
-)
 def test_any_number_of_frames_runs_in_coqui(
     models: Path, tmp_path: Path, transcribe_originally: Transcribe
 ) -> None:
