@@ -1,7 +1,7 @@
 """The LSTM in the forms that the CPU plugin runs fastest.
 
-The product of all frames with the input's weights is one MatMul ahead of the steps. A fixed number
-of steps is unrolled, all steps multiplying with one constant; any other number runs in a
+The product of all frames with the input's weights is one MatMul ahead of the steps. A small
+number of steps is unrolled, all steps multiplying with one constant; many or any number run in a
 TensorIterator, which holds the weights once as well. OpenVINO's own LSTMSequence is slower than
 both, and where the number of steps is open it ignores the lengths.
 """
@@ -17,6 +17,10 @@ from dsconv.acoustic.weights import lstm_bias, values
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.products import MakeWeights, product
 from dsconv.graph.steps import DYNAMIC
+
+
+# Compiling takes a fiftieth of a second a step.
+_UNROLLED_STEPS = 32
 
 
 class LstmBuilder:
@@ -39,7 +43,7 @@ class LstmBuilder:
         bias = self.builder.constant("lstm/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
         projection = product(self.builder, "lstm/projection", rows, weights)
         projected = self.builder.op("add", "lstm/projected", projection, bias)
-        if self.steps == DYNAMIC:
+        if self.steps == DYNAMIC or self.steps > _UNROLLED_STEPS:
             return self.iterated(projected, lengths, hidden, cell)
         return self.unrolled(projected, lengths, hidden, cell)
 

@@ -50,8 +50,8 @@ VERSIONS = {
     "ADD": 2, "CAST": 1, "CONCATENATION": 3, "CUSTOM": 1, "DEQUANTIZE": 4, "FILL": 2,
     "FULLY_CONNECTED": 3, "GATHER": 3, "LESS": 2, "LOGISTIC": 3, "MAXIMUM": 4, "MEAN": 2,
     "MINIMUM": 4, "MUL": 4, "PACK": 3, "PAD": 2, "RANGE": 1, "RESHAPE": 1, "RSQRT": 1,
-    "SELECT": 2, "SHAPE": 1, "SOFTMAX": 3, "SPLIT": 4, "SQUARED_DIFFERENCE": 1, "STRIDED_SLICE": 4, "SUB": 3,
-    "TANH": 3, "WHILE": 1, "ZEROS_LIKE": 1,
+    "SELECT": 2, "SHAPE": 1, "SOFTMAX": 3, "SPLIT": 4, "SQUARED_DIFFERENCE": 1, "STRIDED_SLICE": 4,
+    "SUB": 3, "TANH": 3, "WHILE": 1, "ZEROS_LIKE": 1,
 }  # fmt: skip
 """The last version of each op that TensorFlow 2.3 has, but for FULLY_CONNECTED.
 
