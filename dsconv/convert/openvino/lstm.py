@@ -18,7 +18,6 @@ from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.products import MakeWeights, product
 from dsconv.graph.steps import DYNAMIC
 
-
 # Compiling takes a fiftieth of a second a step.
 _UNROLLED_STEPS = 32
 
