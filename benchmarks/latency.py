@@ -1,5 +1,8 @@
 """Latency of a call of 16 frames at the release size, side by side in one process.
 
+8-bit models are in one group and the others in another, each beside the yardstick: models of 189 MB
+leave nothing of the others in the caches.
+
 The yardstick is the 0.9.3 exporter's own TFLite file of that size, which is looked for in the
 folder that DSCONV_MODELS names; without it the first of the others is. Beside each ratio stand the
 resident memory of a process that runs the model alone, and how far the model is from TensorFlow
@@ -30,8 +33,8 @@ from dsconv.speech.corpus import find_clips, shortest
 from dsconv.toolkits import import_openvino
 
 UPSTREAM = "deepspeech-0.9.3-2048.tflite"
-# The first call of a turn finds the caches full of the other models.
-WARM, TIMED = 1, 3
+# The first calls of a turn find the caches full of the other models.
+WARM, TIMED = 2, 4
 # Threads of a runtime may go on spinning for a while after a call.
 PAUSE = 0.03
 
@@ -52,8 +55,11 @@ def benchmark_latency(model: Path, runs: int) -> Iterator[Table]:
     differences = differences_to_tensorflow(model, contestants)
     memory = {c.name: resident_mb(c.loader, c.path) for c in contestants}
     for threads in (1, 2):
-        samples = take_turns(contestants, threads, runs)
-        yield latency_table(f"{STEPS} frames, {threads} threads", samples, differences, memory)
+        for integers in (True, False):
+            group = [c for c in contestants if not c.same_weights or ("int8" in c.name) == integers]
+            samples = take_turns(group, threads, runs)
+            title = f"{STEPS} frames, {threads} threads"
+            yield latency_table(title, samples, differences, memory)
 
 
 def make_contestants(model: Path) -> Iterator[Contestant]:

@@ -272,12 +272,13 @@ def _convert_network(
         _print_json(checked.to_json())
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
-        if result is not None:
-            from dsconv.inspect.parity.text import verdict_line
+    if result is not None and not as_json and (not quiet or not checked.passed):
+        from dsconv.inspect.parity.text import verdict_line
 
-            click.echo(verdict_line(result))
-    for note in conversion.notes:
-        click.echo(f"dsconv: note: {note}", err=True)
+        click.echo(verdict_line(result), err=quiet)
+    if not quiet:
+        for note in conversion.notes:
+            click.echo(f"dsconv: note: {note}", err=True)
     if not checked.passed:
         click.get_current_context().exit(1)
 

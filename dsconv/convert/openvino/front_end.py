@@ -2,10 +2,10 @@
 
 The CPU plugin computes in float32, where what should cancel in a product leaves a rest. Two things
 keep that small. The level of a frame, which cheap recorders offset, is taken out before the product
-and its known spectrum put back after it. And in a frame that repeats exactly (a constant, a square
-wave in step with the frame) the original op finds nothing between the multiples of the repetition
-and meets the floor of the logarithm: such frames are told by their samples, and their empty bins
-are set to zero.
+and its known spectrum put back after it. And in a frame that repeats exactly the original op finds
+nothing between the multiples of the repetition and meets the floor of the logarithm: such frames
+are told by their samples, and those bins are set to zero. What is left are tones in step with the
+frame that lack some of their multiples.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ class OpenVinoTarget(NetworkTarget):
             try:
                 model.save("acoustic", properties, folder / job.output.name)
             except RuntimeError as error:
-                raise ToolkitError(f"OpenVINO does not write the result: {error}") from error
+                reason = " ".join(str(error).split())
+                raise ToolkitError(f"OpenVINO does not write the result: {reason}") from error
             return sum((folder / path.name).stat().st_size for path in paths)
 
     def notes(self, plan: Plan) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def diagnose(
 def _cause(onset: int | None, chunk_ends: list[int]) -> str:
     """What the first frame with any trace of the difference tells."""
     if onset is None:
-        return ", although the probabilities hardly do"
+        return ", by little more than rounding"
     if onset == 0:
         return ", with traces in frame 0: weights differ, or gates of the LSTM are in another order"
     if onset in chunk_ends:

@@ -31,7 +31,7 @@ from dsconv.inspect.parity.result import (
     Validation,
 )
 from dsconv.inspect.parity.structure import compare_structure
-from dsconv.inspect.parity.tolerances import EXACT, TOLERANCES, coarser
+from dsconv.inspect.parity.tolerances import TOLERANCES, coarser, tolerance_of
 from dsconv.inspect.parity.trace import RecordedRun, Trace, TraceFile, run_trace
 from dsconv.inspect.parity.transcripts import (
     Transcript,
@@ -165,7 +165,9 @@ class _Candidate:
         self._base = base
         self._model = open_model(path)
         precision = coarser(base.info.precision, self._model.interface.precision)
-        self.result = CandidateResult(_model_info(path, self._model), TOLERANCES[precision])
+        takes_samples = self._model.interface.windows is None
+        tolerance = tolerance_of(precision, takes_samples=takes_samples)
+        self.result = CandidateResult(_model_info(path, self._model), tolerance)
         self.result.findings += compare_structure(base.interface, self._model.interface)
         self._comparable = self.result.passed
         if not self._comparable:
@@ -229,7 +231,7 @@ def _add_clip(
     """Add a clip's numbers and transcripts, and what there is to say about them."""
     frames = frame_differences(clip.trace, trace)
     result.clips.append(ClipResult(clip.source.name, differences, frames))
-    exact = result.tolerance is TOLERANCES[EXACT]
+    exact = result.tolerance.equal_texts
     if cause := diagnose(differences, clip.trace.ends.tolist(), rounded=not exact):
         message = f"{clip.source.name}: {cause}"
         result.findings.append(Finding("numbers", Severity.FAILURE, message))
