@@ -12,7 +12,9 @@ running the graph, over a clip with the states fed back.
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.table import Table
@@ -52,7 +54,9 @@ class Contestant:
 def benchmark_latency(model: Path, runs: int) -> Iterator[Table]:
     """A table for one thread and one for two."""
     contestants = list(make_contestants(model))
-    differences = differences_to_tensorflow(model, contestants)
+    # In a process of its own: with TensorFlow in the process others run at another speed.
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        differences = apart.submit(differences_to_tensorflow, model, contestants).result()
     memory = {c.name: resident_mb(c.loader, c.path) for c in contestants}
     for threads in (1, 2):
         for integers in (True, False):

@@ -6,6 +6,7 @@ every call; in the loop one stays in the cache. That makes the loop four times a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,32 +117,26 @@ class LoopedLstm(_LstmBuilder):
         sums = [self.steps, 4 * lstm.cells]
         projected = product(graph, rows, weights, self.bias(), "lstm/projected", sums)
         count = graph.length(projected, "lstm/count") if self.steps == DYNAMIC else None
-        history = [self.steps, lstm.cells]
-        empty = self.no_history(projected)
-        carried = [graph.integers(0), states.cell, states.hidden, projected, empty]
-        after = [
-            graph.tensor("lstm/last", [], "INT32"),
-            graph.tensor(outputs[0], self.shape),
-            graph.tensor(outputs[1], self.shape),
-            graph.tensor("lstm/all_projected", sums),
-            graph.tensor("lstm/hidden", history),
-        ]
-        for name, extra in (("count", count), ("lengths", lengths)):
-            if extra is not None:
-                carried.append(extra)
-                after.append(
-                    graph.tensor(f"lstm/same_{name}", [] if name == "count" else [1], "INT32")
-                )
+        before = {
+            "number": graph.integers(0),
+            "cell": states.cell,
+            "hidden": states.hidden,
+            "projected": projected,
+            "history": self.no_history(projected),
+            "count": count,
+            "lengths": lengths,
+        }
         loop = _Loop(self, lengths is not None)
+        after = loop.carried(graph, "lstm/after_", {"cell": outputs[0], "hidden": outputs[1]})
         condition, body = loop.condition(), loop.body()
         graph.add(
             "WHILE",
-            carried,
-            after,
+            [number for name in after if (number := before[name]) is not None],
+            list(after.values()),
             condSubgraphIndex=condition.number,
             bodySubgraphIndex=body.number,
         )
-        return after[4], States(after[1], after[2])
+        return after["history"], States(after["cell"], after["hidden"])
 
     def no_history(self, projected: int) -> int:
         """Zeros [frames, cells].
@@ -167,21 +162,27 @@ class _Loop:
         self.lengths = lengths
         self.dynamic = lstm.steps == DYNAMIC
 
-    def carried(self, graph: SubgraphBuilder) -> dict[str, int]:
-        """The inputs of a subgraph, in the order of the WHILE."""
+    def carried(
+        self, graph: SubgraphBuilder, prefix: str = "", names: Mapping[str, str] | None = None
+    ) -> dict[str, int]:
+        """New tensors for all that is carried, in the order of the WHILE; `names` of their own."""
         steps, shape = self.lstm.steps, self.lstm.shape
-        tensors = {
-            "number": graph.tensor("number", [], "INT32"),
-            "cell": graph.tensor("cell", shape),
-            "hidden": graph.tensor("hidden", shape),
-            "projected": graph.tensor("projected", [steps, 4 * self.cells]),
-            "history": graph.tensor("history", [steps, self.cells]),
+        shapes: dict[str, tuple[list[int], str]] = {
+            "number": ([], "INT32"),
+            "cell": (shape, "FLOAT32"),
+            "hidden": (shape, "FLOAT32"),
+            "projected": ([steps, 4 * self.cells], "FLOAT32"),
+            "history": ([steps, self.cells], "FLOAT32"),
         }
         if self.dynamic:
-            tensors["count"] = graph.tensor("count", [], "INT32")
+            shapes["count"] = ([], "INT32")
         if self.lengths:
-            tensors["lengths"] = graph.tensor("lengths", [1], "INT32")
-        return tensors
+            shapes["lengths"] = ([1], "INT32")
+        named = names or {}
+        return {
+            key: graph.tensor(named.get(key, prefix + key), sizes, dtype)
+            for key, (sizes, dtype) in shapes.items()
+        }
 
     def condition(self) -> SubgraphBuilder:
         """Whether there is another frame."""
