@@ -20,9 +20,9 @@ def test_table_lists_every_model_file(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     result = CliRunner().invoke(main, ["demo", "-o", str(folder)])
     assert result.exit_code == 0, result.output
-    for command in ("fixture", "pbmm", "pb", "inspect"):
+    for command in ("fixture", "pbmm", "pb", "inspect", "tflite", "openvino", "onnx", "validate"):
         assert f"+ dsconv {command} " in result.stdout
-    for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb"):
+    for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb", "output_graph.tflite"):
         assert f"{(folder / name).stat().st_size:,}" in result.stdout
 
 
@@ -30,7 +30,10 @@ def test_json(tmp_path: Path) -> None:
     """For programs: the files alone."""
     result = CliRunner().invoke(main, ["demo", "-o", str(tmp_path / "demo"), "--json"])
     files = json.loads(result.stdout)["files"]
-    assert [file["format"] for file in files] == ["pb", "pbmm", "pb"]
+    formats = [file["format"] for file in files]
+    assert formats == ["pb", "pbmm", "pb", "tflite", "openvino", "onnx"]
+    verdicts = [file["verdict"] for file in files]
+    assert verdicts == [None, "pass", None, "pass", "pass", "pass"]
 
 
 def test_a_second_run_needs_force(tmp_path: Path) -> None:
@@ -59,11 +62,13 @@ def test_a_wrong_way_back_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_not_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the speech extra the demo says so, and does the rest."""
+    """Without an extra the demo says so, and does the rest."""
     monkeypatch.setitem(sys.modules, "fast_ctc_decode", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     lines: list[str] = []
     demo = run_demo(tmp_path / "demo", say=lines.append)
-    assert len(demo.files) == 3
+    assert len(demo.files) == 5
+    assert any("OpenVINO is not installed" in line for line in lines)
     assert "left out: beam search needs fast-ctc-decode" in lines[-1]
 
 
