@@ -37,19 +37,21 @@ def lstm_bias(lstm: Lstm, order: str) -> FloatArray:
     return np.concatenate([parts[gate] for gate in order])
 
 
-def input_kernel(lstm: Lstm, gate: str) -> FloatArray:
-    """The weights [inputs, cells] from the input to a gate; a view."""
-    return values(lstm.kernel)[: lstm.inputs, gate_columns(lstm, gate)]
+def input_kernel(lstm: Lstm, gate: str | None = None) -> FloatArray:
+    """The weights [inputs, cells] from the input to a gate, or [inputs, 4 * cells]; a view."""
+    columns = gate_columns(lstm, gate) if gate else slice(None)
+    return values(lstm.kernel)[: lstm.inputs, columns]
 
 
-def recurrent_kernel(lstm: Lstm, gate: str) -> FloatArray:
-    """The weights [cells, cells] from the hidden state to a gate; a view."""
-    return values(lstm.kernel)[lstm.inputs :, gate_columns(lstm, gate)]
+def recurrent_kernel(lstm: Lstm, gate: str | None = None) -> FloatArray:
+    """The weights [cells, cells] from the hidden state to a gate, or [cells, 4 * cells]; a view."""
+    columns = gate_columns(lstm, gate) if gate else slice(None)
+    return values(lstm.kernel)[lstm.inputs :, columns]
 
 
 def halved(weights: FloatArray) -> NDArray[np.float16]:
     """Weights in float16. Raises ConversionError if one is too large for that."""
-    largest = _largest(weights)
+    largest = float(_largest(weights))
     if largest > np.finfo(np.float16).max:
         raise ConversionError(
             f"a weight of {largest:g} is too large for float16; pass --precision fp32."
@@ -70,8 +72,7 @@ def quantized(weights: FloatArray) -> Quantized:
 
     An output whose weights are all zero has the scale 1.
     """
-    _largest(weights)
-    largest = np.abs(weights).max(axis=0, initial=np.float32(0))
+    largest = _largest(weights, axis=0)
     some = largest > _TINY
     scales = np.where(some, largest / np.float32(127), np.float32(1)).astype(np.float32)
     integers = np.empty(weights.shape, np.int8)
@@ -87,7 +88,7 @@ def quantized_as_one(weights: FloatArray) -> Quantized:
 
     Source: ``SymmetricQuantizeFloats`` in TensorFlow Lite's ``portable_tensor_utils.cc``.
     """
-    largest = _largest(weights)
+    largest = np.float32(_largest(weights))
     if largest <= _TINY:
         return Quantized(np.zeros(weights.shape, np.int8), np.ones(1, np.float32))
     factor = np.float32(127) / largest
@@ -98,10 +99,13 @@ def quantized_as_one(weights: FloatArray) -> Quantized:
     return Quantized(integers, np.array([largest / np.float32(127)]))
 
 
-def _largest(weights: FloatArray) -> np.float32:
-    """The largest absolute weight. Raises ConversionError if one is no number."""
-    largest = np.float32(np.abs(weights).max(initial=np.float32(0)))
-    if not np.isfinite(largest):
+def _largest(weights: FloatArray, axis: int | None = None) -> FloatArray:
+    """The largest absolute weight, of all or along an axis.
+
+    Raises ConversionError if one is no number.
+    """
+    largest = np.asarray(np.abs(weights).max(axis=axis, initial=np.float32(0)))
+    if not np.isfinite(largest).all():
         raise ConversionError(
             "a weight is infinite or no number (NaN), so nothing can be rounded to it; the graph "
             "is damaged."

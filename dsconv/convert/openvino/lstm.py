@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.network import Lstm
-from dsconv.acoustic.weights import lstm_bias, values
+from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.products import MakeWeights, product
 from dsconv.graph.steps import DYNAMIC
@@ -37,8 +37,7 @@ class LstmBuilder:
         `rows` are [frames, inputs], `lengths` is an int32 [1] or None for all frames, the states
         are [1, cells].
         """
-        kernel = values(self.lstm.kernel)
-        weights = self.weights(self.builder, "lstm/W", kernel[: self.lstm.inputs])
+        weights = self.weights(self.builder, "lstm/W", input_kernel(self.lstm))
         bias = self.builder.constant("lstm/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
         projection = product(self.builder, "lstm/projection", rows, weights)
         projected = self.builder.op("add", "lstm/projected", projection, bias)
@@ -120,8 +119,7 @@ class LstmBuilder:
 
     def recurrent(self) -> Any:
         """The weights [4 * cells, cells] of the hidden state."""
-        kernel = values(self.lstm.kernel)
-        return self.weights(self.builder, "lstm/R", kernel[self.lstm.inputs :])
+        return self.weights(self.builder, "lstm/R", recurrent_kernel(self.lstm))
 
     def step(
         self, name: str, projected: Any, hidden: Any, cell: Any, recurrent: Any

@@ -20,7 +20,6 @@ from dsconv.toolkits import import_litert_schema
 # The classes of the options of ops that have some.
 _OPTIONS = {
     "ADD": "AddOptions",
-    "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "DEQUANTIZE": "DequantizeOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsconv.acoustic.network import Lstm
-from dsconv.acoustic.weights import lstm_bias, values
+from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel, values
 from dsconv.convert.tflite.builder import SubgraphBuilder
 from dsconv.convert.tflite.weights import MakeWeights, product
 from dsconv.graph.steps import DYNAMIC
@@ -112,8 +112,7 @@ class LoopedLstm(_LstmBuilder):
     ) -> tuple[int, States]:
         """The hidden states [frames, cells], zero in padding, and the states after the last."""
         graph, lstm = self.graph, self.lstm
-        kernel = values(lstm.kernel)[: lstm.inputs]
-        weights = self.weights(graph, "lstm/input_kernel", kernel)
+        weights = self.weights(graph, "lstm/input_kernel", input_kernel(lstm))
         sums = [self.steps, 4 * lstm.cells]
         projected = product(graph, rows, weights, self.bias(), "lstm/projected", sums)
         count = graph.length(projected, "lstm/count") if self.steps == DYNAMIC else None
@@ -199,8 +198,7 @@ class _Loop:
         graph = lstm.graph.model.subgraph("frame")
         carried = self.carried(graph)
         number, hidden = carried["number"], carried["hidden"]
-        kernel = values(lstm.lstm.kernel)[lstm.lstm.inputs :]
-        weights = lstm.weights(graph, "recurrent_kernel", kernel)
+        weights = lstm.weights(graph, "recurrent_kernel", recurrent_kernel(lstm.lstm))
         index = graph.reshape(number, "index", [1], "INT32")
         sums = [1, 4 * self.cells]
         frame = graph.op("GATHER", [carried["projected"], index], "frame", sums, axis=0)
