@@ -19,7 +19,7 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
-from dsconv.errors import ConversionError, OutputError, ToolkitError
+from dsconv.errors import OutputError, ToolkitError
 from dsconv.fixtures.random_model import random_weights
 from dsconv.fixtures.write import write_random_model
 from dsconv.graph.edit import extract
@@ -30,7 +30,7 @@ from dsconv.runtime.openvino import RT_INFO
 from dsconv.runtime.registry import open_model
 from dsconv.speech.alphabet import Alphabet
 from dsconv.toolkits import import_openvino
-from tests.acoustic.edits import batch_of_two, constant, renamed
+from tests.acoustic.edits import renamed
 from tests.convert.conversions import convert, saved
 from tests.runtime.speech import distance
 
@@ -379,40 +379,6 @@ def test_spaces_and_letters_in_paths(small_model: Path, tmp_path: Path) -> None:
     conversion = convert_file(OPENVINO, small_model, folder / "a b.v1.xml")
     assert sorted(path.name for path in folder.iterdir()) == ["a b.v1.bin", "a b.v1.xml"]
     assert open_model(conversion.output).interface.steps == 16
-
-
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        ({"steps": 0}, "0 steps make no sense"),
-        ({"input_shape": (1, 16, 9, 26)}, "does not fit"),
-        ({"front_end": True, "states": "internal"}, "--states internal does not go with --front"),
-    ],
-    ids=["steps", "shape", "states"],
-)
-def test_options_are_refused_before_any_work(
-    asked: dict[str, Any], says: str, small_model: Path, tmp_path: Path
-) -> None:
-    """The message names the file, and nothing is written."""
-    with pytest.raises(ConversionError, match=f"output_graph.pb: .*{says}"):
-        convert_file(OPENVINO, small_model, tmp_path / "a.xml", options=Options(**asked))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("edit", "says"),
-    [
-        (batch_of_two, "takes 2 clips at a time"),
-        (constant("Reshape_3/shape", [-1, 16]), "'Reshape_3' has shape"),
-    ],
-    ids=["batch", "network"],
-)
-def test_other_graphs_are_refused(edit: Any, says: str, small_model: Path, tmp_path: Path) -> None:
-    """What is not recognised is not converted, and says why."""
-    source = saved(edit(open_graph(small_model)), tmp_path / "a.pb")
-    with pytest.raises(ConversionError, match=f"a.pb: .*{says}"):
-        convert_file(OPENVINO, source)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]
 
 
 @pytest.mark.parametrize("steps", [16, DYNAMIC])

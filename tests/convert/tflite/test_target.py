@@ -21,7 +21,6 @@ from dsconv.graph.graph import open_graph
 from dsconv.graph.steps import DYNAMIC, set_steps
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.toolkits import import_litert_schema
-from tests.acoustic.edits import batch_of_two, constant
 from tests.convert.conversions import convert, saved
 
 with warnings.catch_warnings():
@@ -201,38 +200,3 @@ def test_a_graph_of_any_number_of_steps_can_be_unrolled(small_model: Path, tmp_p
         convert("tflite", source, tmp_path / "a", lstm="unrolled")
     model = TfliteModel(convert("tflite", source, tmp_path / "a", lstm="unrolled", steps=8))
     assert model.interface.steps == 8
-
-
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        ({"states": "internal"}, "no internal states; pass --states io"),
-        ({"steps": 0}, "0 steps make no sense"),
-        ({"input_shape": (1, 16, 9, 26)}, "does not fit"),
-        ({"steps": 16, "front_end": True}, "--n-steps does not go with --front-end"),
-    ],
-    ids=["states", "steps", "shape", "front-end"],
-)
-def test_options_are_refused_before_any_work(
-    asked: dict[str, Any], says: str, small_model: Path, tmp_path: Path
-) -> None:
-    """The message names the file, and nothing is written."""
-    with pytest.raises(ConversionError, match=f"output_graph.pb: .*{says}"):
-        convert("tflite", small_model, tmp_path / "a", **asked)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("edit", "says"),
-    [
-        (batch_of_two, "takes 2 clips at a time"),
-        (constant("Reshape_3/shape", [-1, 16]), "'Reshape_3' has shape"),
-    ],
-    ids=["batch", "network"],
-)
-def test_other_graphs_are_refused(edit: Any, says: str, small_model: Path, tmp_path: Path) -> None:
-    """What is not recognised is not converted, and says why."""
-    source = saved(edit(open_graph(small_model)), tmp_path / "a.pb")
-    with pytest.raises(ConversionError, match=f"a.pb: .*{says}"):
-        convert("tflite", source, tmp_path / "a")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]
