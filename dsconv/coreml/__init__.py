@@ -1,0 +1,1 @@
+"""Core ML files, read without coremltools."""
