@@ -9,6 +9,9 @@ from typing import BinaryIO
 
 from dsconv.errors import OutputError
 
+MANIFEST = "Manifest.json"
+"""The file in a folder that makes it a Core ML package, which is taken for one file."""
+
 
 @contextmanager
 def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
@@ -23,7 +26,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
-    """Write files of one folder that appear when the block ends.
+    """Write files, or packages that are folders, that appear when the block ends.
 
     Yields a folder beside them in which each is to be written under its own name. They are moved in
     the opposite order: the first one, which the others belong to, last. Raises what `new_file`
@@ -37,6 +40,9 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
         folder.mkdir()
         yield folder
         for path in reversed(paths):
+            if path.is_dir():
+                # A folder takes no other's place: what is replaced moves out of the way.
+                path.replace(folder / f"{path.name}.old")
             (folder / path.name).replace(path)
     except OSError as error:
         raise _unwritable(main, error) from error
@@ -47,7 +53,7 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
 def check_writable(path: Path, *, force: bool = False) -> None:
     """Refuse, before any work, a place that cannot take the file. Raises OutputError."""
     try:
-        if path.is_dir():
+        if path.is_dir() and not (path / MANIFEST).exists():
             raise OutputError(f"{path} is a folder; pass a file name with --output.")
         if path.exists() and not force:
             raise OutputError(f"{path} exists; pass --force to replace it, or --output.")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -30,6 +34,31 @@ def import_openvino() -> Any:
 def import_litert_schema() -> Any:
     """The classes of TFLite's schema, as LiteRT packages them. Raises ToolkitError without it."""
     return _imported("ai_edge_litert.schema_py_generated", "LiteRT", "tflite")
+
+
+def import_coremltools() -> Any:
+    """Core ML Tools. Raises ToolkitError if it is not installed.
+
+    It imports TensorFlow and PyTorch where they are installed, to convert their models; nothing of
+    that is needed here, and it takes seconds and hundreds of megabytes.
+    """
+    logging.getLogger("coremltools").setLevel(logging.ERROR)
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    with _missing("tensorflow", "torch"):
+        return _imported("coremltools", "Core ML Tools", "coreml")
+
+
+@contextmanager
+def _missing(*modules: str) -> Iterator[None]:
+    """Let modules look as if they were not installed."""
+    present = {name: sys.modules[name] for name in modules if name in sys.modules}
+    sys.modules.update(dict.fromkeys(modules))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in modules:
+            del sys.modules[name]
+        sys.modules.update(present)
 
 
 def _imported(module: str, label: str, extra: str) -> Any:

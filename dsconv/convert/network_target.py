@@ -38,7 +38,11 @@ class NetworkTarget(ABC):
             graph, options, lengths=self.lengths, states=self.states, precision=self.precision
         )
 
-    def outputs(self, output: Path) -> tuple[Path, ...]:
+    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
+        """The same for all."""
+        return self.suffix
+
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
         """The one file."""
         return (output,)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from dsconv.acoustic.recognise import recognise
@@ -17,10 +17,31 @@ Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 Lengths: TypeAlias = Literal["frozen", "input"]
 States: TypeAlias = Literal["io", "internal"]
 LstmForm: TypeAlias = Literal["loop", "unrolled"]
-
+CoreMlFormat: TypeAlias = Literal["mlprogram", "neuralnetwork"]
+DeploymentTarget: TypeAlias = Literal["ios16", "ios17", "ios18", "ios26"]
+PaletteBits: TypeAlias = Literal[4, 6, 8]
 
 LENGTHS = "input_lengths"
 """The exporters' name of the input of the lengths, for graphs that have none."""
+
+
+@dataclass(frozen=True)
+class CoreMlOptions:
+    """What only Core ML knows.
+
+    `deployment_target` is the oldest system that the model is to run on. With `palette_bits` each
+    weight is one of 2 ** bits values. A model of any number of frames a call takes up to
+    `max_steps`; `step_choices` are all numbers that it takes.
+    """
+
+    format: CoreMlFormat = "mlprogram"
+    deployment_target: DeploymentTarget | None = None
+    palette_bits: PaletteBits | None = None
+    max_steps: int | None = None
+    step_choices: tuple[int, ...] = ()
+    author: str = ""
+    license: str = ""
+    model_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,7 @@ class Options:
     states: States | None = None
     front_end: bool = False
     lstm: LstmForm | None = None
+    core_ml: CoreMlOptions = field(default_factory=CoreMlOptions)
 
 
 @dataclass(frozen=True)
@@ -57,11 +79,18 @@ class Plan:
     states: States
     front_end: bool
     lstm: LstmForm = "loop"
+    core_ml: CoreMlOptions = field(default_factory=CoreMlOptions)
 
     @property
     def dynamic(self) -> bool:
         """Whether a call takes any number of frames."""
         return self.steps == DYNAMIC
+
+    @property
+    def weights_precision(self) -> str:
+        """How the weights are stored: as asked for, or as so many bits that point to a palette."""
+        bits = self.core_ml.palette_bits
+        return f"palette{bits}" if bits else self.precision
 
 
 def make_plan(
@@ -100,6 +129,7 @@ def make_plan(
         options.states or states[0],
         options.front_end,
         options.lstm or "loop",
+        options.core_ml,
     )
 
 

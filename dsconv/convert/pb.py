@@ -24,7 +24,11 @@ class PbTarget:
         if not graph.packaged:
             raise ConversionError("it is a plain graph already; use it as it is.")
 
-    def outputs(self, output: Path) -> tuple[Path, ...]:
+    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
+        """The same for all."""
+        return self.suffix
+
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
         """The one file."""
         return (output,)
 

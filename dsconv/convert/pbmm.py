@@ -39,7 +39,11 @@ class PbmmTarget:
                 "use the .pb as it is."
             )
 
-    def outputs(self, output: Path) -> tuple[Path, ...]:
+    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
+        """The same for all."""
+        return self.suffix
+
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
         """The one file."""
         return (output,)
 

@@ -14,7 +14,7 @@ def properties(plan: Plan, source_sha256: str) -> dict[str, str]:
     if network.front_end is not None:
         values["features"] = feature_settings(network.front_end).to_text()
     return values | {
-        "precision": plan.precision,
+        "precision": plan.weights_precision,
         "source_sha256": source_sha256,
         "dsconv_version": __version__,
     }

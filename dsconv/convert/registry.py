@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from dsconv.convert.coreml import CoreMlTarget
 from dsconv.convert.onnx import OnnxTarget
 from dsconv.convert.openvino import OpenVinoTarget
 from dsconv.convert.options import Options
@@ -16,7 +17,14 @@ from dsconv.output import check_writable
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for target in (PbmmTarget(), PbTarget(), TfliteTarget(), OpenVinoTarget(), OnnxTarget())
+    for target in (
+        PbmmTarget(),
+        PbTarget(),
+        TfliteTarget(),
+        CoreMlTarget(),
+        OpenVinoTarget(),
+        OnnxTarget(),
+    )
 }
 
 _GRAPH_SUFFIXES = (".pb", ".pbmm")
@@ -39,14 +47,15 @@ def convert_file(
     graph = open_graph(source)
     with about(source):
         target.check(graph, options)
-        output = Path(output) if output else default_output(source, target)
-        for path in target.outputs(output):
+        output = Path(output) if output else default_output(source, target, options)
+        for path in target.outputs(output, options):
             check_writable(path, force=force)
         return target.convert(Job(graph, source, output, options, force))
 
 
-def default_output(source: Path, target: Target) -> Path:
+def default_output(source: Path, target: Target, options: Options) -> Path:
     """The file beside the source that a conversion writes unless it is told otherwise."""
+    suffix = target.suffix_for(options)
     if source.suffix in _GRAPH_SUFFIXES:
-        return source.with_suffix(target.suffix)
-    return source.with_name(source.name + target.suffix)
+        return source.with_suffix(suffix)
+    return source.with_name(source.name + suffix)

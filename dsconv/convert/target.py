@@ -55,8 +55,7 @@ class Target(Protocol):
     def label(self) -> str:
         """The format for people."""
 
-    @property
-    def suffix(self) -> str:
+    def suffix_for(self, options: Options) -> str:
         """The suffix of its files, with the dot."""
 
     @property
@@ -69,7 +68,7 @@ class Target(Protocol):
         Raises ConversionError, which says what to do instead.
         """
 
-    def outputs(self, output: Path) -> tuple[Path, ...]:
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:
         """The files that a conversion to `output` writes, that one first.
 
         Raises OutputError if the target cannot have that name.

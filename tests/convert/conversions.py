@@ -48,8 +48,9 @@ def converted(target: str, source: Path, output: Path, **asked: Any) -> Model:
 
 def convert(target: str, source: Path, output: Path, **asked: Any) -> Path:
     """The file that a target makes of a graph when asked so."""
-    path = output.with_name(output.name + TARGETS[target].suffix)
-    return convert_file(TARGETS[target], source, path, options=Options(**asked)).output
+    options = Options(**asked)
+    path = output.with_name(output.name + TARGETS[target].suffix_for(options))
+    return convert_file(TARGETS[target], source, path, options=options).output
 
 
 def saved(graph: Graph, path: Path) -> Path:

@@ -24,7 +24,7 @@ class OpenVinoTarget(NetworkTarget):
     suffix = ".xml"
     states = ("io", "internal")
 
-    def outputs(self, output: Path) -> tuple[Path, ...]:
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
         """The .xml and the .bin of the weights beside it."""
         if output.suffix != self.suffix:
             raise OutputError(
@@ -44,7 +44,7 @@ class OpenVinoTarget(NetworkTarget):
 
     def write(self, model: ModelBuilder, properties: Mapping[str, str], job: Job) -> int:
         """Write the IR by the toolkit's own function."""
-        paths = self.outputs(job.output)
+        paths = self.outputs(job.output, job.options)
         with new_files(paths, force=job.force) as folder:
             try:
                 model.save("acoustic", properties, folder / job.output.name)

@@ -1,0 +1,5 @@
+"""The Core ML target."""
+
+from dsconv.convert.coreml.target import CoreMlTarget
+
+__all__ = ["CoreMlTarget"]

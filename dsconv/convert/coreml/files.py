@@ -1,0 +1,124 @@
+"""Write Core ML files: an .mlmodel, or an .mlpackage, the folder that Apple's tools take for one.
+
+The toolkit's own writer gives every package new random identifiers; with these the same graph
+gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dsconv.convert.coreml.builder import ProgramBuilder
+from dsconv.convert.coreml.precision import compute_precision, pipeline, quantized_network
+from dsconv.convert.options import Plan
+from dsconv.errors import ToolkitError
+from dsconv.output import MANIFEST
+from dsconv.runtime.model import reason_of
+
+_AUTHOR = "com.apple.CoreML"
+_MODEL, _WEIGHTS = "model.mlmodel", "weights"
+# Any fixed name space will do; identifiers only have to differ within a package.
+_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://developer.apple.com/documentation/coreml")
+
+
+def write_package(
+    builder: ProgramBuilder, plan: Plan, properties: Mapping[str, str], path: Path
+) -> None:
+    """Write a program as a package. Raises ToolkitError if the toolkit fails."""
+    specification = _converted(
+        builder,
+        convert_to="mlprogram",
+        minimum_deployment_target=builder.target,
+        compute_precision=compute_precision(plan),
+        pass_pipeline=pipeline(plan),
+        # The weights are written where they stay.
+        package_dir=str(path),
+    ).get_spec()
+    describe(specification, plan, properties)
+    folder = path / "Data" / _AUTHOR
+    _write(specification, folder / _MODEL)
+    manifest = json.dumps(_manifest(folder), indent=4, sort_keys=True)
+    (path / MANIFEST).write_text(f"{manifest}\n", encoding="utf-8")
+
+
+def write_neural_network(
+    builder: ProgramBuilder, plan: Plan, properties: Mapping[str, str], path: Path
+) -> None:
+    """Write a neural network. Raises ToolkitError if the toolkit fails."""
+    model = _converted(builder, convert_to="neuralnetwork")
+    specification = quantized_network(model, plan)
+    describe(specification, plan, properties)
+    _write(specification, path)
+
+
+def describe(specification: Any, plan: Plan, properties: Mapping[str, str]) -> None:
+    """Write what a model says about itself."""
+    metadata = specification.description.metadata
+    network = plan.network
+    metadata.shortDescription = (
+        f"Acoustic model of speech, LSTM of {network.lstm.cells} cells, {network.classes} classes."
+    )
+    metadata.author = plan.core_ml.author
+    metadata.license = plan.core_ml.license
+    metadata.versionString = plan.core_ml.model_version
+    # What the toolkit writes about itself differs from machine to machine.
+    metadata.userDefined.clear()
+    metadata.userDefined.update(properties)
+
+
+def file_bytes(path: Path) -> int:
+    """The bytes of a file, or of all files of a package."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _converted(builder: ProgramBuilder, **options: Any) -> Any:
+    """What the toolkit makes of a program."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return builder.coremltools.convert(
+                builder.program(),
+                source="milinternal",
+                inputs=builder.interface,
+                skip_model_load=True,
+                **options,
+            )
+    except Exception as error:  # Core ML Tools' exceptions have no common base.
+        raise ToolkitError(f"Core ML Tools failed: {reason_of(error)}") from error
+
+
+def _write(specification: Any, path: Path) -> None:
+    """Write a Model message, its maps in a fixed order."""
+    path.write_bytes(specification.SerializeToString(deterministic=True))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What a package holds."""
+    items = {_MODEL: "CoreML Model Specification"}
+    if (folder / _WEIGHTS).is_dir():
+        items[_WEIGHTS] = "CoreML Model Weights"
+    entries = {
+        _identifier(name): {
+            "author": _AUTHOR,
+            "description": description,
+            "name": name,
+            "path": f"{_AUTHOR}/{name}",
+        }
+        for name, description in items.items()
+    }
+    return {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": entries,
+        "rootModelIdentifier": _identifier(_MODEL),
+    }
+
+
+def _identifier(name: str) -> str:
+    return str(uuid.uuid5(_SPACE, name)).upper()

@@ -1,0 +1,125 @@
+"""The fused LSTM of MIL, with the number of valid frames frozen or as an input.
+
+MIL's ``lstm`` knows no lengths and gives the cell state after the last frame only. So a frame that
+is not valid closes the input gate and opens the forget gate, which leaves the cell state as it is:
+one more input, 0 in valid frames, drives both gates to their ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dsconv.acoustic.network import Lstm
+from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel
+from dsconv.convert.coreml.builder import ProgramBuilder
+from dsconv.convert.options import Plan
+from dsconv.speech.features import FloatArray
+
+GATES = "ifoc"
+"""The order of the gates in MIL's weights."""
+
+# Beyond this a sigmoid is 0 or 1 in float32.
+_SATURATED = 120.0
+# The input that drives the gates stays far below the largest float16, 65504.
+_LARGEST_DRIVE = 20_000.0
+# How often the drive outweighs all else, as compressed weights are not exact.
+_MARGIN = 4.0
+
+
+class LstmBuilder:
+    """Adds an LSTM to a program."""
+
+    def __init__(self, builder: ProgramBuilder, lstm: Lstm, plan: Plan) -> None:
+        self.builder = builder
+        self.lstm = lstm
+        self.plan = plan
+        self.inputs = np.concatenate([input_kernel(lstm, gate) for gate in GATES], axis=1).T
+
+    def add(self, rows: Any, lengths: Any, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
+        """Rows [frames, cells] of hidden states, and the states after the last valid frame.
+
+        `rows` are [frames, inputs], the states [1, cells]; `lengths` None takes all frames for
+        valid.
+        """
+        frames = self.sequence("lstm_inputs", rows, self.lstm.inputs)
+        if lengths is None:
+            every, last, cell = self.fused(frames, hidden, cell, self.inputs)
+            return self.reshape("hidden_states", every, [-1, self.lstm.cells]), last, cell
+        valid = self.valid(rows, lengths)
+        drive, weights = self.driven()
+        none = self.select("no_inputs", valid, np.float32(0), np.full((1, 1, 1), drive))
+        frames = self.select("valid_inputs", valid, frames, np.float32(0))
+        frames = self.builder.op("concat", "driven_inputs", values=[frames, none], axis=2)
+        every, _, cell = self.fused(frames, hidden, cell, weights)
+        every = self.select("valid_hidden_states", valid, every, np.float32(0))
+        rows = self.reshape("hidden_states", every, [-1, self.lstm.cells])
+        return rows, self.last_valid(rows, lengths, hidden), cell
+
+    def fused(
+        self, frames: Any, hidden: Any, cell: Any, inputs: FloatArray
+    ) -> tuple[Any, Any, Any]:
+        """The op: all hidden states [frames, 1, cells], and the states after the last frame."""
+        recurrent = np.concatenate([recurrent_kernel(self.lstm, gate) for gate in GATES], axis=1).T
+        every, last, cell = self.builder.op(
+            "lstm",
+            "lstm",
+            x=frames,
+            initial_h=hidden,
+            initial_c=cell,
+            weight_ih=np.ascontiguousarray(inputs),
+            weight_hh=np.ascontiguousarray(recurrent),
+            bias=lstm_bias(self.lstm, GATES),
+            output_sequence=True,
+        )
+        return every, last, cell
+
+    def driven(self) -> tuple[float, FloatArray]:
+        """The input that closes the cell, and the input weights with a column for it.
+
+        The drive outweighs whatever else reaches the gates of a frame without inputs. Its weights
+        are as large as the others of their rows if that is enough, so that a scale for each row of
+        compressed weights fits both.
+        """
+        others = np.concatenate(
+            [np.abs(recurrent_kernel(self.lstm, gate)).sum(axis=0) for gate in "if"]
+        )
+        cells = self.lstm.cells
+        reach = others + np.abs(lstm_bias(self.lstm, "if")) + _SATURATED
+        wanted = _MARGIN * float(reach.max())
+        usual = np.abs(self.inputs[: 2 * cells]).max(axis=1)
+        drive = min(wanted / max(float(usual.min()), 1e-6), _LARGEST_DRIVE)
+        column = np.zeros((4 * cells, 1), np.float32)
+        column[: 2 * cells, 0] = np.maximum(usual, wanted / drive)
+        column[:cells] *= -1
+        return drive, np.concatenate([self.inputs, column], axis=1)
+
+    def valid(self, rows: Any, lengths: Any) -> Any:
+        """Which frames are valid [frames, 1, 1]."""
+        builder = self.builder
+        if not self.plan.dynamic:
+            numbers: Any = np.arange(self.plan.steps, dtype=np.int32)[:, None, None]
+        else:
+            sizes = builder.op("shape", "input_sizes", x=rows)
+            frames = builder.op("gather", "frames", x=sizes, indices=0, axis=0)
+            counted = builder.op("range_1d", "counted", start=0, end=frames, step=1)
+            numbers = self.reshape("frame_numbers", counted, [-1, 1, 1])
+        return builder.op("less", "valid_frames", x=numbers, y=lengths)
+
+    def last_valid(self, rows: Any, lengths: Any, hidden: Any) -> Any:
+        """The hidden state after the last valid frame; the one before where there is none."""
+        states = self.builder.op("concat", "all_hidden_states", values=[hidden, rows], axis=0)
+        return self.builder.op("gather", "last_hidden_state", x=states, indices=lengths, axis=0)
+
+    def select(self, name: str, valid: Any, value: Any, other: Any) -> Any:
+        """One value in valid frames, another in the rest."""
+        other = np.asarray(other, np.float32)
+        return self.builder.op("select", name, cond=valid, a=value, b=other)
+
+    def sequence(self, name: str, rows: Any, size: int) -> Any:
+        """Rows as [frames, 1, size]."""
+        return self.reshape(name, rows, [-1, 1, size])
+
+    def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
+        return self.builder.op("reshape", name, x=source, shape=sizes)

@@ -1,0 +1,156 @@
+"""The acoustic network as a MIL program: dense layers around one fused LSTM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dsconv.acoustic.network import DenseLayer
+from dsconv.acoustic.weights import values
+from dsconv.convert.coreml.builder import ProgramBuilder
+from dsconv.convert.coreml.front_end import add_front_end, samples_shape
+from dsconv.convert.coreml.lstm import LstmBuilder
+from dsconv.convert.options import LENGTHS, Plan
+from dsconv.runtime.model import SAMPLES
+from dsconv.speech.features import FloatArray
+
+MOST_STEPS = 3000
+"""Frames that a model of any number of frames takes at once, unless told otherwise: a minute."""
+
+
+def add_network(builder: ProgramBuilder, plan: Plan) -> None:
+    """All of the model that a plan asks for."""
+    network = _NetworkBuilder(builder, plan)
+    network.declare()
+    with builder:
+        network.add()
+
+
+def contiguous(matrix: FloatArray) -> FloatArray:
+    """A matrix in C order, as the toolkit keeps its constants."""
+    return np.ascontiguousarray(matrix)
+
+
+class _NetworkBuilder:
+    def __init__(self, builder: ProgramBuilder, plan: Plan) -> None:
+        self.builder = builder
+        self.plan = plan
+        self.network = plan.network
+        self.lengths = self.network.names.lengths or LENGTHS
+
+    def declare(self) -> None:
+        """The inputs, in the order of the graph."""
+        builder, plan, names = self.builder, self.plan, self.network.names
+        if plan.front_end:
+            most = plan.core_ml.max_steps or MOST_STEPS
+            shape = samples_shape(builder, self.network, most)
+            builder.input(names.samples or SAMPLES, shape)
+            return
+        builder.input(names.windows, self.windows_shape())
+        if plan.lengths == "input":
+            builder.input(self.lengths, (1,), "int32")
+        for name in (names.previous_c, names.previous_h):
+            declare = builder.state if plan.states == "internal" else builder.input
+            declare(name, (1, self.network.lstm.cells))
+
+    def windows_shape(self) -> Any:
+        """The shape of the windows, with all numbers of frames that a call may have."""
+        ct, plan = self.builder.coremltools, self.plan
+        window = (2 * self.network.context + 1, self.network.features)
+        if plan.core_ml.step_choices:
+            shapes = [(1, steps, *window) for steps in plan.core_ml.step_choices]
+            return ct.EnumeratedShapes(shapes=shapes, default=shapes[0])
+        if not plan.dynamic:
+            return (1, plan.steps, *window)
+        most = plan.core_ml.max_steps or MOST_STEPS
+        usual = min(self.network.steps, most) if self.network.steps > 0 else min(16, most)
+        return (1, ct.RangeDim(1, most, default=usual), *window)
+
+    def add(self) -> None:
+        """From the inputs to the outputs."""
+        network = self.network
+        first, *others = network.before
+        if self.plan.front_end:
+            rows = self.activated(add_front_end(self.builder, network, first), first)
+        else:
+            rows = self.dense(self.windows(), first)
+        for layer in others:
+            rows = self.dense(rows, layer)
+        rows, states = self.lstm(rows)
+        for layer in network.after:
+            rows = self.dense(rows, layer)
+        rows = self.dense(rows, network.output)
+        scores = self.reshape("scores", rows, [-1, 1, network.classes])
+        if network.softmax:
+            scores = self.builder.op("softmax", "probabilities", x=scores, axis=-1)
+        self.builder.output(network.names.probabilities, scores)
+        for name, state in states.items():
+            self.builder.output(name, state)
+
+    def windows(self) -> Any:
+        """The windows as rows [frames, values]; there is one clip in the batch."""
+        source = self.builder.value(self.network.names.windows)
+        return self.reshape("windows", source, [-1, self.network.window_values])
+
+    def dense(self, rows: Any, layer: DenseLayer) -> Any:
+        """A dense layer with its activation and normalization."""
+        weights = contiguous(values(layer.weights).T)
+        name = f"{layer.name}_product"
+        bias = contiguous(values(layer.bias))
+        return self.activated(
+            self.builder.op("linear", name, x=rows, weight=weights, bias=bias), layer
+        )
+
+    def activated(self, rows: Any, layer: DenseLayer) -> Any:
+        """What follows the product and the bias."""
+        builder, name = self.builder, layer.name
+        if layer.clip is not None:
+            limits = {"alpha": np.float32(0), "beta": np.float32(layer.clip)}
+            rows = builder.op("clip", f"{name}_clipped", x=rows, **limits)
+        elif layer.relu:
+            rows = builder.op("relu", f"{name}_relu", x=rows)
+        if layer.norm is None:
+            return rows
+        return builder.op(
+            "layer_norm",
+            f"{name}_normalized",
+            x=rows,
+            axes=[-1],
+            gamma=contiguous(values(layer.norm.scale)),
+            beta=contiguous(values(layer.norm.offset)),
+            epsilon=np.float32(layer.norm.epsilon),
+        )
+
+    def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
+        """The LSTM's hidden states, and the states after the last valid frame that are outputs."""
+        names, plan, builder = self.network.names, self.plan, self.builder
+        lstm = LstmBuilder(builder, self.network.lstm, plan)
+        if plan.front_end:
+            zeros = np.zeros((1, self.network.lstm.cells), np.float32)
+            return lstm.add(rows, None, zeros, zeros)[0], {}
+        lengths = builder.value(self.lengths) if plan.lengths == "input" else None
+        before = [builder.value(name) for name in (names.previous_h, names.previous_c)]
+        if plan.states == "internal":
+            before = [self.read(state) for state in before]
+        rows, hidden, cell = lstm.add(rows, lengths, *before)
+        if plan.states == "io":
+            return rows, {names.new_c: cell, names.new_h: hidden}
+        self.keep(names.previous_c, cell)
+        self.keep(names.previous_h, hidden)
+        return rows, {}
+
+    def read(self, state: Any) -> Any:
+        """A state in the precision that the program computes in."""
+        half = self.builder.op("read_state", f"{state.name}_kept", input=state)
+        return self.builder.op("cast", f"{state.name}_read", x=half, dtype="fp32")
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a state for the next call."""
+        half = self.builder.op("cast", f"{name}_half", x=value, dtype="fp16")
+        state = self.builder.value(name)
+        self.builder.op("coreml_update_state", f"{name}_updated", state=state, value=half)
+
+    def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
+        """Other sizes; one may be -1."""
+        return self.builder.op("reshape", name, x=source, shape=sizes)

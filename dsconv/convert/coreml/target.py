@@ -1,0 +1,150 @@
+"""Core ML, for Apple's devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dsconv.convert.network_target import NetworkTarget
+from dsconv.convert.options import Options, Plan
+from dsconv.convert.target import Job
+from dsconv.errors import ConversionError, OutputError
+from dsconv.graph.graph import Graph
+from dsconv.graph.steps import DYNAMIC, check_steps
+from dsconv.output import new_files
+
+if TYPE_CHECKING:
+    from dsconv.convert.coreml.builder import ProgramBuilder
+
+_SUFFIXES = {"mlprogram": ".mlpackage", "neuralnetwork": ".mlmodel"}
+_FIRST_TARGET, _FIRST_WITH_STATES = "ios16", "ios18"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A program and what it was built from."""
+
+    plan: Plan
+    builder: ProgramBuilder
+
+
+class CoreMlTarget(NetworkTarget):
+    """One fused LSTM among dense layers, as an ML program or as a neural network."""
+
+    name = "coreml"
+    label = "Core ML"
+    suffix = _SUFFIXES["mlprogram"]
+    states = ("io", "internal")
+
+    def suffix_for(self, options: Options) -> str:
+        """A program is a package, a neural network one file."""
+        return _SUFFIXES[options.core_ml.format]
+
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:
+        """The package or the file."""
+        suffix = self.suffix_for(options)
+        if output.suffix != suffix:
+            raise OutputError(
+                f"{output} is no name for a Core ML {options.core_ml.format}; choose one that ends "
+                f"in {suffix}."
+            )
+        return (output,)
+
+    def plan(self, graph: Graph, options: Options) -> Plan:
+        """What to build. Raises ConversionError for what this form of Core ML cannot do."""
+        asked = options.core_ml
+        _check_steps(options)
+        if asked.step_choices:
+            options = replace(options, steps=DYNAMIC)
+        if asked.palette_bits is not None:
+            _check_palette(options)
+            options = replace(options, precision=options.precision or "fp16")
+        plan = super().plan(graph, options)
+        if asked.max_steps is not None and not plan.dynamic:
+            raise ConversionError("--max-steps goes with --n-steps -1, or with --front-end.")
+        if asked.format == "neuralnetwork":
+            _check_neural_network(plan)
+            return plan
+        return replace(plan, core_ml=replace(asked, deployment_target=_deployment_target(plan)))
+
+    def build(self, plan: Plan) -> Built:
+        """The program."""
+        from dsconv.convert.coreml.builder import ProgramBuilder
+        from dsconv.convert.coreml.network import add_network
+
+        builder = ProgramBuilder(plan.core_ml.deployment_target or _FIRST_TARGET)
+        add_network(builder, plan)
+        return Built(plan, builder)
+
+    def write(self, model: Built, properties: Mapping[str, str], job: Job) -> int:
+        """Convert the program by the toolkit and write it."""
+        from dsconv.convert.coreml.files import file_bytes, write_neural_network, write_package
+
+        write = write_package if job.output.suffix == self.suffix else write_neural_network
+        with new_files([job.output], force=job.force) as folder:
+            path = folder / job.output.name
+            write(model.builder, model.plan, properties, path)
+            return file_bytes(path)
+
+    def notes(self, plan: Plan) -> tuple[str, ...]:
+        """What a user should know of the interface."""
+        if plan.states == "internal":
+            return ("the states stay inside, in float16; a new MLState starts a clip.",)
+        names = plan.network.names
+        if plan.lengths == "frozen" and names.lengths and not plan.front_end:
+            return (f"{names.lengths} is frozen: all frames of a call are valid.",)
+        return ()
+
+
+def _check_steps(options: Options) -> None:
+    """Refuse choices of steps that exclude each other."""
+    choices, most = options.core_ml.step_choices, options.core_ml.max_steps
+    for steps in choices:
+        check_steps(steps)
+    if choices and (DYNAMIC in choices or len(set(choices)) < 2):
+        raise ConversionError(
+            "a choice of steps wants two numbers or more, such as --n-steps 1,16,32; pass -1 alone "
+            "for any number."
+        )
+    if choices and (most is not None or options.front_end or options.input_shape):
+        raise ConversionError(
+            "a choice of --n-steps goes neither with --max-steps nor with --input-shape nor with "
+            "--front-end; leave one of them out."
+        )
+    if most is not None and most < 1:
+        raise ConversionError(f"--max-steps {most} leaves no frame; pass 1 or more.")
+
+
+def _check_palette(options: Options) -> None:
+    if options.precision == "int8":
+        raise ConversionError(
+            "--palettize and --precision int8 are two ways to store the weights; pass one of them."
+        )
+
+
+def _check_neural_network(plan: Plan) -> None:
+    """Refuse what only programs know."""
+    refused = {
+        "--target": plan.core_ml.deployment_target is not None,
+        "--states internal": plan.states == "internal",
+    }
+    for option, given in refused.items():
+        if given:
+            raise ConversionError(
+                f"{option} is for ML programs, and a neural network runs on iOS 13 and later as it "
+                "is; leave it out, or pass --format mlprogram."
+            )
+
+
+def _deployment_target(plan: Plan) -> str:
+    """As asked, else the first that knows what the plan needs."""
+    asked = plan.core_ml.deployment_target
+    if plan.states != "internal":
+        return asked or _FIRST_TARGET
+    if asked is not None and int(asked[3:]) < int(_FIRST_WITH_STATES[3:]):
+        raise ConversionError(
+            f"{asked} keeps no states; pass --target {_FIRST_WITH_STATES}, or --states io."
+        )
+    return asked or _FIRST_WITH_STATES
