@@ -76,7 +76,7 @@ def make_contestants(model: Path) -> Iterator[Contestant]:
     forms = {"tflite": "load_tflite", "openvino": "load_openvino", "onnx": "load_onnx"}
     for target, loader in forms.items():
         for precision in precisions:
-            output = model.with_name(f"{precision}{TARGETS[target].suffix}")
+            output = model.with_name(f"{precision}{TARGETS[target].suffix_for(Options())}")
             options = Options(precision=precision)
             convert_file(TARGETS[target], model, output, options=options)
             yield Contestant(f"{target} {precision}", output, loader)

@@ -1,9 +1,18 @@
-"""The SHA-256 of files, computed in the background."""
+"""The SHA-256 of files and of Core ML packages, computed in the background.
+
+A package is a folder. Its hash is that of what `sha256sum` prints for the files below ``Data``,
+sorted by their paths:
+
+    find -L Data -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+
+Its Manifest.json is left out, because every time a model is saved it gets new random names.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import threading
 from pathlib import Path
 
@@ -15,7 +24,7 @@ _PIECE_BYTES = 1 << 23
 
 
 class Digest:
-    """The SHA-256 of a file. Hashing starts at once and lets other work go on meanwhile.
+    """The SHA-256 of a file or package. Hashing starts at once and other work goes on meanwhile.
 
     Leaving the context waits for the end, so that no one reads the file any more.
     """
@@ -42,13 +51,16 @@ class Digest:
 
     def _run(self) -> None:
         try:
-            self._result = _sha256(self._path)
+            hashed = _sha256_of_package if self._path.is_dir() else _sha256
+            self._result = hashed(self._path)
         except OSError as error:
             self._error = error
 
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
+    if path.stat().st_size == 0:
+        return digest.hexdigest()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
         for start in range(0, len(mapping), _PIECE_BYTES):
             length = min(_PIECE_BYTES, len(mapping) - start)
@@ -56,4 +68,16 @@ def _sha256(path: Path) -> str:
                 digest.update(piece)
             if hasattr(mmap, "MADV_DONTNEED"):
                 mapping.madvise(mmap.MADV_DONTNEED, start, length)
+    return digest.hexdigest()
+
+
+def _sha256_of_package(path: Path) -> str:
+    files = {
+        os.fsencode(file.relative_to(path).as_posix()): file
+        for file in (path / "Data").rglob("*")
+        if file.is_file()
+    }
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(_sha256(file).encode() + b"  " + name + b"\n")
     return digest.hexdigest()

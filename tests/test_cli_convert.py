@@ -20,6 +20,7 @@ from dsconv.acoustic.weights import lstm_bias
 from dsconv.cli import main
 from dsconv.convert.onnx import products
 from dsconv.convert.openvino import lstm as openvino_lstm
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ToolkitError
 from dsconv.fixtures.write import write_demo_model
@@ -92,7 +93,7 @@ def test_the_verdict_is_printed(command: str, demo: Path) -> None:
     assert result.exit_code == 0, result.output
     size = sum((demo / name).stat().st_size for name in FILES[command])
     first, second = result.stdout.splitlines()
-    name = f"output_graph{TARGETS[command].suffix}"
+    name = f"output_graph{TARGETS[command].suffix_for(Options())}"
     assert re.fullmatch(rf"{name}: {size:,} bytes, \d+\.\d\d s", first)
     assert re.fullmatch(
         r"pass: probabilities \S+ of 1e-05, states \S+ of 1e-04, (\d+) of \1 texts",
@@ -110,7 +111,7 @@ def test_json_is_one_object_with_the_parity(command: str, demo: Path) -> None:
     values = json.loads(result.stdout)
     assert (values["schema_version"], values["target"]) == (1, command)
     assert values["source"] == "output_graph.pb"
-    assert values["output"] == f"output_graph{TARGETS[command].suffix}"
+    assert values["output"] == f"output_graph{TARGETS[command].suffix_for(Options())}"
     assert values["bytes"] == sum((demo / name).stat().st_size for name in FILES[command])
     assert values["seconds"] > 0
     assert values["notes"] == [note.removeprefix("dsconv: note: ") for note in lines(command)]
@@ -176,7 +177,7 @@ def test_a_parity_that_fails(command: str, demo: Path, monkeypatch: pytest.Monke
     assert "failure, numbers: " in result.stdout
     assert result.stderr == NOTES[command]
     assert written(demo) == FILES[command]
-    assert open_model(f"output_graph{TARGETS[command].suffix}").interface.steps == 16
+    assert open_model(f"output_graph{TARGETS[command].suffix_for(Options())}").interface.steps == 16
     assert run(command, "--force", "--no-validate").exit_code == 0
 
 
@@ -313,7 +314,7 @@ def test_shapes_are_read_as_people_write_them(command: str, shape: str, steps: i
     """With and without brackets and blanks; a question mark is any size."""
     result = run(command, "--input-shape", shape, "--no-validate")
     assert result.exit_code == 0, result.output
-    interface = open_model(f"output_graph{TARGETS[command].suffix}").interface
+    interface = open_model(f"output_graph{TARGETS[command].suffix_for(Options())}").interface
     assert interface.windows is not None
     assert interface.windows.shape == (1, steps, 19, 26)
 
@@ -324,7 +325,7 @@ def test_options_reach_the_target(command: str) -> None:
     """Steps, precision, lengths: each is in the file that comes out."""
     options = "--n-steps 7 --precision fp16 --no-validate --output a --force"
     for lengths in ("input", "frozen"):
-        output = f"{lengths}{TARGETS[command].suffix}"
+        output = f"{lengths}{TARGETS[command].suffix_for(Options())}"
         asked = [*options.split(), "--lengths", lengths, "--output", output]
         assert run(command, *asked).exit_code == 0
         interface = open_model(output).interface
@@ -360,7 +361,7 @@ def test_existing_files_are_refused_before_the_work(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_output_folder_that_is_missing(command: str, small: Path) -> None:
     """Exit code 6, nothing is made."""
-    output = f"no/a{TARGETS[command].suffix}"
+    output = f"no/a{TARGETS[command].suffix_for(Options())}"
     assert_refused(run(command, "--output", output), 6, "no is not a folder; create it")
     assert written(small) == set()
 
@@ -386,7 +387,7 @@ def test_a_result_that_cannot_be_run_here(
         raise ToolkitError("the runtime is on strike.")
 
     monkeypatch.setattr("dsconv.inspect.parity.validate.validate_models", fail)
-    output = f"output_graph{TARGETS[command].suffix}"
+    output = f"output_graph{TARGETS[command].suffix_for(Options())}"
     says = rf"{output} is written, but not validated: the runtime is on strike.*--no-validate"
     assert_refused(run(command), 5, says)
     assert written(small) == FILES[command]

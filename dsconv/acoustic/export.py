@@ -1,4 +1,4 @@
-"""Write the graph that DeepSpeech 0.9.3's exporter writes, without TensorFlow.
+"""Write the graph that the exporters of DeepSpeech 0.6 and later write, without TensorFlow.
 
 The nodes have the exporter's names, order, ops, attributes and devices, so that the original
 runtimes open the result and its size is the exporter's to the byte.
@@ -12,11 +12,13 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dsconv.acoustic.exporters import DEEPSPEECH_0_9_3, PLACEHOLDER_LANGUAGE, Exporter
 from dsconv.acoustic.metadata import window_samples
 from dsconv.graph import wire
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.steps import DYNAMIC
 from dsconv.graph.storage import Chunk
+from dsconv.graph.tensor import Tensor
 from dsconv.graph.write import constant_chunks, new_constant, new_node
 from dsconv.speech.alphabet import Alphabet
 
@@ -24,29 +26,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
+    Weight: TypeAlias = NDArray[np.float32] | Tensor
 
 LSTM = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 """Scope of the LSTM's weights and nodes."""
 
-DEFAULT_LANGUAGE = (
-    "<language the model was trained on - IETF BCP 47 language tag including at least language, "
-    'script and region subtags. E.g. "en-Latn-UK" or "de-Latn-DE" or "cmn-Hans-CN". Include as '
-    "much info as you can without loss of precision. For example, if a model is trained on "
-    'Scottish English, include the variant subtag: "en-Latn-GB-Scotland".>'
-)
-"""What the exporter writes for a model whose language nobody named."""
-
-_GRAPH_VERSION = 6
 _MEL_CHANNELS = 40
 _LOWEST_FREQUENCY = 20.0
+_NORM_EPSILON = 1e-12
 # TensorFlow writes a tensor of zeros as a Fill from this many elements on.
 _FILL_ELEMENTS = 1000
 
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What an exporter is told beside the weights. Windows are in milliseconds."""
+    """What an exporter is told beside the weights. Windows are in milliseconds.
+
+    `n_steps` is -1 for any number of frames a call. An empty `language` is not written.
+    """
 
     alphabet: Alphabet
     n_steps: int = 16
@@ -57,7 +54,10 @@ class ExportSettings:
     n_input: int = 26
     relu_clip: float = 20.0
     beam_width: int = 500
-    language: str = DEFAULT_LANGUAGE
+    language: str = PLACEHOLDER_LANGUAGE
+    batch_size: int = 1
+    layer_norm: bool = False
+    exporter: Exporter = DEEPSPEECH_0_9_3
 
     @property
     def window_values(self) -> int:
@@ -79,16 +79,24 @@ def weight_shapes(n_hidden: int, settings: ExportSettings) -> dict[str, tuple[in
     ):
         matrix = "kernel" if layer == LSTM else "weights"
         shapes |= {f"{layer}/bias": (columns,), f"{layer}/{matrix}": (rows, columns)}
+        if settings.layer_norm and layer not in (LSTM, "layer_6"):
+            shapes |= dict.fromkeys(norm_weights(layer), (columns,))
     return shapes
 
 
-def export_chunks(weights: Weights, settings: ExportSettings) -> Iterator[Chunk]:
-    """The serialized graph. `weights` are float32 arrays by the names of `weight_shapes`.
+def norm_weights(layer: str) -> tuple[str, str]:
+    """The names of the weights of a layer's normalization: its offset and its scale."""
+    return f"{layer}/LayerNorm/beta", f"{layer}/LayerNorm/gamma"
 
-    The LSTM's gate columns are i, c, f, o, its rows the input's and then the state's.
+
+def export_chunks(weights: Mapping[str, Weight], settings: ExportSettings) -> Iterator[Chunk]:
+    """The serialized graph. `weights` are in float32, by the names of `weight_shapes`.
+
+    A tensor on a mapped file stays there until its chunk is written. The LSTM's gate columns are
+    i, c, f, o, its rows the input's and then the state's.
     """
-    exporter = _Exporter(weights, settings)
-    for node in exporter.nodes():
+    writer = _GraphWriter(weights, settings)
+    for node in writer.nodes():
         yield from wire.nested(1, node)
     # An empty library (field 2) and empty versions (field 4) close the exporter's files.
     yield b"\x12\x00\x22\x00"
@@ -98,13 +106,14 @@ def export_chunks(weights: Weights, settings: ExportSettings) -> Iterator[Chunk]
 _NodesAndOutput: TypeAlias = Generator[list[Chunk], None, str]
 
 
-class _Exporter:
+class _GraphWriter:
     """Makes the nodes one after the other; each is a list of chunks."""
 
-    def __init__(self, weights: Weights, settings: ExportSettings) -> None:
+    def __init__(self, weights: Mapping[str, Weight], settings: ExportSettings) -> None:
         self.weights = weights
         self.settings = settings
-        self.n_hidden = len(weights["layer_1/bias"])
+        self.batch = settings.batch_size
+        (self.n_hidden,) = weights["layer_1/bias"].shape
         self.classes = len(settings.alphabet.labels) + 1
 
     def nodes(self) -> Iterator[list[Chunk]]:
@@ -113,12 +122,12 @@ class _Exporter:
         source = "Reshape_1"
         for number, layer in enumerate(("layer_1", "layer_2", "layer_3")):
             source = yield from self.clipped_layer(layer, number, source)
-        yield from self.reshape("Reshape_2", source, [-1, 1, self.n_hidden])
+        yield from self.reshape("Reshape_2", source, [-1, self.batch, self.n_hidden])
         yield from self.lstm("Reshape_2")
         yield from self.reshape("Reshape_3", f"{LSTM}/mul", [-1, self.n_hidden])
         source = yield from self.clipped_layer("layer_5", 3, "Reshape_3")
         scores = yield from self.layer("layer_6", 4, source)
-        yield from self.reshape("raw_logits", scores, [-1, 1, self.classes])
+        yield from self.reshape("raw_logits", scores, [-1, self.batch, self.classes])
         yield self.node("logits", "Softmax", ["raw_logits"])
         yield self.node("new_state_c", "Identity", [f"{LSTM}/GatherNd"])
         yield self.node("new_state_h", "Identity", [f"{LSTM}/GatherNd_1"])
@@ -140,7 +149,8 @@ class _Exporter:
             "dct_coefficient_count": settings.n_input,
             "filterbank_channel_count": _MEL_CHANNELS,
             "lower_frequency_limit": _LOWEST_FREQUENCY,
-            "upper_frequency_limit": settings.sample_rate / 2,
+            "upper_frequency_limit": settings.exporter.upper_frequency_limit
+            or settings.sample_rate / 2,
         }
         yield _node("Mfcc", "Mfcc", ["AudioSpectrogram", "Mfcc/sample_rate"], mfcc)
         yield from self.reshape("Reshape", "Mfcc", [-1, settings.n_input])
@@ -149,11 +159,11 @@ class _Exporter:
     def inputs(self) -> Iterator[list[Chunk]]:
         """The network's inputs; the windows come out flat, time first."""
         settings = self.settings
-        windows = (1, settings.n_steps, 2 * settings.n_context + 1, settings.n_input)
+        windows = (self.batch, settings.n_steps, 2 * settings.n_context + 1, settings.n_input)
         yield self.placeholder("input_node", DataType.FLOAT, windows)
-        yield self.placeholder("input_lengths", DataType.INT32, (1,))
-        yield self.placeholder("previous_state_c", DataType.FLOAT, (1, self.n_hidden))
-        yield self.placeholder("previous_state_h", DataType.FLOAT, (1, self.n_hidden))
+        yield self.placeholder("input_lengths", DataType.INT32, (self.batch,))
+        yield self.placeholder("previous_state_c", DataType.FLOAT, (self.batch, self.n_hidden))
+        yield self.placeholder("previous_state_h", DataType.FLOAT, (self.batch, self.n_hidden))
         yield from self.transpose("transpose", "input_node", [1, 0, 2, 3])
         yield from self.reshape("Reshape_1", "transpose", [-1, settings.window_values])
 
@@ -168,13 +178,44 @@ class _Exporter:
         return biased
 
     def clipped_layer(self, layer: str, number: int, source: str) -> _NodesAndOutput:
-        """A dense layer with a clipped ReLU; returns the name of its output."""
+        """A dense layer with a clipped ReLU, normalized if asked; returns its output's name."""
         biased = yield from self.layer(layer, number, source)
         relu, minimum = _numbered("Relu", number), _numbered("Minimum", number)
         yield self.node(relu, "Relu", [biased])
         yield self.constant(f"{minimum}/y", "float32", self.settings.relu_clip)
         yield self.node(minimum, "Minimum", [relu, f"{minimum}/y"])
+        if self.settings.layer_norm:
+            return (yield from self.normalized(layer, minimum))
         return minimum
+
+    def normalized(self, layer: str, source: str) -> _NodesAndOutput:
+        """A layer normalization; returns the name of its output."""
+        for weight in norm_weights(layer):
+            yield from self.variable(weight, "")
+        beta, gamma = (f"{weight}/read" for weight in norm_weights(layer))
+        # TensorFlow enters the layer's scope for the second time, and so numbers it.
+        moments, norm = f"{layer}_1/LayerNorm/moments", f"{layer}_1/LayerNorm/batchnorm"
+        yield from self.mean(f"{moments}/mean", source)
+        yield self.node(f"{moments}/StopGradient", "StopGradient", [f"{moments}/mean"])
+        deviation = f"{moments}/SquaredDifference"
+        inputs = [source, f"{moments}/StopGradient"]
+        yield self.node(deviation, "SquaredDifference", inputs)
+        yield from self.mean(f"{moments}/variance", deviation)
+        yield self.constant(f"{norm}/add/y", "float32", _NORM_EPSILON)
+        yield self.node(f"{norm}/add", "AddV2", [f"{moments}/variance", f"{norm}/add/y"])
+        yield self.node(f"{norm}/Rsqrt", "Rsqrt", [f"{norm}/add"])
+        yield self.node(f"{norm}/mul", "Mul", [f"{norm}/Rsqrt", gamma])
+        yield self.node(f"{norm}/mul_1", "Mul", [source, f"{norm}/mul"])
+        yield self.node(f"{norm}/mul_2", "Mul", [f"{moments}/mean", f"{norm}/mul"])
+        yield self.node(f"{norm}/sub", "Sub", [beta, f"{norm}/mul_2"])
+        yield self.node(f"{norm}/add_1", "AddV2", [f"{norm}/mul_1", f"{norm}/sub"])
+        return f"{norm}/add_1"
+
+    def mean(self, name: str, source: str) -> Iterator[list[Chunk]]:
+        """The mean over the units."""
+        yield self.integers(f"{name}/reduction_indices", [1])
+        inputs = [source, f"{name}/reduction_indices"]
+        yield self.node(name, "Mean", inputs, Tidx=DataType.INT32, keep_dims=True)
 
     def lstm(self, source: str) -> Iterator[list[Chunk]]:
         """The LSTM over the valid frames, its masked output and its states after them."""
@@ -263,7 +304,7 @@ class _Exporter:
         """The state after the last valid frame."""
         name = f"{LSTM}/range{suffix}"
         ends = [f"{name}/start", f"{name}/limit", f"{name}/delta"]
-        for end, value in zip(ends, (0, 1, 1), strict=True):
+        for end, value in zip(ends, (0, self.batch, 1), strict=True):
             yield self.integers(end, value)
         yield _node(name, "Range", ends, {"Tidx": DataType.INT32})
         stack = f"{LSTM}/stack{suffix}"
@@ -277,20 +318,22 @@ class _Exporter:
     def metadata(self) -> Iterator[list[Chunk]]:
         """What the runtimes read before they run."""
         settings = self.settings
-        yield self.integers("metadata_version", [_GRAPH_VERSION])
+        exporter, alphabet = settings.exporter, settings.alphabet
+        yield self.integers("metadata_version", [exporter.graph_version])
         yield self.integers("metadata_sample_rate", [settings.sample_rate])
         yield self.integers("metadata_feature_win_len", [settings.feature_win_len])
         yield self.integers("metadata_feature_win_step", [settings.feature_win_step])
-        yield self.integers("metadata_beam_width", [settings.beam_width])
-        yield self.constant("metadata_alphabet", "object", [settings.alphabet.to_blob()])
-        yield self.constant("metadata_language", "object", [settings.language.encode()])
+        if exporter.writes_beam_width:
+            yield self.integers("metadata_beam_width", [settings.beam_width])
+        blob = alphabet.to_blob(in_order=exporter.labels_in_order)
+        yield self.constant("metadata_alphabet", "object", [blob])
+        if settings.language:
+            yield self.constant("metadata_language", "object", [settings.language.encode()])
 
     def variable(self, name: str, device: str) -> Iterator[list[Chunk]]:
         """A weight, and the Identity through which it is read."""
-        import numpy as np
-
-        array = np.ascontiguousarray(self.weights[name], "<f4")
-        yield constant_chunks(name, DataType.FLOAT, array.shape, array.data.cast("B"))
+        weight = self.weights[name]
+        yield constant_chunks(name, DataType.FLOAT, weight.shape, _content(weight))
         attributes = {"T": DataType.FLOAT, "_class": [f"loc:@{name}".encode()]}
         yield _node(f"{name}/read", "Identity", [name], attributes, device)
 
@@ -328,6 +371,15 @@ class _Exporter:
         import numpy as np
 
         return [new_constant(name, np.array(value, dtype), shape).span]
+
+
+def _content(weight: Weight) -> Chunk:
+    """The bytes of a weight, in row-major order."""
+    if isinstance(weight, Tensor):
+        return weight.raw()
+    import numpy as np
+
+    return np.ascontiguousarray(weight, "<f4").data.cast("B")
 
 
 def _numbered(name: str, number: int) -> str:

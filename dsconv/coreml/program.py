@@ -38,11 +38,15 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class TensorType:
-    """The type of a tensor; sizes of -1 are open. `is_state` where it is kept between calls."""
+    """The type of a tensor; sizes of -1 are open. `is_state` where it is kept between calls.
+
+    With `any_rank` the number of dimensions is open too, and `shape` says nothing.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     is_state: bool = False
+    any_rank: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,9 +210,11 @@ def _tensor_type(value_type: Message) -> TensorType | None:
     if 1 not in value_type:
         return None
     tensor = value_type.message(1)
-    shape = tuple(_size(dimension) for dimension in tensor.messages(3))
+    dimensions = tensor.messages(3)
+    shape = tuple(_size(dimension) for dimension in dimensions)
+    any_rank = any(dimension.message(2).integer(1) for dimension in dimensions)
     number = tensor.integer(1)
-    return TensorType(_TYPES.get(number, f"type {number}"), shape, is_state)
+    return TensorType(_TYPES.get(number, f"type {number}"), shape, is_state, any_rank)
 
 
 def _size(dimension: Message) -> int:

@@ -10,11 +10,13 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.digest import Digest
 from dsconv.graph.identify import FileFormat
 from dsconv.inspect.identity import Identity, metadata_values
-from dsconv.inspect.report import Inspection, StateInfo, TensorInfo, WeightInfo
+from dsconv.inspect.report import CoreMlInfo, Inspection, StateInfo, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import Runtimes
 
-_QUANTIZED = ("int4", "int8", "uint8")
-_NORMALIZATIONS = ("LayerNormalization", "MVN", "SQUARED_DIFFERENCE")
+_QUANTIZED = ("int4", "int8", *(f"uint{bits}" for bits in range(1, 9)))
+_NORMALIZATIONS = ("LAYERNORMALIZATION", "LAYER_NORM", "MVN", "SQUARED_DIFFERENCE")
+_SOFTMAXES = ("SOFTMAX", "SOFTMAXND")
+_LENGTHS = "input_lengths"
 _STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
 _SCORES = "logits"
 
@@ -23,7 +25,8 @@ _SCORES = "logits"
 class ConvertedFile:
     """What a reader finds in a file. `produced_by` is who wrote it, as the file says.
 
-    `source_sha256` is that of the graph that it was made from, where dsconv wrote it.
+    `source_sha256` is that of the graph that it was made from, where dsconv wrote it; `states` are
+    those that are kept inside the model; `classes` is their number where outputs have no shapes.
     """
 
     inputs: list[TensorInfo] = field(default_factory=list)
@@ -33,6 +36,9 @@ class ConvertedFile:
     metadata: Metadata = field(default_factory=Metadata)
     produced_by: str | None = None
     source_sha256: str | None = None
+    states: list[TensorInfo] = field(default_factory=list)
+    classes: int | None = None
+    core_ml: CoreMlInfo | None = None
 
 
 def inspection_of(
@@ -46,7 +52,7 @@ def inspection_of(
         path=str(path),
         format=found.key,
         format_label=found.label,
-        bytes=path.stat().st_size,
+        bytes=_bytes(path),
         sha256=digest.hexdigest(),
         identity=identify_file(file),
         inputs=file.inputs,
@@ -61,6 +67,8 @@ def inspection_of(
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
         converts_to=[],
+        compression=_compression(file.weights),
+        core_ml=file.core_ml,
     )
 
 
@@ -71,6 +79,7 @@ def identify_file(file: ConvertedFile) -> Identity:
     batch, steps, frames, features = windows or (None, None, None, None)
     states = _states(file)
     scores = shapes.get(_SCORES)
+    classes = scores[-1] if scores else file.classes
     alphabet = file.metadata.alphabet
     types = _weight_types(file.weights)
     metadata = file.metadata
@@ -86,13 +95,13 @@ def identify_file(file: ConvertedFile) -> Identity:
         batch=batch,
         context=(frames - 1) // 2 if frames else None,
         features=features,
-        classes=scores[-1] if scores else None,
+        classes=classes,
         alphabet=alphabet.texts if alphabet else None,
         bytes_output=alphabet.is_bytes if alphabet else None,
-        output=_output_kind(file) if scores else None,
+        output=_output_kind(file) if classes else None,
         states=_state_kind(file, states),
-        takes_lengths=any(t.dtype == "int32" and len(t.shape or []) == 1 for t in file.inputs),
-        layer_norm=any(op in file.ops for op in _NORMALIZATIONS),
+        takes_lengths=any(map(_is_lengths, file.inputs)),
+        layer_norm=any(op.upper() in _NORMALIZATIONS for op in file.ops),
         forget_bias=None,
         sample_rate=metadata.sample_rate,
         window=metadata.feature_win_len,
@@ -110,24 +119,31 @@ def _network(file: ConvertedFile, takes_windows: bool) -> str:
     return "LSTM acoustic model of whole clips of samples"
 
 
+def _is_lengths(tensor: TensorInfo) -> bool:
+    """Whether an input is the numbers of valid frames; neural networks of Core ML take floats."""
+    is_vector = len(tensor.shape or []) == 1
+    return is_vector and (tensor.dtype == "int32" or tensor.name == _LENGTHS)
+
+
 def _states(file: ConvertedFile) -> list[StateInfo]:
-    shapes = {tensor.name: tensor.shape for tensor in file.inputs}
+    inputs = {tensor.name: tensor for tensor in file.inputs}
     after = {tensor.name for tensor in file.outputs}
-    return [
-        StateInfo(before, new, shapes[before])
+    states = [
+        StateInfo(before, new, inputs[before].shape, inputs[before].dtype)
         for before, new in _STATE_PAIRS
-        if before in shapes and new in after
+        if before in inputs and new in after
     ]
+    return states + [StateInfo(t.name, t.name, t.shape, t.dtype) for t in file.states]
 
 
 def _state_kind(file: ConvertedFile, states: list[StateInfo]) -> str:
-    if states:
-        return "inputs and outputs"
-    return "inside the model" if "ReadValue" in file.ops else "none"
+    if file.states or "ReadValue" in file.ops:
+        return "inside the model"
+    return "inputs and outputs" if states else "none"
 
 
 def _output_kind(file: ConvertedFile) -> str:
-    return "probabilities" if any(op.upper() == "SOFTMAX" for op in file.ops) else "raw scores"
+    return "probabilities" if any(op.upper() in _SOFTMAXES for op in file.ops) else "raw scores"
 
 
 def _weight_types(weights: list[WeightInfo]) -> list[str]:
@@ -136,3 +152,18 @@ def _weight_types(weights: list[WeightInfo]) -> list[str]:
     for weight in weights:
         sizes[weight.dtype] += weight.bytes
     return [dtype for dtype, _ in sizes.most_common()]
+
+
+def _compression(weights: list[WeightInfo]) -> list[str]:
+    """The ways of compression, the one with the most parameters first."""
+    sizes: Counter[str] = Counter()
+    for weight in weights:
+        if weight.compression is not None:
+            sizes[weight.compression] += weight.parameters
+    return [compression for compression, _ in sizes.most_common()]
+
+
+def _bytes(path: Path) -> int:
+    """Of a file, or of all files of a folder."""
+    files = (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files)

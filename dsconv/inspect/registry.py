@@ -22,6 +22,8 @@ _INSPECTORS = {
     FileFormat.TFLITE: "dsconv.inspect.tflite:inspect_tflite",
     FileFormat.OPENVINO: "dsconv.inspect.openvino:inspect_openvino",
     FileFormat.ONNX: "dsconv.inspect.onnx:inspect_onnx",
+    FileFormat.COREML_PACKAGE: "dsconv.inspect.coreml:inspect_core_ml",
+    FileFormat.COREML_MODEL: "dsconv.inspect.coreml:inspect_core_ml",
 }
 
 

@@ -10,7 +10,7 @@ import click
 
 from dsconv.graph.steps import DYNAMIC
 from dsconv.inspect.identity import DEFAULT_LANGUAGE_START, Identity
-from dsconv.inspect.report import Inspection, TargetInfo, TensorInfo, WeightInfo
+from dsconv.inspect.report import CoreMlInfo, Inspection, TargetInfo, TensorInfo, WeightInfo
 
 _WIDTH = 80
 _SHOWN_WEIGHTS = 20
@@ -31,6 +31,7 @@ def render(inspection: Inspection) -> str:
     for heading, rows in (
         ("Inputs", _tensors(inspection, inspection.inputs)),
         ("Outputs", _tensors(inspection, inspection.outputs)),
+        ("States", _states_inside(inspection)),
         ("Weights", _weights(inspection.weights)),
     ):
         if listed := list(rows):
@@ -42,6 +43,25 @@ def render(inspection: Inspection) -> str:
 def _file_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "bytes", f"{inspection.bytes:,}"
     yield "sha256", inspection.sha256
+    if inspection.core_ml:
+        yield from _core_ml_facts(inspection.core_ml)
+
+
+def _core_ml_facts(info: CoreMlInfo) -> Iterator[tuple[str, str]]:
+    opset = f", opset {info.opset}" if info.opset else ""
+    yield "kind", f"{info.kind}, specification version {info.specification_version}{opset}"
+    if info.deployment_target:
+        yield "opens on", f"{info.deployment_target} and later"
+    if len(info.functions) > 1:
+        yield "functions", ", ".join(info.functions)
+    for label, text in (
+        ("description", info.short_description),
+        ("version", info.version),
+        ("author", info.author),
+        ("license", info.license),
+    ):
+        if text:
+            yield label, text
 
 
 def _identity_facts(identity: Identity) -> Iterator[tuple[str, str]]:
@@ -93,6 +113,8 @@ def _use_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     parameters = f"{inspection.parameters:,} in {inspection.parameter_bytes:,} bytes"
     quantized = ", quantized" if inspection.identity.quantized else ""
     yield "parameters", f"{parameters}, {inspection.identity.weights}{quantized}"
+    if inspection.compression:
+        yield "compression", "; ".join(inspection.compression)
     ops = ", ".join(f"{op} {count}" for op, count in inspection.ops.items())
     yield "nodes", f"{inspection.nodes}: {ops}"
     runtimes = ", ".join(inspection.opened_by).replace(", deepspeech ", ", ")
@@ -117,15 +139,24 @@ def _tensors(inspection: Inspection, tensors: Iterable[TensorInfo]) -> Iterator[
     states |= {state.output for state in inspection.states if state.output}
     for tensor in tensors:
         state = ", state" if tensor.name in states else ""
-        yield tensor.name, f"{tensor.dtype} {shape_text(tensor.shape)}{state}"
+        yield tensor.name, f"{tensor.dtype} {sizes_text(tensor)}{state}"
+
+
+def _states_inside(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    """States that are neither inputs nor outputs."""
+    seen = {tensor.name for tensor in (*inspection.inputs, *inspection.outputs)}
+    for state in inspection.states:
+        if state.input not in seen:
+            yield state.input, f"{state.dtype or ''} {shape_text(state.shape)}".strip()
 
 
 def _weights(weights: list[WeightInfo]) -> Iterator[tuple[str, str]]:
     """The largest first."""
     largest = sorted(weights, key=lambda weight: -weight.bytes)
     for weight in largest[:_SHOWN_WEIGHTS]:
-        shape = shape_text(weight.shape)
-        yield weight.name, f"{weight.dtype} {shape}, {weight.bytes:,} bytes"
+        how = f", {weight.compression}" if weight.compression else ""
+        sizes = f"{weight.dtype} {shape_text(weight.shape)}, {weight.bytes:,} bytes"
+        yield weight.name, sizes + how
     if len(largest) > _SHOWN_WEIGHTS:
         yield "...", f"and {len(largest) - _SHOWN_WEIGHTS} smaller ones; --json lists all"
 
@@ -135,3 +166,22 @@ def shape_text(shape: list[int] | None) -> str:
     if shape is None:
         return "?"
     return "[" + ", ".join("?" if size == -1 else str(size) for size in shape) + "]"
+
+
+def sizes_text(tensor: TensorInfo) -> str:
+    """The shape with the sizes that are allowed: ``[1, 1..512, 19]``, ``[1, 16|32, 19]``."""
+    if tensor.ranges is not None:
+        return "[" + ", ".join(_range_text(least, most) for least, most in tensor.ranges) + "]"
+    if tensor.shapes is None:
+        return shape_text(tensor.shape)
+    choices = [list(dict.fromkeys(sizes)) for sizes in zip(*tensor.shapes, strict=True)]
+    if sum(len(sizes) > 1 for sizes in choices) > 1:
+        # Not every size goes with every other.
+        return " | ".join(map(shape_text, tensor.shapes))
+    return "[" + ", ".join("|".join(map(str, sizes)) for sizes in choices) + "]"
+
+
+def _range_text(least: int, most: int) -> str:
+    if least == most:
+        return str(least)
+    return f"{least}.." + ("" if most == -1 else str(most))

@@ -29,6 +29,9 @@ SAMPLES = "input_samples"
 FEATURES = "mfccs"
 """The output that holds the features of a window of samples."""
 
+PRECISIONS = ("fp32", "fp16", "int8", "palette8", "palette6", "palette4")
+"""How weights are stored; in a palette each is one of so many values as the bits can name."""
+
 _USUAL_FEATURES = 26
 _STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
 
@@ -235,7 +238,7 @@ def features_in(properties: Mapping[str, str]) -> FeatureSettings | None:
 def precision_in(properties: Mapping[str, str]) -> str | None:
     """The precision of a converted model's weights, as its text properties say; None if not."""
     text = properties.get("precision")
-    return text if text in ("fp32", "fp16", "int8") else None
+    return text if text in PRECISIONS else None
 
 
 def reason_of(error: Exception, line: int = 0) -> str:

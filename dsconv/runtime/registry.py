@@ -17,6 +17,8 @@ _OPENERS = {
     FileFormat.PACKAGE: "dsconv.runtime.graph:open_graph_model",
     FileFormat.TFLITE: "dsconv.runtime.tflite:open_tflite_model",
     FileFormat.ONNX: "dsconv.runtime.onnx:open_onnx_model",
+    FileFormat.COREML_PACKAGE: "dsconv.runtime.coreml.model:open_core_ml_model",
+    FileFormat.COREML_MODEL: "dsconv.runtime.coreml.model:open_core_ml_model",
     FileFormat.OPENVINO: "dsconv.runtime.openvino:open_openvino_model",
 }
 _TENSORFLOW = "dsconv.runtime.graph:open_tensorflow_model"

@@ -8,7 +8,6 @@ Source: ``native_client/alphabet.{h,cc}`` of DeepSpeech 0.9.3.
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,11 @@ class Alphabet:
         return [label.decode("utf-8", "backslashreplace") for label in self.labels]
 
     @classmethod
+    def of_bytes(cls) -> Alphabet:
+        """The 255 bytes of UTF-8 text, from 1 on."""
+        return cls(_BYTE_LABELS)
+
+    @classmethod
     def from_blob(cls, blob: bytes) -> Alphabet:
         """Read the value of `metadata_alphabet`. Raises ModelError if it is damaged."""
         try:
@@ -55,16 +59,23 @@ class Alphabet:
 
     @classmethod
     def from_file(cls, path: Path) -> Alphabet:
-        """Read an alphabet.txt: a label a line, ``#`` starts a comment, ``\\#`` is the label #."""
-        lines = path.read_text("utf-8").split("\n")[:-1]
-        labels = [line for line in lines if not line.startswith("#")]
-        return cls(tuple(re.sub(r"^\\#", "#", label).encode() for label in labels))
+        """Read an alphabet.txt: a label a line, ``#`` starts a comment, ``\\#`` is the label #.
 
-    def to_blob(self) -> bytes:
-        """The value of `metadata_alphabet`, its labels in the order of the 0.9.3 exporter."""
+        Lines end as on any system, the last one perhaps not at all; empty lines are no labels.
+        """
+        lines = path.read_bytes().splitlines()
+        labels = [line for line in lines if line and not line.startswith(b"#")]
+        return cls(tuple(b"#" if label == b"\\#" else label for label in labels))
+
+    def to_blob(self, *, in_order: bool = False) -> bytes:
+        """The value of `metadata_alphabet`.
+
+        The labels stand in the order of the 0.9.3 exporter, or `in_order` of their numbers.
+        """
+        count = len(self.labels)
         entries = [
             _UINT16_PAIR.pack(label, len(self.labels[label])) + self.labels[label]
-            for label in _hash_map_order(len(self.labels))
+            for label in (range(count) if in_order else _hash_map_order(count))
         ]
         return struct.pack("<H", len(entries)) + b"".join(entries)
 

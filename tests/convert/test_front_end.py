@@ -295,7 +295,7 @@ def test_precision_is_that_of_the_network(precision: str, target: str, tmp_path:
 @pytest.mark.parametrize("target", BUILT)
 def test_samples_in_probabilities_out(target: str, small_model: Path, tmp_path: Path) -> None:
     """One input and one output by the graph's names; the rest stays inside, without a note."""
-    output = tmp_path / f"a{TARGETS[target].suffix}"
+    output = tmp_path / f"a{TARGETS[target].suffix_for(Options())}"
     options = Options(front_end=True)
     assert convert_file(TARGETS[target], small_model, output, options=options).notes == ()
     interface = open_model(output).interface

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file, default_output
 from dsconv.errors import ConversionError, ModelError, OutputError
 from dsconv.graph.edit import extract
@@ -86,8 +87,8 @@ def test_the_same_input_gives_the_same_bytes(small_model: Path, tmp_path: Path) 
 
 def test_default_output_is_beside_the_source() -> None:
     """A graph's suffix is exchanged, any other kept."""
-    assert default_output(Path("d/output_graph.pb"), PBMM) == Path("d/output_graph.pbmm")
-    assert default_output(Path("d/model.v2"), PBMM) == Path("d/model.v2.pbmm")
+    assert default_output(Path("d/output_graph.pb"), PBMM, Options()) == Path("d/output_graph.pbmm")
+    assert default_output(Path("d/model.v2"), PBMM, Options()) == Path("d/model.v2.pbmm")
 
 
 def test_nothing_to_convert_is_refused(small_model: Path, tmp_path: Path) -> None:

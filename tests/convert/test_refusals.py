@@ -35,7 +35,7 @@ def test_options_are_refused_before_any_work(
     target: str, asked: dict[str, Any], says: str, small_model: Path, tmp_path: Path
 ) -> None:
     """The message names the file, and nothing is written."""
-    output = tmp_path / f"a{TARGETS[target].suffix}"
+    output = tmp_path / f"a{TARGETS[target].suffix_for(Options())}"
     with pytest.raises(ConversionError, match=f"output_graph.pb: .*{says}"):
         convert_file(TARGETS[target], small_model, output, options=Options(**asked))
     assert list(tmp_path.iterdir()) == []

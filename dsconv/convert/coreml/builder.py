@@ -8,22 +8,33 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from dsconv.acoustic.weights import halved
 from dsconv.toolkits import import_coremltools
 
 _OPEN = -1
+# The opset of neural networks, as coremltools calls it.
+_OLDEST = "iOS13"
 
 
 class ProgramBuilder:
-    """Ops of one opset, in the function ``main``. Inputs are declared before the first op."""
+    """Ops of one opset, in the function ``main``. Inputs are declared before the first op.
 
-    def __init__(self, deployment_target: str) -> None:
+    The opset is that of a deployment target such as ``ios16``, None for a neural network. With
+    `half` the program computes in float16; its inputs and outputs are float32 even so.
+    """
+
+    def __init__(self, deployment_target: str | None, *, half: bool) -> None:
         self.coremltools = import_coremltools()
         from coremltools.converters.mil.mil import Builder, get_new_symbol, types
 
         self._mil, self._new_symbol = Builder, get_new_symbol
         self._types = {"float32": types.fp32, "int32": types.int32, "float16": types.fp16}
-        self.target = deployment_target_of(self.coremltools, deployment_target)
+        name = (deployment_target or _OLDEST).replace("ios", "iOS")
+        self.target = getattr(self.coremltools.target, name)
+        self.half = half
+        self.lstm_is_single = half and self.target < self.coremltools.target.iOS17
         self.interface: list[Any] = []
         self._placeholders: dict[str, Any] = {}
         self._outputs: list[Any] = []
@@ -40,9 +51,7 @@ class ProgramBuilder:
 
     def state(self, name: str, shape: Sequence[int]) -> None:
         """Declare a state, which Core ML keeps in float16."""
-        placeholder = self._mil.state_tensor_placeholder(shape, self._types["float16"])
-        placeholder.set_name(name)
-        self._placeholders[name] = placeholder
+        self._placeholders[name] = self._mil.state_tensor_placeholder(shape, self._types["float16"])
 
     def __enter__(self) -> ProgramBuilder:
         """Take ops from here on."""
@@ -63,8 +72,33 @@ class ProgramBuilder:
         self._context.__exit__(kind, error, trace)
 
     def value(self, name: str) -> Any:
-        """An input or state that was declared."""
+        """An input or state that was declared, as it is."""
         return self._function.inputs[name]
+
+    def real(self, name: str) -> Any:
+        """An input of numbers in the type that the program computes in."""
+        return self.computed(name, self.value(name))
+
+    def computed(self, name: str, value: Any) -> Any:
+        """A float32 value in the type that the program computes in."""
+        return self.op("cast", f"{name}_half", x=value, dtype="fp16") if self.half else value
+
+    def single(self, name: str, value: Any) -> Any:
+        """A value that the program computed as float32."""
+        return self.op("cast", f"{name}_single", x=value, dtype="fp32") if self.half else value
+
+    def constant(self, numbers: ArrayLike) -> NDArray[np.floating[Any]]:
+        """Constants in that type. Raises ConversionError for one too large for it."""
+        array = np.ascontiguousarray(numbers, np.float32)
+        return halved(array) if self.half else array
+
+    def least(self, value: float) -> Any:
+        """A number that keeps others from zero, at least the smallest normal one of the type."""
+        return self.number(max(value, float(np.finfo(np.float16).tiny)) if self.half else value)
+
+    def number(self, value: float) -> Any:
+        """One constant in that type."""
+        return (np.float16 if self.half else np.float32)(value)
 
     def op(self, kind: str, name: str, **inputs: Any) -> Any:
         """An op of the opset, such as ``linear``. Arrays among its inputs become constants."""
@@ -72,7 +106,9 @@ class ProgramBuilder:
 
     def output(self, name: str, value: Any) -> None:
         """Make a value an output of that name."""
-        self._outputs.append(self.op("identity", name, x=value))
+        value = self.single(name, value)
+        value.set_name(name)
+        self._outputs.append(value)
 
     def program(self) -> Any:
         """The finished program."""
@@ -84,11 +120,6 @@ class ProgramBuilder:
 
     def _size(self, size: Any) -> Any:
         return size if isinstance(size, int) and size != _OPEN else self._new_symbol()
-
-
-def deployment_target_of(coremltools: Any, name: str) -> Any:
-    """Core ML Tools' value for a system such as ``ios16``."""
-    return getattr(coremltools.target, name.replace("ios", "iOS"))
 
 
 def _usual_shape(shape: Any) -> list[Any]:

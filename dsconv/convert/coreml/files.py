@@ -10,12 +10,12 @@ import contextlib
 import io
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dsconv.convert.coreml.builder import ProgramBuilder
-from dsconv.convert.coreml.precision import compute_precision, pipeline, quantized_network
+from dsconv.convert.coreml.precision import compressed_network, pipeline
 from dsconv.convert.options import Plan
 from dsconv.errors import ToolkitError
 from dsconv.output import MANIFEST
@@ -35,7 +35,8 @@ def write_package(
         builder,
         convert_to="mlprogram",
         minimum_deployment_target=builder.target,
-        compute_precision=compute_precision(plan),
+        # The program computes in float16 where it was built so.
+        compute_precision=builder.coremltools.precision.FLOAT32,
         pass_pipeline=pipeline(plan),
         # The weights are written where they stay.
         package_dir=str(path),
@@ -52,7 +53,8 @@ def write_neural_network(
 ) -> None:
     """Write a neural network. Raises ToolkitError if the toolkit fails."""
     model = _converted(builder, convert_to="neuralnetwork")
-    specification = quantized_network(model, plan)
+    with _quiet():
+        specification = compressed_network(model, plan)
     describe(specification, plan, properties)
     _write(specification, path)
 
@@ -79,10 +81,18 @@ def file_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The toolkit's own progress and advice are not for users of dsconv."""
+    silent = io.StringIO()
+    with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+        yield
+
+
 def _converted(builder: ProgramBuilder, **options: Any) -> Any:
     """What the toolkit makes of a program."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with _quiet():
             return builder.coremltools.convert(
                 builder.program(),
                 source="milinternal",

@@ -1,7 +1,8 @@
 """The audio front end in MIL: the samples of a clip to the first layer's products.
 
 The spectrum of overlapping windows is a convolution over the samples, and the first layer over
-overlapping windows of features is one over the features; so no window is ever copied.
+overlapping windows of features is one over the features; so no window is ever copied. The front end
+computes in float32 whatever the rest does: its powers exceed float16.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from dsconv.speech.features import LOG_FLOOR, FeatureSettings
 from dsconv.speech.products import front_end_matrices
 
 FRONT_END = "front_end"
-"""How the names of the front end's ops start."""
 
 
 def samples_shape(builder: ProgramBuilder, network: Network, most_frames: int) -> Any:
@@ -58,7 +58,8 @@ class _FrontEndBuilder:
         energies = self.product("mel", magnitude, matrices.mel)
         floored = self.op("maximum", "floored", x=energies, y=np.float32(LOG_FLOOR))
         logarithms = self.op("log", "logarithms", x=floored, epsilon=np.float32(0))
-        return self.product("cosines", logarithms, matrices.cosines)
+        features = self.product("cosines", logarithms, matrices.cosines)
+        return self.builder.computed(f"{FRONT_END}_features", features)
 
     def power(self, samples: Any, matrix: Any) -> Any:
         """The power spectrum [frames, bins]; a last frame is filled up with zeros."""
@@ -79,7 +80,7 @@ class _FrontEndBuilder:
     def first_layer(self, features: Any, network: Network, layer: DenseLayer) -> Any:
         """The products over windows of features, those around the clip being zeros."""
         size, context = network.features, network.context
-        edge = np.zeros((context, size), np.float32)
+        edge = self.builder.constant(np.zeros((context, size)))
         padded = self.op("concat", "with_context", values=[edge, features, edge], axis=0)
         turned = self.op("transpose", "turned", x=padded, perm=[1, 0])
         row = self.op("expand_dims", "sequence", x=turned, axes=[0])
@@ -89,8 +90,8 @@ class _FrontEndBuilder:
             "conv",
             name,
             x=row,
-            weight=np.ascontiguousarray(window.transpose(2, 1, 0)),
-            bias=np.ascontiguousarray(values(layer.bias)),
+            weight=self.builder.constant(window.transpose(2, 1, 0)),
+            bias=self.builder.constant(values(layer.bias)),
             pad_type="valid",
         )
         columns = self.builder.op("transpose", f"{name}_of_frames", x=products, perm=[0, 2, 1])

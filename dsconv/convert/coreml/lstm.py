@@ -7,7 +7,8 @@ one more input, 0 in valid frames, drives both gates to their ends.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,13 +48,13 @@ class LstmBuilder:
         if lengths is None:
             every, last, cell = self.fused(frames, hidden, cell, self.inputs)
             return self.reshape("hidden_states", every, [-1, self.lstm.cells]), last, cell
-        valid = self.valid(rows, lengths)
+        invalid = self.invalid(rows, lengths)
         drive, weights = self.driven()
-        none = self.select("no_inputs", valid, np.float32(0), np.full((1, 1, 1), drive))
-        frames = self.select("valid_inputs", valid, frames, np.float32(0))
-        frames = self.builder.op("concat", "driven_inputs", values=[frames, none], axis=2)
+        frames = self.valid("valid_inputs", invalid, frames)
+        driver = self.driver(invalid, drive)
+        frames = self.builder.op("concat", "driven_inputs", values=[frames, driver], axis=2)
         every, _, cell = self.fused(frames, hidden, cell, weights)
-        every = self.select("valid_hidden_states", valid, every, np.float32(0))
+        every = self.valid("valid_hidden_states", invalid, every)
         rows = self.reshape("hidden_states", every, [-1, self.lstm.cells])
         return rows, self.last_valid(rows, lengths, hidden), cell
 
@@ -61,19 +62,35 @@ class LstmBuilder:
         self, frames: Any, hidden: Any, cell: Any, inputs: FloatArray
     ) -> tuple[Any, Any, Any]:
         """The op: all hidden states [frames, 1, cells], and the states after the last frame."""
+        builder = self.builder
         recurrent = np.concatenate([recurrent_kernel(self.lstm, gate) for gate in GATES], axis=1).T
-        every, last, cell = self.builder.op(
-            "lstm",
-            "lstm",
-            x=frames,
-            initial_h=hidden,
-            initial_c=cell,
-            weight_ih=np.ascontiguousarray(inputs),
-            weight_hh=np.ascontiguousarray(recurrent),
-            bias=lstm_bias(self.lstm, GATES),
-            output_sequence=True,
-        )
+        given = {"x": frames, "initial_h": hidden, "initial_c": cell}
+        weights = {
+            "weight_ih": builder.constant(inputs),
+            "weight_hh": builder.constant(recurrent),
+            "bias": builder.constant(lstm_bias(self.lstm, GATES)),
+        }
+        lstm = self.single if builder.lstm_is_single else self.op
+        every, last, cell = lstm(given, weights)
         return every, last, cell
+
+    def op(self, given: dict[str, Any], weights: dict[str, Any]) -> Sequence[Any]:
+        """The op in the type of its inputs."""
+        return cast(
+            "Sequence[Any]",
+            self.builder.op("lstm", "lstm", **given, **weights, output_sequence=True),
+        )
+
+    def single(self, given: dict[str, Any], weights: dict[str, Any]) -> Sequence[Any]:
+        """The op in float32 where systems know no other, its weights stored in float16."""
+        builder = self.builder
+        given = {key: builder.single(f"lstm_{key}", value) for key, value in given.items()}
+        wide = {
+            key: builder.op("constexpr_cast", f"lstm_{key}", source_val=half, output_dtype="fp32")
+            for key, half in weights.items()
+        }
+        found = zip(("every", "last", "cell"), self.op(given, wide), strict=True)
+        return [builder.computed(f"lstm_{name}", value) for name, value in found]
 
     def driven(self) -> tuple[float, FloatArray]:
         """The input that closes the cell, and the input weights with a column for it.
@@ -95,8 +112,8 @@ class LstmBuilder:
         column[:cells] *= -1
         return drive, np.concatenate([self.inputs, column], axis=1)
 
-    def valid(self, rows: Any, lengths: Any) -> Any:
-        """Which frames are valid [frames, 1, 1]."""
+    def invalid(self, rows: Any, lengths: Any) -> Any:
+        """Which frames are not valid [frames, 1, 1]."""
         builder = self.builder
         if not self.plan.dynamic:
             numbers: Any = np.arange(self.plan.steps, dtype=np.int32)[:, None, None]
@@ -105,17 +122,24 @@ class LstmBuilder:
             frames = builder.op("gather", "frames", x=sizes, indices=0, axis=0)
             counted = builder.op("range_1d", "counted", start=0, end=frames, step=1)
             numbers = self.reshape("frame_numbers", counted, [-1, 1, 1])
-        return builder.op("less", "valid_frames", x=numbers, y=lengths)
+        return builder.op("greater_equal", "invalid_frames", x=numbers, y=lengths)
 
     def last_valid(self, rows: Any, lengths: Any, hidden: Any) -> Any:
         """The hidden state after the last valid frame; the one before where there is none."""
         states = self.builder.op("concat", "all_hidden_states", values=[hidden, rows], axis=0)
         return self.builder.op("gather", "last_hidden_state", x=states, indices=lengths, axis=0)
 
-    def select(self, name: str, valid: Any, value: Any, other: Any) -> Any:
-        """One value in valid frames, another in the rest."""
-        other = np.asarray(other, np.float32)
-        return self.builder.op("select", name, cond=valid, a=value, b=other)
+    def driver(self, invalid: Any, drive: float) -> Any:
+        """The input that drives the gates [frames, 1, 1]."""
+        builder = self.builder
+        dtype = "fp16" if builder.half else "fp32"
+        switch = builder.op("cast", "switch", x=invalid, dtype=dtype)
+        return builder.op("mul", "driver", x=switch, y=builder.number(drive))
+
+    def valid(self, name: str, invalid: Any, frames: Any) -> Any:
+        """The frames, those that are not valid being zeros."""
+        none = self.builder.number(0)
+        return self.builder.op("select", name, cond=invalid, a=none, b=frames)
 
     def sequence(self, name: str, rows: Any, size: int) -> Any:
         """Rows as [frames, 1, size]."""

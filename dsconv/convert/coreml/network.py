@@ -13,7 +13,6 @@ from dsconv.convert.coreml.front_end import add_front_end, samples_shape
 from dsconv.convert.coreml.lstm import LstmBuilder
 from dsconv.convert.options import LENGTHS, Plan
 from dsconv.runtime.model import SAMPLES
-from dsconv.speech.features import FloatArray
 
 MOST_STEPS = 3000
 """Frames that a model of any number of frames takes at once, unless told otherwise: a minute."""
@@ -25,11 +24,6 @@ def add_network(builder: ProgramBuilder, plan: Plan) -> None:
     network.declare()
     with builder:
         network.add()
-
-
-def contiguous(matrix: FloatArray) -> FloatArray:
-    """A matrix in C order, as the toolkit keeps its constants."""
-    return np.ascontiguousarray(matrix)
 
 
 class _NetworkBuilder:
@@ -90,23 +84,22 @@ class _NetworkBuilder:
 
     def windows(self) -> Any:
         """The windows as rows [frames, values]; there is one clip in the batch."""
-        source = self.builder.value(self.network.names.windows)
+        source = self.builder.real(self.network.names.windows)
         return self.reshape("windows", source, [-1, self.network.window_values])
 
     def dense(self, rows: Any, layer: DenseLayer) -> Any:
         """A dense layer with its activation and normalization."""
-        weights = contiguous(values(layer.weights).T)
+        builder = self.builder
+        weights = builder.constant(values(layer.weights).T)
+        bias = builder.constant(values(layer.bias))
         name = f"{layer.name}_product"
-        bias = contiguous(values(layer.bias))
-        return self.activated(
-            self.builder.op("linear", name, x=rows, weight=weights, bias=bias), layer
-        )
+        return self.activated(builder.op("linear", name, x=rows, weight=weights, bias=bias), layer)
 
     def activated(self, rows: Any, layer: DenseLayer) -> Any:
         """What follows the product and the bias."""
         builder, name = self.builder, layer.name
         if layer.clip is not None:
-            limits = {"alpha": np.float32(0), "beta": np.float32(layer.clip)}
+            limits = {"alpha": builder.number(0), "beta": builder.number(layer.clip)}
             rows = builder.op("clip", f"{name}_clipped", x=rows, **limits)
         elif layer.relu:
             rows = builder.op("relu", f"{name}_relu", x=rows)
@@ -117,9 +110,9 @@ class _NetworkBuilder:
             f"{name}_normalized",
             x=rows,
             axes=[-1],
-            gamma=contiguous(values(layer.norm.scale)),
-            beta=contiguous(values(layer.norm.offset)),
-            epsilon=np.float32(layer.norm.epsilon),
+            gamma=builder.constant(values(layer.norm.scale)),
+            beta=builder.constant(values(layer.norm.offset)),
+            epsilon=builder.least(layer.norm.epsilon),
         )
 
     def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
@@ -127,12 +120,11 @@ class _NetworkBuilder:
         names, plan, builder = self.network.names, self.plan, self.builder
         lstm = LstmBuilder(builder, self.network.lstm, plan)
         if plan.front_end:
-            zeros = np.zeros((1, self.network.lstm.cells), np.float32)
+            zeros = builder.constant(np.zeros((1, self.network.lstm.cells)))
             return lstm.add(rows, None, zeros, zeros)[0], {}
         lengths = builder.value(self.lengths) if plan.lengths == "input" else None
-        before = [builder.value(name) for name in (names.previous_h, names.previous_c)]
-        if plan.states == "internal":
-            before = [self.read(state) for state in before]
+        read = self.read if plan.states == "internal" else builder.real
+        before = [read(name) for name in (names.previous_h, names.previous_c)]
         rows, hidden, cell = lstm.add(rows, lengths, *before)
         if plan.states == "io":
             return rows, {names.new_c: cell, names.new_h: hidden}
@@ -140,16 +132,21 @@ class _NetworkBuilder:
         self.keep(names.previous_h, hidden)
         return rows, {}
 
-    def read(self, state: Any) -> Any:
-        """A state in the precision that the program computes in."""
-        half = self.builder.op("read_state", f"{state.name}_kept", input=state)
-        return self.builder.op("cast", f"{state.name}_read", x=half, dtype="fp32")
+    def read(self, name: str) -> Any:
+        """A state, which is float16, in the type that the program computes in."""
+        builder = self.builder
+        kept = builder.op("read_state", f"{name}_kept", input=builder.value(name))
+        if builder.half:
+            return kept
+        return builder.op("cast", f"{name}_read", x=kept, dtype="fp32")
 
     def keep(self, name: str, value: Any) -> None:
         """Keep a state for the next call."""
-        half = self.builder.op("cast", f"{name}_half", x=value, dtype="fp16")
-        state = self.builder.value(name)
-        self.builder.op("coreml_update_state", f"{name}_updated", state=state, value=half)
+        builder = self.builder
+        if not builder.half:
+            value = builder.op("cast", f"{name}_new", x=value, dtype="fp16")
+        state = builder.value(name)
+        builder.op("coreml_update_state", f"{name}_updated", state=state, value=value)
 
     def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
         """Other sizes; one may be -1."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsconv.convert.network_target import NetworkTarget
-from dsconv.convert.options import Options, Plan
+from dsconv.convert.options import DeploymentTarget, Options, Plan
 from dsconv.convert.target import Job
 from dsconv.errors import ConversionError, OutputError
 from dsconv.graph.graph import Graph
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dsconv.convert.coreml.builder import ProgramBuilder
 
 _SUFFIXES = {"mlprogram": ".mlpackage", "neuralnetwork": ".mlmodel"}
-_FIRST_TARGET, _FIRST_WITH_STATES = "ios16", "ios18"
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,22 @@ class CoreMlTarget(NetworkTarget):
             options = replace(options, steps=DYNAMIC)
         if asked.palette_bits is not None:
             _check_palette(options)
-            options = replace(options, precision=options.precision or "fp16")
+            options = replace(options, precision="fp16")
         plan = super().plan(graph, options)
         if asked.max_steps is not None and not plan.dynamic:
             raise ConversionError("--max-steps goes with --n-steps -1, or with --front-end.")
         if asked.format == "neuralnetwork":
             _check_neural_network(plan)
             return plan
-        return replace(plan, core_ml=replace(asked, deployment_target=_deployment_target(plan)))
+        oldest = _deployment_target(plan)
+        return replace(plan, core_ml=replace(asked, deployment_target=oldest))
 
     def build(self, plan: Plan) -> Built:
         """The program."""
         from dsconv.convert.coreml.builder import ProgramBuilder
         from dsconv.convert.coreml.network import add_network
 
-        builder = ProgramBuilder(plan.core_ml.deployment_target or _FIRST_TARGET)
+        builder = ProgramBuilder(plan.core_ml.deployment_target, half=_computes_in_half(plan))
         add_network(builder, plan)
         return Built(plan, builder)
 
@@ -117,16 +117,23 @@ def _check_steps(options: Options) -> None:
         raise ConversionError(f"--max-steps {most} leaves no frame; pass 1 or more.")
 
 
+def _computes_in_half(plan: Plan) -> bool:
+    """Whether a program computes in float16, which is all that the Neural Engine knows."""
+    return plan.core_ml.format == "mlprogram" and plan.precision != "fp32"
+
+
 def _check_palette(options: Options) -> None:
-    if options.precision == "int8":
+    if options.precision not in (None, "fp16"):
         raise ConversionError(
-            "--palettize and --precision int8 are two ways to store the weights; pass one of them."
+            f"--palettize stores weights as a choice of float16 values, not as {options.precision};"
+            " leave out --precision."
         )
 
 
 def _check_neural_network(plan: Plan) -> None:
     """Refuse what only programs know."""
     refused = {
+        "--palettize": plan.core_ml.palette_bits is not None,
         "--target": plan.core_ml.deployment_target is not None,
         "--states internal": plan.states == "internal",
     }
@@ -138,13 +145,19 @@ def _check_neural_network(plan: Plan) -> None:
             )
 
 
-def _deployment_target(plan: Plan) -> str:
-    """As asked, else the first that knows what the plan needs."""
+def _deployment_target(plan: Plan) -> DeploymentTarget:
+    """As asked, else the oldest that knows what the plan needs."""
     asked = plan.core_ml.deployment_target
-    if plan.states != "internal":
-        return asked or _FIRST_TARGET
-    if asked is not None and int(asked[3:]) < int(_FIRST_WITH_STATES[3:]):
+    needed: DeploymentTarget = "ios16"
+    if plan.states == "internal":
+        needed, what = "ios18", "--states internal"
+    elif plan.core_ml.palette_bits is not None:
+        needed, what = "ios17", "--palettize"
+    elif asked is None and plan.precision != "fp32":
+        # Since then the LSTM computes in float16 too.
+        needed = "ios17"
+    if asked is not None and int(asked[3:]) < int(needed[3:]):
         raise ConversionError(
-            f"{asked} keeps no states; pass --target {_FIRST_WITH_STATES}, or --states io."
+            f"{what} wants {needed} or later, not {asked}; pass --target {needed}."
         )
-    return asked or _FIRST_WITH_STATES
+    return asked or needed

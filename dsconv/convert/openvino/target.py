@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsconv.convert.network_target import NetworkTarget
-from dsconv.convert.options import Plan
+from dsconv.convert.options import Options, Plan
 from dsconv.convert.target import Job
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.output import new_files

@@ -1,0 +1,1 @@
+"""TensorFlow training checkpoints, read without TensorFlow."""

@@ -1,0 +1,1 @@
+"""Core ML programs, evaluated in numpy from the saved file."""

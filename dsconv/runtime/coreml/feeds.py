@@ -1,0 +1,54 @@
+"""What is fed to a Core ML model, checked against what the model takes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsconv.coreml.interface import Feature
+from dsconv.coreml.program import TensorType
+from dsconv.errors import ConversionError
+from dsconv.runtime.coreml.call import Array
+from dsconv.runtime.coreml.held import fits, held_dtype
+
+
+def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> Array:
+    """An input as the evaluator holds it, cast to the type that the program declares.
+
+    Raises ConversionError for a shape that the program or the interface does not allow, and for
+    numbers that lose more than precision.
+    """
+    if not fits(value.shape, kind) or not _allowed(value.shape, feature):
+        raise ConversionError(
+            f"input '{name}' is fed {list(value.shape)}; feed {_wanted(kind, feature)}."
+        )
+    if not np.can_cast(value.dtype, np.dtype(kind.dtype), "same_kind"):
+        raise ConversionError(f"input '{name}' is fed {value.dtype}; feed {kind.dtype}.")
+    with np.errstate(over="ignore"):
+        return value.astype(kind.dtype).astype(held_dtype(kind.dtype), copy=False)
+
+
+def _allowed(shape: tuple[int, ...], feature: Feature | None) -> bool:
+    """Whether the interface allows a shape."""
+    if feature is not None and feature.shapes is not None:
+        return shape in feature.shapes
+    if feature is None or feature.ranges is None:
+        return True
+    return len(shape) == len(feature.ranges) and all(
+        least <= size and (most < 0 or size <= most)
+        for size, (least, most) in zip(shape, feature.ranges, strict=True)
+    )
+
+
+def _wanted(kind: TensorType, feature: Feature | None) -> str:
+    """The shapes that are allowed, for people."""
+    if feature is not None and feature.shapes is not None:
+        return " or ".join(str(list(shape)) for shape in feature.shapes)
+    if feature is not None and feature.ranges is not None:
+        return f"[{', '.join(_range_text(*sizes) for sizes in feature.ranges)}]"
+    return str(list(kind.shape))
+
+
+def _range_text(least: int, most: int) -> str:
+    if least == most:
+        return str(least)
+    return f"{least} or more" if most < 0 else f"{least} to {most}"

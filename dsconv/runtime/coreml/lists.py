@@ -1,0 +1,106 @@
+"""Core ML's lists of arrays of one shape, and the ops on them.
+
+A list never changes: writing gives another one that shares the arrays.
+
+Source: the op definitions ``control_flow.py`` of coremltools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dsconv.runtime.coreml.call import Array, Call, Op
+from dsconv.runtime.coreml.elementwise import CAST_TYPES
+
+
+@dataclass(frozen=True)
+class ArrayList:
+    """Arrays of one shape, None where none was written.
+
+    A text in `shape` stands for a size that is known when something is written.
+    """
+
+    items: tuple[Array | None, ...]
+    shape: tuple[int | str, ...]
+    dtype: str
+    is_dynamic: bool
+
+
+def make_list(
+    call: Call,
+    elem_shape: tuple[Array | str, ...] | None = None,
+    init_length: Array | int = 1,
+    dynamic_length: Array | bool = True,
+    dtype: str = "fp32",
+) -> ArrayList:
+    """A list in which nothing was written yet."""
+    if dtype not in CAST_TYPES:
+        raise call.unsupported(f"with dtype '{dtype}'")
+    if elem_shape is None:
+        raise call.unsupported("without elem_shape")
+    sizes = tuple(size if isinstance(size, str) else int(size) for size in elem_shape)
+    return ArrayList((None,) * int(init_length), sizes, CAST_TYPES[dtype], bool(dynamic_length))
+
+
+def list_length(_: Call, ls: ArrayList) -> Array:
+    """The number of arrays."""
+    return np.array(len(ls.items), np.int32)
+
+
+def list_write(call: Call, ls: ArrayList, index: Array, value: Array) -> ArrayList:
+    """A list with another array in one place."""
+    return _written(call, ls, {int(index): value})
+
+
+def list_scatter(call: Call, ls: ArrayList, indices: Array, value: Array) -> ArrayList:
+    """A list with other arrays in some places."""
+    if indices.shape != value.shape[:1]:
+        raise call.damaged(f"writes {len(value)} arrays to {indices.size} places")
+    return _written(call, ls, {int(i): item for i, item in zip(indices, value, strict=True)})
+
+
+def _written(call: Call, ls: ArrayList, changes: dict[int, Array]) -> ArrayList:
+    items = list(ls.items)
+    for index, value in changes.items():
+        fits = len(value.shape) == len(ls.shape) and all(
+            isinstance(size, str) or size == actual
+            for size, actual in zip(ls.shape, value.shape, strict=True)
+        )
+        if not fits:
+            raise call.damaged(f"writes {list(value.shape)} to a list of {list(ls.shape)}")
+        if index >= len(items) and ls.is_dynamic:
+            items += [None] * (index + 1 - len(items))
+        if not 0 <= index < len(items):
+            raise call.unsupported(f"with index {index} in a list of {len(items)}")
+        items[index] = value
+    return replace(ls, items=tuple(items))
+
+
+def list_read(call: Call, ls: ArrayList, index: Array) -> Array:
+    """The array in one place."""
+    place = int(index)
+    if not 0 <= place < len(ls.items):
+        raise call.unsupported(f"with index {place} in a list of {len(ls.items)}")
+    item = ls.items[place]
+    if item is None:
+        raise call.unsupported(f"of place {place}, where nothing was written")
+    return item
+
+
+def list_gather(call: Call, ls: ArrayList, indices: Array) -> Array:
+    """The arrays in some places, stacked."""
+    if not indices.size:
+        raise call.unsupported("of no places")
+    return np.stack([list_read(call, ls, index) for index in indices])
+
+
+LISTS: dict[str, Op] = {
+    "list_gather": list_gather,
+    "list_length": list_length,
+    "list_read": list_read,
+    "list_scatter": list_scatter,
+    "list_write": list_write,
+    "make_list": make_list,
+}

@@ -1,0 +1,146 @@
+"""Core ML's ops with matrices of weights in numpy: dense layers, convolutions and the LSTM.
+
+Source: the op definitions ``linear.py``, ``conv.py`` and ``recurrent.py`` of coremltools.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dsconv.runtime.coreml.call import Array, Call, Op
+from dsconv.runtime.ops import sigmoid
+
+
+def linear(call: Call, x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """X [..., inputs] times the transposed weight [outputs, inputs], plus the bias [outputs]."""
+    if weight.ndim != 2:
+        raise call.damaged(f"has a weight of shape {list(weight.shape)}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise call.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
+    product = x @ weight.T
+    return product if bias is None else product + bias
+
+
+def matmul(
+    call: Call,
+    x: Array,
+    y: Array,
+    transpose_x: Array | bool = False,
+    transpose_y: Array | bool = False,
+) -> Array:
+    """A product of matrices, their last two dimensions swapped if asked for."""
+    if min(x.ndim, y.ndim) < 1:
+        raise call.damaged("takes a number and not a matrix")
+    # A vector has nothing to swap.
+    left = np.swapaxes(x, -1, -2) if transpose_x and x.ndim > 1 else x
+    right = np.swapaxes(y, -1, -2) if transpose_y and y.ndim > 1 else y
+    return np.asarray(left @ right)
+
+
+def conv(
+    call: Call,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    strides: Array | None = None,
+    pad_type: str = "valid",
+    pad: Array | None = None,
+    dilations: Array | None = None,
+    groups: Array | int = 1,
+) -> Array:
+    """A convolution of x [batch, inputs, sizes...] by weight [outputs, inputs, sizes...]."""
+    if groups != 1:
+        raise call.unsupported(f"with groups {int(groups)}")
+    rank = x.ndim - 2
+    if rank not in (1, 2) or weight.ndim != x.ndim:
+        raise call.unsupported(f"of {list(x.shape)} by {list(weight.shape)}")
+    steps, apart = (np.ones(rank, int) if v is None else v for v in (strides, dilations))
+    kernel = (np.array(weight.shape[2:]) - 1) * apart + 1
+    widths = _padding(call, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
+    padded = np.pad(x, [(0, 0), (0, 0), *widths])
+    axes = tuple(range(2, x.ndim))
+    sliding: Any = np.lib.stride_tricks.sliding_window_view
+    windows = sliding(padded, tuple(kernel), axis=axes)
+    every = tuple(slice(None, None, int(step)) for step in (*steps, *apart))
+    windows = windows[(slice(None), slice(None), *every)]
+    inner = [1, *range(2 + rank, 2 + 2 * rank)]
+    product = np.tensordot(windows, weight, (inner, [1, *axes]))
+    if bias is not None:
+        if bias.shape != weight.shape[:1]:
+            raise call.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
+        product = product + bias
+    return np.moveaxis(product, -1, 1)
+
+
+def _padding(
+    call: Call, sizes: Array, kernel: Array, steps: Array, pad_type: str, pad: Array | None
+) -> list[tuple[int, int]]:
+    """The zeros before and after each dimension."""
+    if pad_type == "valid":
+        return [(0, 0)] * len(sizes)
+    if pad_type == "custom" and pad is not None and pad.shape == (2 * len(sizes),):
+        return [(int(before), int(after)) for before, after in pad.reshape(-1, 2)]
+    if pad_type not in ("same", "same_lower"):
+        raise call.unsupported(f"with pad_type '{pad_type}'")
+    total = np.maximum(0, -(-sizes // steps) * steps - sizes + kernel - steps)
+    if (total % 2).any():
+        # The documentation contradicts itself about the side that gets the odd one.
+        raise call.unsupported(f"with pad_type '{pad_type}' and an odd number of zeros")
+    return [(int(zeros) // 2, int(zeros) // 2) for zeros in total]
+
+
+def lstm(
+    call: Call,
+    x: Array,
+    initial_h: Array,
+    initial_c: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias: Array | None = None,
+    direction: str = "forward",
+    output_sequence: Array | bool = False,
+    recurrent_activation: str = "sigmoid",
+    cell_activation: str = "tanh",
+    activation: str = "tanh",
+) -> tuple[Array, Array, Array]:
+    """An LSTM over time: x [steps, batch, inputs] to the outputs [steps, batch, cells], h and c.
+
+    Rows of the weights [4 * cells, inputs or cells] and of the bias are the gates i, f, o, z.
+    """
+    if direction != "forward":
+        raise call.unsupported(f"with direction '{direction}'")
+    functions = (recurrent_activation, cell_activation, activation)
+    if functions != ("sigmoid", "tanh", "tanh"):
+        raise call.unsupported(f"with the activations {', '.join(functions)}")
+    steps, batch, inputs = x.shape
+    cells = weight_hh.shape[-1]
+    shapes = [weight_ih.shape, weight_hh.shape, initial_h.shape, initial_c.shape]
+    if shapes != [(4 * cells, inputs), (4 * cells, cells), (batch, cells), (batch, cells)]:
+        raise call.damaged("has weights and states of different sizes")
+    if bias is not None and bias.shape != (4 * cells,):
+        raise call.damaged(f"has a bias of shape {list(bias.shape)} for {cells} cells")
+    projected = x.reshape(steps * batch, inputs) @ weight_ih.T
+    if bias is not None:
+        projected += bias
+    outputs, h, c = _unroll(
+        projected.reshape(steps, batch, 4 * cells), initial_h, initial_c, weight_hh
+    )
+    if output_sequence:
+        return outputs, h, c
+    return h[None], h, c
+
+
+def _unroll(projected: Array, h: Array, c: Array, weight_hh: Array) -> tuple[Array, Array, Array]:
+    """All steps, given what the inputs add to the gates [steps, batch, 4 * cells]."""
+    outputs = np.empty((*projected.shape[:2], h.shape[1]), projected.dtype)
+    for step, gates in enumerate(projected):
+        i, f, o, z = np.split(gates + h @ weight_hh.T, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(z)
+        h = sigmoid(o) * np.tanh(c)
+        outputs[step] = h
+    return outputs, h, c
+
+
+PRODUCTS: dict[str, Op] = {"conv": conv, "linear": linear, "lstm": lstm, "matmul": matmul}
