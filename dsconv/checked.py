@@ -47,9 +47,12 @@ def convert_checked(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
+    evaluated: bool = False,
     progress: Callable[[float], object] = float,
 ) -> CheckedConversion:
     """Convert a graph, and validate the result over some packaged speech unless told not to.
+
+    With `evaluated` a Core ML model is run in numpy also where Core ML could run it.
 
     Raises the errors of `convert_file`. A parity that fails is no error: the file stays. It stays
     as well where the two cannot be compared, for which the same families of errors are raised.
@@ -67,7 +70,7 @@ def convert_checked(
             Path(source),
             [conversion.output],
             shortest(find_clips([SPEECH]), _CLIPS),
-            ParityOptions(resample=True),
+            ParityOptions(resample=True, evaluated=evaluated),
             progress=progress,
         )
     except (ConversionError, ModelError, ToolkitError) as error:

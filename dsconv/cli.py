@@ -91,10 +91,34 @@ def _parse_shape(
         raise click.BadParameter("pass sizes, such as 1,16,19,26.", ctx, param) from None
 
 
-def network_options(*precisions: str) -> Callable[[F], F]:
+def _parse_steps(
+    ctx: click.Context, param: click.Parameter, text: str | None
+) -> int | tuple[int, ...] | None:
+    """A number of steps, or a choice of them as in 1,16,32."""
+    if text is None:
+        return None
+    try:
+        steps = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter("pass a number, or several as in 1,16,32.", ctx, param) from None
+    return steps[0] if len(steps) == 1 else steps
+
+
+steps_option = click.option(
+    "--n-steps", "steps", type=int, help="Frames per call; -1 for any number."
+)
+reference_evaluator_option = click.option(
+    "--reference-evaluator",
+    "evaluated",
+    is_flag=True,
+    help="Run Core ML models in numpy on macOS too.",
+)
+
+
+def network_options(*precisions: str, steps: Callable[[F], F] = steps_option) -> Callable[[F], F]:
     """What can be asked of a target that builds the network afresh; the first is the default."""
     options = [
-        click.option("--n-steps", "steps", type=int, help="Frames per call; -1 for any number."),
+        steps,
         click.option(
             "--input-shape", callback=_parse_shape, help="The same as a shape, such as 1,16,19,26."
         ),
@@ -212,6 +236,83 @@ def tflite(model: Path, **asked: Any) -> None:
 
 @main.command()
 @model_argument("output_graph.pb")
+@network_options(
+    "fp32",
+    "fp16",
+    "int8",
+    steps=click.option(
+        "--n-steps",
+        "steps",
+        callback=_parse_steps,
+        help="Frames per call; -1 for any number, 1,16,32 for a choice.",
+    ),
+)
+@click.option(
+    "--format",
+    "core_ml_format",
+    type=click.Choice(["mlprogram", "neuralnetwork"]),
+    default="mlprogram",
+    help="A package for iOS 16 and later, the default; or an .mlmodel for iOS 13 and later.",
+)
+@click.option(
+    "--target",
+    "deployment_target",
+    type=click.Choice(["ios16", "ios17", "ios18", "ios26"]),
+    help="The oldest system that is to run it; the oldest that can by default.",
+)
+@click.option(
+    "--palettize",
+    "palette_bits",
+    type=click.Choice(["4", "6", "8"]),
+    help="Store each weight as so many bits that point to a value.",
+)
+@click.option(
+    "--max-steps", type=int, help="With --n-steps -1, the most frames of a call. Default: 3000."
+)
+@click.option("--author", default="", help="The author that the model names.")
+@click.option("--license", default="", help="The license that the model names.")
+@click.option("--model-version", default="", help="The version that the model names.")
+@reference_evaluator_option
+@output_option("What to write; MODEL with the suffix .mlpackage or .mlmodel by default.")
+@force_option
+@json_option
+@quiet_option
+def coreml(
+    model: Path,
+    steps: int | tuple[int, ...] | None,
+    core_ml_format: Any,
+    deployment_target: Any,
+    palette_bits: str | None,
+    max_steps: int | None,
+    author: str,
+    license: str,  # noqa: A002
+    model_version: str,
+    **asked: Any,
+) -> None:
+    """Convert MODEL, a frozen graph, to Core ML.
+
+    MODEL is output_graph.pb by default. Reduced precisions compute in float16, as the Neural
+    Engine does; inputs and outputs stay float32. Away from macOS the result is validated by an
+    evaluation of the saved file in numpy.
+    """
+    from dsconv.convert.options import CoreMlOptions
+
+    core_ml = CoreMlOptions(
+        format=core_ml_format,
+        deployment_target=deployment_target,
+        palette_bits=int(palette_bits) if palette_bits else None,  # type: ignore[arg-type]
+        max_steps=max_steps,
+        step_choices=steps if isinstance(steps, tuple) else (),
+        author=author,
+        license=license,
+        model_version=model_version,
+    )
+    one = None if isinstance(steps, tuple) else steps
+    _convert_network("coreml", model, steps=one, core_ml=core_ml, **asked)
+
+
+@main.command()
+@model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
 @output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
 @force_option
@@ -250,6 +351,7 @@ def _convert_network(
     as_json: bool,
     quiet: bool,
     validate: bool,
+    evaluated: bool = False,
     **asked: Any,
 ) -> None:
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
@@ -265,6 +367,7 @@ def _convert_network(
             options=Options(**asked),
             force=force,
             validate=validate,
+            evaluated=evaluated,
             progress=progress,
         )
     conversion, result = checked.conversion, checked.result
@@ -324,6 +427,7 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
 @beam_option
 @resample_option
+@reference_evaluator_option
 @json_option
 @quiet_option
 def transcribe(
@@ -331,6 +435,7 @@ def transcribe(
     audio: tuple[Path, ...],
     beam: int | None,
     resample: bool,
+    evaluated: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -342,7 +447,7 @@ def transcribe(
     from dsconv.speech.corpus import find_clips
 
     clips = find_clips(audio)
-    transcriber = Transcriber(model, beam=beam, resample=resample)
+    transcriber = Transcriber(model, beam=beam, resample=resample, evaluated=evaluated)
     results = []
     with _progress("Transcribing", quiet) as progress:
         for number, clip in enumerate(clips):
@@ -377,6 +482,7 @@ def transcribe(
     show_default=True,
     help="What runs a reference graph.",
 )
+@reference_evaluator_option
 @click.option(
     "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
 )
@@ -404,6 +510,7 @@ def validate(
     resample: bool,
     strict: bool,
     evaluator: str,
+    evaluated: bool,
     report: Path | None,
     save_io: Path | None,
     load_io: tuple[Path, ...],
@@ -435,7 +542,7 @@ def validate(
             reference,
             candidates,
             find_clips(audio or [SPEECH]),
-            Options(beam, strict, resample, evaluator == "tensorflow"),
+            Options(beam, strict, resample, evaluator == "tensorflow", evaluated),
             recorded=load_io,
             save_to=kept,
             progress=progress,

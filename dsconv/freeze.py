@@ -13,7 +13,7 @@ from dsconv.acoustic.export import ExportSettings, export_chunks
 from dsconv.acoustic.exporters import Exporter
 from dsconv.checkpoint.bundle import open_checkpoint
 from dsconv.checkpoint.locate import BEST, LAST, find_checkpoint
-from dsconv.errors import ConversionError, ModelError
+from dsconv.errors import ConversionError, ModelError, about
 from dsconv.fixtures.demo_model import ALPHABET as ENGLISH_ALPHABET
 from dsconv.freeze_options import DEFAULT_BEAM_WIDTH, FreezeOptions, Load, checked_exporter
 from dsconv.graph.steps import DYNAMIC
@@ -23,6 +23,7 @@ from dsconv.speech.alphabet import Alphabet
 
 _ALPHABET_NAME = "alphabet.txt"
 _ENGLISH_CLASSES = 29
+_ENGLISH = "the default, English"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ def freeze_checkpoint(
         check_writable(path, force=force)
     opened = open_checkpoint(find_checkpoint(Path(checkpoint), _states(exporter, options.load)))
     shape = trained_shape(opened)
-    alphabet, origin = _find_alphabet(options, opened.prefix, shape.classes)
-    settings = _settings(exporter, options, shape, alphabet)
+    alphabet, origin = _find_alphabet(exporter, options, opened.prefix, shape.classes)
+    with about(opened.prefix):
+        settings = _settings(exporter, options, shape, alphabet)
     weights = read_weights(opened, shape.n_hidden, settings)
     with new_files(paths, force=force) as folder:
         with (folder / output.name).open("xb") as file:
@@ -118,11 +120,13 @@ def _states(exporter: Exporter, load: Load) -> tuple[str, ...]:
     return named.get(load, (BEST, LAST) if exporter.loads_best else (LAST,))
 
 
-def _find_alphabet(options: FreezeOptions, prefix: Path, classes: int) -> tuple[Alphabet, str]:
+def _find_alphabet(
+    exporter: Exporter, options: FreezeOptions, prefix: Path, classes: int
+) -> tuple[Alphabet, str]:
     """The alphabet and where it comes from.
 
-    Coqui STT keeps an alphabet beside its checkpoints; DeepSpeech's exporter takes the English one
-    if it is given no other. Raises ConversionError if none fits the classes of the checkpoint.
+    Coqui STT keeps an alphabet beside its checkpoints; DeepSpeech's exporters take the English one
+    if they are given no other. Raises ConversionError if none fits the classes of the checkpoint.
     """
     beside = prefix.with_name(_ALPHABET_NAME)
     if options.bytes_output_mode:
@@ -130,8 +134,8 @@ def _find_alphabet(options: FreezeOptions, prefix: Path, classes: int) -> tuple[
     elif options.alphabet or beside.is_file():
         path = options.alphabet or beside
         alphabet, origin = _read_alphabet(path), str(path)
-    elif classes == _ENGLISH_CLASSES:
-        alphabet, origin = _read_alphabet(ENGLISH_ALPHABET), "English"
+    elif exporter.assumes_english and classes == _ENGLISH_CLASSES:
+        alphabet, origin = _read_alphabet(ENGLISH_ALPHABET), _ENGLISH
     else:
         raise ConversionError(
             f"{prefix}: the checkpoint has {classes} classes, and does not say what they stand "
@@ -166,6 +170,7 @@ def _settings(
     exporter: Exporter, options: FreezeOptions, shape: TrainedShape, alphabet: Alphabet
 ) -> ExportSettings:
     """What the exporter is told. Raises ConversionError if the windows are not the checkpoint's."""
+    language = exporter.default_language if options.language is None else options.language
     settings = ExportSettings(
         alphabet,
         n_steps=options.n_steps,
@@ -176,7 +181,8 @@ def _settings(
         n_input=options.n_input,
         relu_clip=options.relu_clip,
         beam_width=options.beam_width or DEFAULT_BEAM_WIDTH,
-        language=exporter.default_language if options.language is None else options.language,
+        # As in the exporters, an empty one is none.
+        language=language or None,
         batch_size=options.batch_size,
         layer_norm=shape.layer_norm,
         exporter=exporter,
@@ -194,7 +200,7 @@ def _settings(
 def _notes(options: FreezeOptions, alphabet: str) -> tuple[str, ...]:
     """What the user should know of the result."""
     notes = []
-    if alphabet == "English":
+    if alphabet == _ENGLISH:
         notes.append(
             "no alphabet was given, so the English one is taken, as by the original exporter; if "
             "it was trained with another, pass --alphabet."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from dsconv.acoustic.exporters import DEEPSPEECH_0_9_3, EXPORTERS, Exporter
 from dsconv.errors import ConversionError
@@ -50,6 +50,8 @@ def checked_exporter(options: FreezeOptions) -> Exporter:
             f"'{options.exporter}' is no exporter that dsconv knows; pass one of "
             f"{', '.join(EXPORTERS)}."
         )
+    if options.load not in get_args(Load):
+        raise ConversionError(f"--load {options.load} is none of {', '.join(get_args(Load))}.")
     exporter = EXPORTERS[options.exporter]
     check_steps(options.n_steps)
     _check_sizes(options)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dsconv.acoustic.export import LSTM, ExportSettings, norm_weights, weight_shapes
 from dsconv.checkpoint.bundle import Checkpoint
@@ -24,7 +25,7 @@ _KERNEL = f"{LSTM}/kernel"
 # The LSTM as CuDNN keeps it in memory; its optimizer's values are saved under this name.
 _OPAQUE_KERNEL = "cudnn_lstm/opaque_kernel"
 
-Shapes = Mapping[str, tuple[int, ...]]
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)

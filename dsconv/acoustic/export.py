@@ -42,7 +42,7 @@ _FILL_ELEMENTS = 1000
 class ExportSettings:
     """What an exporter is told beside the weights. Windows are in milliseconds.
 
-    `n_steps` is -1 for any number of frames a call. An empty `language` is not written.
+    `n_steps` is -1 for any number of frames a call. No `language` is written if it is None.
     """
 
     alphabet: Alphabet
@@ -54,7 +54,7 @@ class ExportSettings:
     n_input: int = 26
     relu_clip: float = 20.0
     beam_width: int = 500
-    language: str = PLACEHOLDER_LANGUAGE
+    language: str | None = PLACEHOLDER_LANGUAGE
     batch_size: int = 1
     layer_norm: bool = False
     exporter: Exporter = DEEPSPEECH_0_9_3
@@ -327,7 +327,7 @@ class _GraphWriter:
             yield self.integers("metadata_beam_width", [settings.beam_width])
         blob = alphabet.to_blob(in_order=exporter.labels_in_order)
         yield self.constant("metadata_alphabet", "object", [blob])
-        if settings.language:
+        if settings.language is not None:
             yield self.constant("metadata_language", "object", [settings.language.encode()])
 
     def variable(self, name: str, device: str) -> Iterator[list[Chunk]]:

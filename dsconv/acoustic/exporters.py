@@ -19,8 +19,8 @@ class Exporter:
 
     `upper_frequency_limit` (Hz) is that of the MFCCs' filters, None for half the sample rate.
     `labels_in_order` tells the order of the alphabet in the graph, `default_language` is empty
-    where none is written unless it is named, and `loads_best` tells whether the best checkpoint of
-    a folder goes before the last.
+    where none is written unless it is named, `loads_best` tells whether the best checkpoint of a
+    folder goes before the last, and `assumes_english` whether it needs no alphabet for English.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Exporter:
     upper_frequency_limit: float | None
     default_language: str
     loads_best: bool
+    assumes_english: bool
 
 
 DEEPSPEECH_0_6_1 = Exporter(
@@ -42,6 +43,7 @@ DEEPSPEECH_0_6_1 = Exporter(
     upper_frequency_limit=4000.0,
     default_language="",
     loads_best=False,
+    assumes_english=True,
 )
 
 DEEPSPEECH_0_9_3 = Exporter(
@@ -53,6 +55,7 @@ DEEPSPEECH_0_9_3 = Exporter(
     upper_frequency_limit=None,
     default_language=PLACEHOLDER_LANGUAGE,
     loads_best=True,
+    assumes_english=True,
 )
 
 COQUI_1_4_0 = Exporter(
@@ -64,6 +67,7 @@ COQUI_1_4_0 = Exporter(
     upper_frequency_limit=None,
     default_language=PLACEHOLDER_LANGUAGE,
     loads_best=True,
+    assumes_english=False,
 )
 
 EXPORTERS = {

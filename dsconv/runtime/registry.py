@@ -21,12 +21,22 @@ _OPENERS = {
     FileFormat.COREML_MODEL: "dsconv.runtime.coreml.model:open_core_ml_model",
     FileFormat.OPENVINO: "dsconv.runtime.openvino:open_openvino_model",
 }
-_TENSORFLOW = "dsconv.runtime.graph:open_tensorflow_model"
-_GRAPHS = (FileFormat.GRAPH, FileFormat.PACKAGE)
+_BY_TENSORFLOW = dict.fromkeys(
+    (FileFormat.GRAPH, FileFormat.PACKAGE), "dsconv.runtime.graph:open_tensorflow_model"
+)
+_EVALUATED = dict.fromkeys(
+    (FileFormat.COREML_PACKAGE, FileFormat.COREML_MODEL),
+    "dsconv.runtime.coreml.model:evaluate_core_ml_model",
+)
 
 
-def open_model(path: str | os.PathLike[str], *, tensorflow: bool = False) -> Model:
-    """Open a model to be run; with `tensorflow`, a graph is run by TensorFlow and not in numpy.
+def open_model(
+    path: str | os.PathLike[str], *, tensorflow: bool = False, evaluated: bool = False
+) -> Model:
+    """Open a model to be run.
+
+    With `tensorflow` a graph is run by TensorFlow and not in numpy; `evaluated` a Core ML model in
+    numpy also where Core ML could run it.
 
     Raises ModelError if the file is no model that dsconv can run, ConversionError if it is no
     acoustic model, ToolkitError if its runtime is missing or refuses it.
@@ -35,7 +45,8 @@ def open_model(path: str | os.PathLike[str], *, tensorflow: bool = False) -> Mod
     found = identify(path)
     if found not in _OPENERS:
         raise ModelError(describe(path, found))
-    module, name = (_TENSORFLOW if tensorflow and found in _GRAPHS else _OPENERS[found]).split(":")
+    openers = _OPENERS | (_BY_TENSORFLOW if tensorflow else {}) | (_EVALUATED if evaluated else {})
+    module, name = openers[found].split(":")
     opener: Callable[[Path], Model] = getattr(import_module(module), name)
     with about(path):
         return opener(path)

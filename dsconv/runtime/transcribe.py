@@ -33,11 +33,18 @@ class Transcriber:
     """A model that is ready to transcribe.
 
     `beam` None takes the model's own width, or the best path where no beam search is installed.
-    Raises the errors of opening the model, and ConversionError if it holds no alphabet.
+    `evaluated` runs a Core ML model in numpy. Raises the errors of opening the model, and ConversionError if it holds no alphabet.
     """
 
-    def __init__(self, path: Path, *, beam: int | None = None, resample: bool = False) -> None:
-        self._model = open_model(path)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        beam: int | None = None,
+        resample: bool = False,
+        evaluated: bool = False,
+    ) -> None:
+        self._model = open_model(path, evaluated=evaluated)
         self._interface = self._model.interface
         with about(path):
             alphabet = self._interface.alphabet

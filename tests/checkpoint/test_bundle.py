@@ -16,7 +16,7 @@ from tests.checkpoint.writer import message, number, table, write_checkpoint
 VARIABLES: dict[str, NDArray[Any]] = {
     "matrix": np.arange(6, dtype=np.float32).reshape(2, 3),
     "scalar": np.array(7, np.int64),
-    "none": np.zeros((0, 3), np.float32),
+    "empty": np.zeros((0, 3), np.float32),
     "halves": np.arange(3, dtype=np.float16),
     "truths": np.array([True, False]),
 }
@@ -54,7 +54,8 @@ def test_equals_what_tensorflow_saved(tensorflow: Any, tmp_path: Path) -> None:
         "flags": np.array([True, False, True]),
         "doubles": generator.random((2, 1, 2)),
         "bytes": np.arange(9, dtype=np.uint8),
-    } | {f"many/{n}": np.array([n], np.int32) for n in range(200)}
+        **{f"many/{n}": np.array([n], np.int32) for n in range(200)},
+    }
     with tensorflow.Graph().as_default():
         variables = []
         for number_, (name, value) in enumerate(values.items()):
@@ -87,9 +88,9 @@ def test_a_missing_data_file(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(write_checkpoint(tmp_path / "c", VARIABLES, shards=2))
     missing = tmp_path / "c.data-00001-of-00002"
     missing.unlink()
-    assert checkpoint.tensor("halves").array().tolist() == [0, 1, 2]
+    assert checkpoint.tensor("matrix").array().tolist() == [[0, 1, 2], [3, 4, 5]]
     with pytest.raises(ModelError, match=f"{missing} is missing"):
-        checkpoint.tensor("matrix")
+        checkpoint.tensor("halves")
 
 
 def test_a_data_file_that_was_cut_off(tmp_path: Path) -> None:
@@ -100,6 +101,22 @@ def test_a_data_file_that_was_cut_off(tmp_path: Path) -> None:
     assert checkpoint.tensor("halves").array().tolist() == [0, 1, 2]
     with pytest.raises(ModelError, match="variable 'matrix' lies beyond the end of c.data-00000"):
         checkpoint.tensor("matrix")
+
+
+def test_every_flipped_byte_of_a_value_is_noticed(tmp_path: Path) -> None:
+    """The variable is named; the others can still be read."""
+    prefix = write_checkpoint(tmp_path / "c", VARIABLES)
+    path = tmp_path / "c.data-00000-of-00001"
+    data = path.read_bytes()
+    start = VARIABLES["halves"].nbytes
+    for position in range(start, start + VARIABLES["matrix"].nbytes):
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        checkpoint = open_checkpoint(prefix)
+        with pytest.raises(ModelError, match=r"variable 'matrix' is damaged: its checksum"):
+            checkpoint.tensor("matrix")
+        assert checkpoint.tensor("scalar").array() == 7
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def one_block(content: bytes, compression: int = 0) -> bytes:
         (one_block(block([]), compression=4), "unknown method .4."),
         (b"", "cut off"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "table",
 )
 def test_what_is_wrong_is_named(data: bytes, says: str) -> None:
     """Even where the checksums are right."""

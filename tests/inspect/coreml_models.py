@@ -39,28 +39,36 @@ def quietly() -> Iterator[Any]:
         yield toolkit
 
 
-def dense(steps: Any = 4, opset: str | None = None) -> Any:
-    """``logits`` = softmax of one layer of weights, as a MIL program."""
+def program(specs: list[Any], opset: str | None) -> Callable[[Callable[..., Any]], Any]:
+    """Make a MIL program of a function; without an opset it is one for neural networks."""
     ct = coremltools()
-    mb = ct.converters.mil.Builder
-
     asked = {"opset_version": getattr(ct.target, opset)} if opset else {}
 
-    @mb.program(input_specs=[mb.TensorSpec(shape=(steps, SIZE))], **asked)
-    def program(x: Any) -> Any:
+    def made(function: Callable[..., Any]) -> Any:
+        return ct.converters.mil.Builder.program(input_specs=specs, **asked)(function)
+
+    return made
+
+
+def dense(steps: Any = 4, opset: str | None = None) -> Any:
+    """``logits`` = softmax of one layer of weights, as a MIL program."""
+    mb = coremltools().converters.mil.Builder
+
+    @program([mb.TensorSpec(shape=(steps, SIZE))], opset)
+    def network(x: Any) -> Any:
         scores = mb.linear(x=x, weight=WEIGHTS, bias=BIAS, name="dense")
         return mb.softmax(x=scores, axis=-1, name="logits")
 
-    return program
+    return network
 
 
 def converted(
-    program: Any, opset: str = "iOS17", precision: str = "FLOAT32", inputs: Any = None
+    source: Any, opset: str = "iOS17", precision: str = "FLOAT32", inputs: Any = None
 ) -> Any:
     """A MIL program as an ML program in memory."""
     with quietly() as ct:
         return ct.convert(
-            program,
+            source,
             source="milinternal",
             convert_to="mlprogram",
             inputs=inputs,
@@ -131,34 +139,30 @@ def jointly_quantized(model: Any, **asked: Any) -> Any:
 
 def stateful(folder: Path) -> Path:
     """A sum that is kept from call to call."""
-    ct = coremltools()
-    mb = ct.converters.mil.Builder
+    mb = coremltools().converters.mil.Builder
     from coremltools.converters.mil.mil import types
 
     specs = [mb.TensorSpec((1, 4)), mb.StateTensorSpec((1, 4), dtype=types.fp16)]
 
-    @mb.program(input_specs=specs, opset_version=ct.target.iOS18)
-    def program(x: Any, total: Any) -> Any:
+    @program(specs, "iOS18")
+    def network(x: Any, total: Any) -> Any:
         before = mb.cast(x=mb.read_state(input=total), dtype="fp32")
         after = mb.add(x=x, y=before)
         mb.coreml_update_state(state=total, value=mb.cast(x=after, dtype="fp16"))
         return mb.identity(x=after, name="logits")
 
-    return saved(converted(program, "iOS18"), folder / "state.mlpackage")
+    return saved(converted(network, "iOS18"), folder / "state.mlpackage")
 
 
 def looping(folder: Path) -> Path:
     """A sum in a while loop, with weights in its body."""
-    ct = coremltools()
-    mb = ct.converters.mil.Builder
+    mb = coremltools().converters.mil.Builder
 
     def body(count: Any, x: Any) -> Any:
         return mb.add(x=count, y=1.0), mb.linear(x=x, weight=WEIGHTS, bias=BIAS)
 
-    @mb.program(
-        input_specs=[mb.TensorSpec((1,)), mb.TensorSpec((4, SIZE))], opset_version=ct.target.iOS17
-    )
-    def program(count: Any, x: Any) -> Any:
+    @program([mb.TensorSpec((1,)), mb.TensorSpec((4, SIZE))], "iOS17")
+    def network(count: Any, x: Any) -> Any:
         start = mb.tanh(x=x)
         outputs = mb.while_loop(
             _cond=lambda count, _: mb.squeeze(x=mb.less(x=count, y=3.0)),
@@ -167,18 +171,17 @@ def looping(folder: Path) -> Path:
         )
         return mb.identity(x=outputs[1], name="logits")
 
-    return saved(converted(program), folder / "loop.mlpackage")
+    return saved(converted(network), folder / "loop.mlpackage")
 
 
 def streaming(steps: int = 16, hidden: int = 8, classes: int = 29) -> Any:
     """An interface like that of a streaming acoustic model, in float32."""
-    ct = coremltools()
-    mb = ct.converters.mil.Builder
+    mb = coremltools().converters.mil.Builder
 
     shapes = [(1, steps, 19, 26), (1,), (1, hidden), (1, hidden)]
 
-    @mb.program(input_specs=list(map(mb.TensorSpec, shapes)), opset_version=ct.target.iOS13)
-    def program(
+    @program(list(map(mb.TensorSpec, shapes)), "iOS13")
+    def network(
         input_node: Any, input_lengths: Any, previous_state_c: Any, previous_state_h: Any
     ) -> Any:
         frames = mb.reshape(x=input_node, shape=[steps, 494])
@@ -190,13 +193,13 @@ def streaming(steps: int = 16, hidden: int = 8, classes: int = 29) -> Any:
             mb.tanh(x=previous_state_h, name="new_state_h"),
         )
 
-    return program
+    return network
 
 
-def network(program: Any) -> Any:
+def as_network(source: Any) -> Any:
     """A MIL program as a neural network in memory."""
     with quietly() as ct:
-        return ct.convert(program, source="milinternal", convert_to="neuralnetwork")
+        return ct.convert(source, source="milinternal", convert_to="neuralnetwork")
 
 
 def quantized_network(model: Any, bits: int, mode: str = "linear") -> Any:
@@ -243,16 +246,15 @@ def of_two_functions(folder: Path) -> Path:
 
 def palette_of_vectors(folder: Path) -> Path:
     """Weights of which pairs share an entry of a table."""
-    ct = coremltools()
-    mb = ct.converters.mil.Builder
+    mb = coremltools().converters.mil.Builder
     from coremltools.converters.mil.mil import types
 
     indices = RNG.integers(0, 16, (SIZE // 2, SIZE)).astype(types.np_uint4_dtype)
     table = RNG.standard_normal((1, 1, 16, 2)).astype(np.float32)
 
-    @mb.program(input_specs=[mb.TensorSpec((4, SIZE))], opset_version=ct.target.iOS18)
-    def program(x: Any) -> Any:
+    @program([mb.TensorSpec((4, SIZE))], "iOS18")
+    def network(x: Any) -> Any:
         weights = mb.constexpr_lut_to_dense(indices=indices, lut=table, vector_axis=0)
         return mb.linear(x=x, weight=weights, name="logits")
 
-    return saved(converted(program, "iOS18"), folder / "vectors.mlpackage")
+    return saved(converted(network, "iOS18"), folder / "vectors.mlpackage")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dsconv.digest import Digest
@@ -180,7 +180,7 @@ def test_ranges_of_sizes(tmp_path: Path) -> None:
     ("shapes", "text"),
     [
         ([[1, 64], [16, 64], [32, 64]], "[1|16|32, 64]"),
-        ([[1, 64]], "[1, 64]"),
+        ([[4, 64], [8, 64]], "[4|8, 64]"),
     ],
 )
 def test_enumerated_sizes(shapes: list[list[int]], text: str, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_enumerated_sizes(shapes: list[list[int]], text: str, tmp_path: Path) ->
     found = inspect_file(made.flexible(tmp_path, lambda ct: ct.EnumeratedShapes(shapes)))
     (tensor,) = found.inputs
     assert (tensor.shapes, tensor.ranges) == (shapes, None)
-    assert tensor.shape == ([-1, 64] if len(shapes) > 1 else [1, 64])
+    assert tensor.shape == [-1, 64]
     assert rows(found)["x"] == f"float32 {text}"
 
 
@@ -247,7 +247,7 @@ def test_a_neural_network_is_described(
     bits: int | None, mode: str, words: str | None, dtype: str, size: int, tmp_path: Path
 ) -> None:
     """Layers and weights; the classes, though its outputs have no shapes."""
-    model = made.network(made.dense())
+    model = made.as_network(made.dense())
     if bits is not None:
         model = made.quantized_network(model, bits, mode)
     found = inspect_file(made.saved(model, tmp_path / "a.mlmodel"))
@@ -269,25 +269,29 @@ def test_a_neural_network_is_described(
 
 
 def test_every_weight_of_every_layer_is_known() -> None:
-    """The ways to the weights are those of the schema, but for what trains a model."""
+    """The ways to the weights and their names are those of the schema."""
     made.coremltools()
     from coremltools.proto import NeuralNetwork_pb2 as schema
 
-    def ways(message: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    def ways(message: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], str]]:
         for field in message.fields:
             kind = field.message_type
             if kind is None or kind.name == "NeuralNetwork":
                 continue
             if kind.name == "WeightParams":
-                yield (*way, field.number)
+                yield (*way, field.number), field.name
             elif not (way and kind.name == "ActivationParams"):
                 yield from ways(kind, (*way, field.number))
 
-    found: dict[str, set[tuple[int, ...]]] = {}
+    found: dict[str, dict[tuple[int, ...], str]] = {}
     layers = schema.NeuralNetworkLayer.DESCRIPTOR
-    for way in ways(layers):
-        found.setdefault(layers.fields_by_number[way[0]].name, set()).add(way[1:])
-    assert found == {kind: set(weights) for kind, weights in _WEIGHTS.items()}
+    for way, name in ways(layers):
+        found.setdefault(layers.fields_by_number[way[0]].name, {})[way[1:]] = name
+    known = {
+        kind: {way: name for way, (name, _) in weights.items()}
+        for kind, weights in _WEIGHTS.items()
+    }
+    assert found == known
 
 
 def test_an_lstm_layer(tmp_path: Path) -> None:
@@ -305,7 +309,7 @@ def test_an_lstm_layer(tmp_path: Path) -> None:
 def test_the_network_is_identified(kind: str, tmp_path: Path) -> None:
     """Steps, sizes, states and lengths of a streaming model, and what dsconv wrote about it."""
     program = made.streaming(steps=16, hidden=8)
-    model = made.network(program) if kind == "mlmodel" else made.converted(program, "iOS15")
+    model = made.as_network(program) if kind == "mlmodel" else made.converted(program, "iOS15")
     model.author, model.license, model.version = "A. Uthor", "MPL-2.0", "1.2"
     model.short_description = "Hears."
     model.user_defined_metadata.update(
@@ -324,6 +328,7 @@ def test_the_network_is_identified(kind: str, tmp_path: Path) -> None:
     assert (identity.states, identity.output) == ("inputs and outputs", "probabilities")
     assert (identity.exported_by, identity.graph_version) == ("dsconv 9.9", 6)
     assert (identity.sample_rate, len(identity.alphabet or [])) == (8000, 28)
+    assert found.weights[0].shape == [29, 494]
     assert found.metadata["source_sha256"] == "ab" * 32
     info = found.core_ml
     assert info is not None
@@ -382,7 +387,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut model": (lambda p: halve(p / MODEL), "copy or download the model again"),
     "no model": (lambda p: (p / MODEL).unlink(), "model.mlmodel does not exist"),
     "empty model": (lambda p: (p / MODEL).write_bytes(b""), "model.mlmodel is empty"),
-    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin does not hold the 256 bytes"),
+    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin does not hold the 16,384 bytes"),
     "cut within weights": (
         lambda p: (p / BLOBS).write_bytes((p / BLOBS).read_bytes()[:-1]),
         "weight.bin does not hold the 256 bytes",
@@ -398,11 +403,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "weight.bin does not hold the 16,384 bytes",
     ),
     "weights elsewhere": (
-        lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path/../.../"),
+        lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path/../../x/"),
         "weights are said to be in",
     ),
     "weights anywhere": (
-        lambda p: replace(p / MODEL, b"@model_path/weights/", b"/model_path/weights/"),
+        lambda p: replace(p / MODEL, b"@model_path/weights/", b"@modal_path/weights/"),
+        "weights are said to be in",
+    ),
+    "weights at the root": (
+        lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path//eights/"),
         "weights are said to be in",
     ),
     "no opset": (lambda p: replace(p / MODEL, b"\x12\x07CoreML7", b"\x12\x07CoreMLX"), "CoreMLX"),
@@ -441,7 +450,7 @@ def test_damaged_packages_are_named(damage: str, whole: Path, tmp_path: Path) ->
 
 def test_a_cut_network_is_named(tmp_path: Path) -> None:
     """Whatever a cut file still looks like."""
-    path = made.saved(made.network(made.dense()), tmp_path / "a.mlmodel")
+    path = made.saved(made.as_network(made.dense()), tmp_path / "a.mlmodel")
     halve(path)
     with pytest.raises(ModelError, match="damaged"):
         inspect_file(path)
@@ -449,7 +458,7 @@ def test_a_cut_network_is_named(tmp_path: Path) -> None:
 
 def test_a_network_with_too_few_weights_is_named(tmp_path: Path) -> None:
     """What its layer says and what the file holds must be equal."""
-    model = made.network(made.dense())
+    model = made.as_network(made.dense())
     layer = model._spec.neuralNetwork.layers[0]
     del layer.innerProduct.weights.floatValue[-1:]
     path = tmp_path / "a.mlmodel"
@@ -511,7 +520,7 @@ def test_any_damage_is_inspected_or_named(part: str, whole: Path, tmp_path: Path
         shutil.copytree(whole, path)
         file = path / part
     else:
-        made.saved(made.network(made.dense()), tmp_path / "a.mlmodel").rename(path)
+        made.saved(made.as_network(made.dense()), tmp_path / "a.mlmodel").rename(path)
         file = path
     data = file.read_bytes()
     outcomes = {"done": 0, "error": 0}
@@ -532,7 +541,7 @@ def test_any_damage_is_inspected_or_named(part: str, whole: Path, tmp_path: Path
 
 def test_no_toolkit_is_imported(whole: Path, tmp_path: Path) -> None:
     """Neither coremltools nor numpy: inspecting is for machines without them too."""
-    network = made.saved(made.network(made.dense()), tmp_path / "a.mlmodel")
+    network = made.saved(made.as_network(made.dense()), tmp_path / "a.mlmodel")
     program = (
         "import sys\n"
         "from dsconv.cli import main\n"
@@ -545,7 +554,6 @@ def test_no_toolkit_is_imported(whole: Path, tmp_path: Path) -> None:
     assert done.stderr.strip() == "[]"
     assert "mlprogram" in done.stdout
     assert "neuralnetwork" in done.stdout
-    assert max(map(len, done.stdout.splitlines()[1:])) <= max(80, len(str(network)) + 40)
 
 
 def test_command_line(whole: Path, tmp_path: Path) -> None:
@@ -565,4 +573,4 @@ def test_command_line(whole: Path, tmp_path: Path) -> None:
     assert "weight.bin is missing" in first["error"]
     assert second["core_ml"]["kind"] == "mlprogram"
     assert second["inputs"][0]["ranges"] is None
-    assert np.prod(second["weights"][0]["shape"]) == second["weights"][0]["parameters"]
+    assert math.prod(second["weights"][0]["shape"]) == second["weights"][0]["parameters"]

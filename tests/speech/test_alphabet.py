@@ -58,3 +58,24 @@ def test_file_with_comments_and_escapes(tmp_path: Path) -> None:
     path = tmp_path / "alphabet.txt"
     path.write_text("# comment\n \na\n\\#\nß\n", encoding="utf-8")
     assert Alphabet.from_file(path).texts == [" ", "a", "#", "ß"]
+
+
+@pytest.mark.parametrize("lines", [b"a\n\nb\n", b"a\r\nb\r\n", b"a\nb", b"a\rb\n\n"])
+def test_file_with_other_line_endings(lines: bytes, tmp_path: Path) -> None:
+    """Lines end as on any system or not at all; an empty one is no label."""
+    path = tmp_path / "alphabet.txt"
+    path.write_bytes(lines)
+    assert Alphabet.from_file(path).texts == ["a", "b"]
+
+
+def test_only_the_label_itself_is_escaped(tmp_path: Path) -> None:
+    r"""A longer label keeps its \#, as in the original."""
+    path = tmp_path / "alphabet.txt"
+    path.write_bytes(b"\\#a\n\\#\n")
+    assert Alphabet.from_file(path).texts == [r"\#a", "#"]
+
+
+def test_blob_in_order() -> None:
+    """As the exporters of 0.6 and of Coqui STT write it."""
+    blob = Alphabet((b"a", b"bc")).to_blob(in_order=True)
+    assert blob == b"\2\0" + b"\0\0\1\0a" + b"\1\0\2\0bc"

@@ -75,10 +75,6 @@ class ProgramBuilder:
         """An input or state that was declared, as it is."""
         return self._function.inputs[name]
 
-    def real(self, name: str) -> Any:
-        """An input of numbers in the type that the program computes in."""
-        return self.computed(name, self.value(name))
-
     def computed(self, name: str, value: Any) -> Any:
         """A float32 value in the type that the program computes in."""
         return self.op("cast", f"{name}_half", x=value, dtype="fp16") if self.half else value
@@ -95,6 +91,13 @@ class ProgramBuilder:
     def least(self, value: float) -> Any:
         """A number that keeps others from zero, at least the smallest normal one of the type."""
         return self.number(max(value, float(np.finfo(np.float16).tiny)) if self.half else value)
+
+    def wide(self, name: str, numbers: ArrayLike) -> Any:
+        """Constants as float32, stored in the type that the program computes in."""
+        stored = self.constant(numbers)
+        if not self.half:
+            return stored
+        return self.op("constexpr_cast", name, source_val=stored, output_dtype="fp32")
 
     def number(self, value: float) -> Any:
         """One constant in that type."""

@@ -20,6 +20,8 @@ from dsconv.speech.features import LOG_FLOOR, FeatureSettings
 from dsconv.speech.products import front_end_matrices
 
 FRONT_END = "front_end"
+MATRICES = tuple(f"{FRONT_END}_{name}" for name in ("spectrum", "mel", "cosines"))
+"""The ops that hold the front end's own weights."""
 
 
 def samples_shape(builder: ProgramBuilder, network: Network, most_frames: int) -> Any:
@@ -58,8 +60,7 @@ class _FrontEndBuilder:
         energies = self.product("mel", magnitude, matrices.mel)
         floored = self.op("maximum", "floored", x=energies, y=np.float32(LOG_FLOOR))
         logarithms = self.op("log", "logarithms", x=floored, epsilon=np.float32(0))
-        features = self.product("cosines", logarithms, matrices.cosines)
-        return self.builder.computed(f"{FRONT_END}_features", features)
+        return self.product("cosines", logarithms, matrices.cosines)
 
     def power(self, samples: Any, matrix: Any) -> Any:
         """The power spectrum [frames, bins]; a last frame is filled up with zeros."""
@@ -80,7 +81,7 @@ class _FrontEndBuilder:
     def first_layer(self, features: Any, network: Network, layer: DenseLayer) -> Any:
         """The products over windows of features, those around the clip being zeros."""
         size, context = network.features, network.context
-        edge = self.builder.constant(np.zeros((context, size)))
+        edge = np.zeros((context, size), np.float32)
         padded = self.op("concat", "with_context", values=[edge, features, edge], axis=0)
         turned = self.op("transpose", "turned", x=padded, perm=[1, 0])
         row = self.op("expand_dims", "sequence", x=turned, axes=[0])
@@ -90,8 +91,8 @@ class _FrontEndBuilder:
             "conv",
             name,
             x=row,
-            weight=self.builder.constant(window.transpose(2, 1, 0)),
-            bias=self.builder.constant(values(layer.bias)),
+            weight=self.builder.wide(f"{name}_weights", window.transpose(2, 1, 0)),
+            bias=self.builder.wide(f"{name}_bias", values(layer.bias)),
             pad_type="valid",
         )
         columns = self.builder.op("transpose", f"{name}_of_frames", x=products, perm=[0, 2, 1])

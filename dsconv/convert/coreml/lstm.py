@@ -7,8 +7,7 @@ one more input, 0 in valid frames, drives both gates to their ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -65,32 +64,31 @@ class LstmBuilder:
         builder = self.builder
         recurrent = np.concatenate([recurrent_kernel(self.lstm, gate) for gate in GATES], axis=1).T
         given = {"x": frames, "initial_h": hidden, "initial_c": cell}
-        weights = {
-            "weight_ih": builder.constant(inputs),
-            "weight_hh": builder.constant(recurrent),
-            "bias": builder.constant(lstm_bias(self.lstm, GATES)),
-        }
-        lstm = self.single if builder.lstm_is_single else self.op
-        every, last, cell = lstm(given, weights)
+        bias = lstm_bias(self.lstm, GATES)
+        weights = {"weight_ih": inputs, "weight_hh": recurrent, "bias": bias}
+        if builder.lstm_is_single:
+            return self.single(given, weights)
+        constants = {key: builder.constant(value) for key, value in weights.items()}
+        every, last, cell = builder.op("lstm", "lstm", **given, **constants, output_sequence=True)
         return every, last, cell
 
-    def op(self, given: dict[str, Any], weights: dict[str, Any]) -> Sequence[Any]:
-        """The op in the type of its inputs."""
-        return cast(
-            "Sequence[Any]",
-            self.builder.op("lstm", "lstm", **given, **weights, output_sequence=True),
-        )
-
-    def single(self, given: dict[str, Any], weights: dict[str, Any]) -> Sequence[Any]:
-        """The op in float32 where systems know no other, its weights stored in float16."""
+    def single(self, given: dict[str, Any], weights: dict[str, FloatArray]) -> tuple[Any, Any, Any]:
+        """The op in float32 in a program of float16, where systems know no other."""
         builder = self.builder
         given = {key: builder.single(f"lstm_{key}", value) for key, value in given.items()}
-        wide = {
-            key: builder.op("constexpr_cast", f"lstm_{key}", source_val=half, output_dtype="fp32")
-            for key, half in weights.items()
-        }
-        found = zip(("every", "last", "cell"), self.op(given, wide), strict=True)
-        return [builder.computed(f"lstm_{name}", value) for name, value in found]
+        constants = {key: self.wide(key, value) for key, value in weights.items()}
+        found = builder.op("lstm", "lstm", **given, **constants, output_sequence=True)
+        every, last, cell = (
+            builder.computed(f"lstm_{name}", value)
+            for name, value in zip(("every", "last", "cell"), found, strict=True)
+        )
+        return every, last, cell
+
+    def wide(self, name: str, weights: FloatArray) -> Any:
+        """Weights in float32; the toolkit compresses no others than plain constants."""
+        if self.plan.precision == "int8":
+            return np.ascontiguousarray(weights)
+        return self.builder.wide(f"lstm_{name}", weights)
 
     def driven(self) -> tuple[float, FloatArray]:
         """The input that closes the cell, and the input weights with a column for it.

@@ -66,9 +66,10 @@ class _NetworkBuilder:
         network = self.network
         first, *others = network.before
         if self.plan.front_end:
-            rows = self.activated(add_front_end(self.builder, network, first), first)
+            rows = add_front_end(self.builder, network, first)
         else:
-            rows = self.dense(self.windows(), first)
+            rows = self.first_layer(first)
+        rows = self.activated(self.builder.computed(first.name, rows), first)
         for layer in others:
             rows = self.dense(rows, layer)
         rows, states = self.lstm(rows)
@@ -82,10 +83,18 @@ class _NetworkBuilder:
         for name, state in states.items():
             self.builder.output(name, state)
 
-    def windows(self) -> Any:
-        """The windows as rows [frames, values]; there is one clip in the batch."""
-        source = self.builder.real(self.network.names.windows)
-        return self.reshape("windows", source, [-1, self.network.window_values])
+    def first_layer(self, layer: DenseLayer) -> Any:
+        """The first products with their bias [frames, units], of the input of the windows.
+
+        They are computed in float32 whatever the rest is: features reach 250, and the steps of
+        float16 there are errors that all the rest would hear.
+        """
+        builder, name = self.builder, f"{layer.name}_product"
+        source = builder.value(self.network.names.windows)
+        rows = self.reshape("windows", source, [-1, self.network.window_values])
+        weights = builder.wide(f"{name}_weights", values(layer.weights).T)
+        bias = builder.wide(f"{name}_bias", values(layer.bias))
+        return builder.op("linear", name, x=rows, weight=weights, bias=bias)
 
     def dense(self, rows: Any, layer: DenseLayer) -> Any:
         """A dense layer with its activation and normalization."""
@@ -93,7 +102,8 @@ class _NetworkBuilder:
         weights = builder.constant(values(layer.weights).T)
         bias = builder.constant(values(layer.bias))
         name = f"{layer.name}_product"
-        return self.activated(builder.op("linear", name, x=rows, weight=weights, bias=bias), layer)
+        rows = builder.op("linear", name, x=rows, weight=weights, bias=bias)
+        return self.activated(rows, layer)
 
     def activated(self, rows: Any, layer: DenseLayer) -> Any:
         """What follows the product and the bias."""
@@ -123,7 +133,7 @@ class _NetworkBuilder:
             zeros = builder.constant(np.zeros((1, self.network.lstm.cells)))
             return lstm.add(rows, None, zeros, zeros)[0], {}
         lengths = builder.value(self.lengths) if plan.lengths == "input" else None
-        read = self.read if plan.states == "internal" else builder.real
+        read = self.read if plan.states == "internal" else self.given
         before = [read(name) for name in (names.previous_h, names.previous_c)]
         rows, hidden, cell = lstm.add(rows, lengths, *before)
         if plan.states == "io":
@@ -131,6 +141,10 @@ class _NetworkBuilder:
         self.keep(names.previous_c, cell)
         self.keep(names.previous_h, hidden)
         return rows, {}
+
+    def given(self, name: str) -> Any:
+        """A state that comes in, in the type that the program computes in."""
+        return self.builder.computed(name, self.builder.value(name))
 
     def read(self, name: str) -> Any:
         """A state, which is float16, in the type that the program computes in."""

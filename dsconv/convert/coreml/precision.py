@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsconv.convert.coreml.front_end import MATRICES
 from dsconv.convert.options import Plan
 from dsconv.toolkits import import_coremltools
 
@@ -27,8 +28,12 @@ def pipeline(plan: Plan) -> Any:
         config = optimize.OpLinearQuantizerConfig(mode="linear_symmetric")
     else:
         return passes
+    # An error in what makes the features would reach everything.
+    untouched = dict.fromkeys(MATRICES)
     passes.append_pass(name)
-    passes.set_options(name, {"config": optimize.OptimizationConfig(config)})
+    passes.set_options(
+        name, {"config": optimize.OptimizationConfig(config, op_name_configs=untouched)}
+    )
     return passes
 
 

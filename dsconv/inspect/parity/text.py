@@ -12,6 +12,8 @@ from dsconv.inspect.parity.numbers import Difference
 from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
 from dsconv.inspect.parity.tolerances import TOLERANCES
 
+# Formats whose own runtime is not on every system.
+_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
 _STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
 
 
@@ -45,6 +47,8 @@ def verdict_line(candidate: CandidateResult) -> str:
         equal = sum(transcript.equal for transcript in candidate.transcripts)
         parts.append(f"{equal} of {len(candidate.transcripts)} texts")
     lines = [f"{candidate.verdict}: {', '.join(parts)}"]
+    if candidate.model.format in _RUN_ELSEWHERE:
+        lines.append(f"run by {candidate.model.runtime}")
     lines += [
         f"{finding.severity.value}, {finding.level}: {finding.message}"
         for finding in candidate.findings

@@ -56,13 +56,15 @@ class Options:
     """How to validate.
 
     `beam` None takes the reference's own width. `strict` makes another transcript a failure at
-    reduced precision too. `tensorflow` runs a reference graph in TensorFlow.
+    reduced precision too. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core ML
+    model in numpy also where Core ML could run it.
     """
 
     beam: int | None = None
     strict: bool = False
     resample: bool = False
     tensorflow: bool = False
+    evaluated: bool = False
 
 
 def validate_models(
@@ -119,7 +121,7 @@ class _Reference:
 
     def __init__(self, path: Path, options: Options) -> None:
         self.options = options
-        self.model = open_model(path, tensorflow=options.tensorflow)
+        self.model = open_model(path, tensorflow=options.tensorflow, evaluated=options.evaluated)
         self.interface = self.model.interface
         self.info = _model_info(path, self.model)
         self.steps = default_steps(self.interface, USUAL_STEPS)
@@ -163,7 +165,7 @@ class _Candidate:
 
     def __init__(self, path: Path, base: _Reference) -> None:
         self._base = base
-        self._model = open_model(path)
+        self._model = open_model(path, evaluated=base.options.evaluated)
         precision = coarser(base.info.precision, self._model.interface.precision)
         takes_samples = self._model.interface.windows is None
         tolerance = tolerance_of(precision, takes_samples=takes_samples)

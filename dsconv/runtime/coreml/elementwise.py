@@ -154,7 +154,7 @@ def _reduction(compute: Callable[..., Array]) -> Op:
     """A reduction over some dimensions, by default all."""
 
     def op(_: Call, x: Array, axes: Array | None = None, keep_dims: Array | bool = False) -> Array:
-        return np.asarray(compute(x, axis=_axes(axes), keepdims=bool(keep_dims)))
+        return np.asarray(compute(x, axis=_axes(axes), keepdims=bool(keep_dims)), x.dtype)
 
     return op
 

@@ -32,8 +32,9 @@ _MOST_TURNS = 1_000_000
 class ProgramEvaluator:
     """A program with its weights, and with states that last from run to run.
 
-    Weights are read, decompressed and widened once. `ran` counts the operations of the last run
-    by their kinds, constants left out.
+    Weights are read, decompressed and widened once. `inputs` are the types of the inputs and the
+    states, `states` the values of these, `plan` the prepared program; `ran` counts the operations
+    of the last run by their kinds, constants left out.
     """
 
     def __init__(self, file: CoreMlFile) -> None:
@@ -51,23 +52,23 @@ class ProgramEvaluator:
                 "know; convert for iOS 18 or earlier."
             )
         self._weights = WeightFiles(file.model_path.parent)
-        self._inputs = {given.name: _array_type(given) for given in function.inputs}
+        self.inputs = {given.name: _array_type(given) for given in function.inputs}
         features = read_description(file.description).inputs
         self._features = {feature.name: feature for feature in features}
-        self._types: dict[str, TensorType | None] = dict(self._inputs)
+        self._types: dict[str, TensorType | None] = dict(self.inputs)
         for operation in function.block.operations:
             self._types.update((output.name, output.type) for output in operation.outputs)
-        self._plan = plan_of(function.block, _OPSETS[function.opset])
-        self._states: dict[str, Array] = {}
+        self.plan = plan_of(function.block, _OPSETS[function.opset])
+        self.states: dict[str, Array] = {}
         self._written: dict[str, Array] = {}
         self.ran: Counter[str] = Counter()
         self.reset()
 
     def reset(self) -> None:
         """Make all states zero."""
-        self._states = {
+        self.states = {
             name: np.zeros(kind.shape, held_dtype(kind.dtype))
-            for name, kind in self._inputs.items()
+            for name, kind in self.inputs.items()
             if kind.is_state
         }
 
@@ -80,28 +81,28 @@ class ProgramEvaluator:
         """
         values = self._fed(feeds)
         self.ran = Counter()
-        self._written = dict(self._states)
+        self._written = dict(self.states)
         # Infinity and NaN are results like others.
         with np.errstate(all="ignore"):
-            outputs = self._run_block(self._plan, Scope(values))
+            outputs = self._run_block(self.plan, Scope(values))
             results = {
                 name: self._result(name, value)
-                for name, value in zip(self._plan.outputs, outputs, strict=True)
+                for name, value in zip(self.plan.outputs, outputs, strict=True)
             }
-        self._states = self._written
+        self.states = self._written
         return results
 
     def _fed(self, feeds: Tensors) -> dict[str, Held]:
         """What the names of the inputs and states stand for."""
-        wanted = [name for name, kind in self._inputs.items() if not kind.is_state]
+        wanted = [name for name, kind in self.inputs.items() if not kind.is_state]
         if unknown := [name for name in feeds if name not in wanted]:
             raise ConversionError(f"'{unknown[0]}' is no input; feed {', '.join(wanted)}.")
-        values: dict[str, Held] = {name: State(name) for name in self._states}
+        values: dict[str, Held] = {name: State(name) for name in self.states}
         for name in wanted:
             if name not in feeds:
                 raise ConversionError(f"input '{name}' is needed and was not fed.")
             array = np.asarray(feeds[name])
-            values[name] = fed(name, array, self._inputs[name], self._features.get(name))
+            values[name] = fed(name, array, self.inputs[name], self._features.get(name))
         return values
 
     def _result(self, name: str, value: Held) -> Array:
@@ -212,9 +213,8 @@ class ProgramEvaluator:
 
     def _set_state(self, step: Step, state: Held, value: Held) -> None:
         name = _state_name(step, state)
-        declared = NamedType(name, self._inputs[name])
-        # A copy, as a view on something that was fed would change with it.
-        self._written[name] = np.array(checked(step.call, declared, value))
+        declared = NamedType(name, self.inputs[name])
+        self._written[name] = checked(step.call, declared, value)
 
 
 # The operations that need more than the values of their parameters.

@@ -23,6 +23,7 @@ def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> A
         )
     if not np.can_cast(value.dtype, np.dtype(kind.dtype), "same_kind"):
         raise ConversionError(f"input '{name}' is fed {value.dtype}; feed {kind.dtype}.")
+    # A copy, as states may keep it.
     with np.errstate(over="ignore"):
         return value.astype(kind.dtype).astype(held_dtype(kind.dtype), copy=False)
 

@@ -22,7 +22,7 @@ def _checked(call: Call, indices: Array, size: int) -> Array:
     least = -size if call.opset < IOS17 else 0
     if indices.size and not least <= int(indices.min()) <= int(indices.max()) < size:
         raise call.unsupported(f"with an index outside of {size} entries")
-    return np.where(indices < 0, indices.astype(np.int64) + size, indices)
+    return indices
 
 
 def gather(

@@ -142,7 +142,7 @@ def _folded(function: Ufunc) -> LayerKind:
     """A function of two or more arrays of one shape, where some dimensions may be 1."""
 
     def compute(parameters: Parameters, inputs: Sequence[FloatArray]) -> FloatArray:
-        _check_same_rank(parameters, inputs)
+        _check_shapes(parameters, inputs)
         return np.asarray(reduce(function, inputs))
 
     return LayerKind(compute, inputs=(2, ANY))
@@ -154,21 +154,22 @@ def _folded_or_scalar(function: Ufunc) -> LayerKind:
     def compute(parameters: Parameters, inputs: Sequence[FloatArray]) -> FloatArray:
         if len(inputs) == 1:
             return np.asarray(function(inputs[0], parameters.number("alpha")))
-        _check_same_rank(parameters, inputs)
+        _check_shapes(parameters, inputs)
         return np.asarray(reduce(function, inputs))
 
     return LayerKind(compute, {"alpha": 1}, inputs=(1, ANY))
 
 
-def _check_same_rank(parameters: Parameters, inputs: Sequence[FloatArray]) -> None:
-    """These layers broadcast dimensions of size 1 only; more is not defined for them."""
-    if len({value.ndim for value in inputs}) > 1:
-        raise parameters.unsupported("of inputs that differ in rank")
+def _check_shapes(parameters: Parameters, inputs: Sequence[FloatArray]) -> None:
+    """These layers repeat dimensions of size 1 to the shape of another input, and no more."""
+    shapes = [value.shape for value in inputs]
+    if len(set(map(len, shapes))) > 1 or np.broadcast_shapes(*shapes) not in shapes:
+        raise parameters.unsupported(f"of inputs of shape {', '.join(map(str, map(list, shapes)))}")
 
 
 def average(parameters: Parameters, inputs: Sequence[FloatArray]) -> FloatArray:
     """The mean of the inputs."""
-    _check_same_rank(parameters, inputs)
+    _check_shapes(parameters, inputs)
     return np.asarray(reduce(np.add, inputs) / np.float32(len(inputs)))
 
 

@@ -30,7 +30,7 @@ from dsconv.runtime.model import (
 )
 from dsconv.toolkits import import_coremltools
 
-EVALUATION = "numpy evaluation, not Core ML or the Neural Engine"
+EVALUATION = "an evaluation in numpy, not by Core ML or the Neural Engine"
 """What runs a model where Core ML does not, as it is printed."""
 
 

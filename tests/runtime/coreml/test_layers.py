@@ -731,7 +731,7 @@ def lstm(params: dict[str, Any], **parameters: Any) -> dict[str, Any]:
         weights[f"{name}BiasVector"] = bias
         if name != "blockInput":
             weights[f"{name}PeepholeVector"] = peephole
-    activations = [{"sigmoid": {}}, {"tanh": {}}, {"tanh": {}}]
+    activations: list[Any] = [{"sigmoid": {}}, {"tanh": {}}, {"tanh": {}}]
     usual = {"inputVectorSize": 3, "outputVectorSize": 2, "activations": activations}
     return usual | {"params": params, "weightParams": weights} | parameters
 
@@ -763,15 +763,17 @@ def lstm_by_hand(
 
     outputs = []
     for step in x:
-        after, out = [], []
+        after = []
         for cell in range(2):
             i = opened(total("inputGate", cell, step, c))
             f = 1 - i if coupled else opened(total("forgetGate", cell, step, c, forget_bias))
             z = squash(total("blockInput", cell, step, c))
             after.append(max(-limit, min(limit, c[cell] * f + i * z)))
-        for cell in range(2):
-            out.append(squash(after[cell]) * opened(total("outputGate", cell, step, after)))
-        h, c = out, after
+        h = [
+            squash(after[cell]) * opened(total("outputGate", cell, step, after))
+            for cell in range(2)
+        ]
+        c = after
         outputs.append(h)
     return outputs, c
 
@@ -834,7 +836,7 @@ def test_lstm_from_the_end_and_without_states(tmp_path: Path) -> None:
 def test_lstm_with_other_activations(tmp_path: Path) -> None:
     """The second and the third function are those of the block input and of the output."""
     x = np.random.default_rng(7).normal(size=(4, 1, 3, 1, 1)).astype(np.float32)
-    activations = [{"sigmoid": {}}, {"ReLU": {}}, {"ReLU": {}}]
+    activations: list[Any] = [{"sigmoid": {}}, {"ReLU": {}}, {"ReLU": {}}]
     parameters = lstm({"hasBiasVectors": True}, activations=activations)
     (y,) = run_layer(tmp_path, "uniDirectionalLSTM", parameters, (x,))
     outputs, _ = lstm_by_hand(
@@ -881,7 +883,18 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], str]] = {
         "nGroups or dilationFactor",
     ),
     "no padding": ("convolution", CONVOLUTION, (LINE,), "without a kind of padding"),
-    "ranks that differ": ("add", {}, (A, floats(1, 2)), "of inputs that differ in rank"),
+    "ranks that differ": (
+        "add",
+        {},
+        (A, floats(1, 2)),
+        r"a add of inputs of shape \[2, 2\], \[2\]",
+    ),
+    "outer product": (
+        "multiply",
+        {},
+        (floats([1, 2]), floats([1], [2])),
+        r"a multiply of inputs of shape \[1, 2\], \[2, 1\]",
+    ),
     "shapes that differ": ("addBroadcastable", {}, (A, floats(1, 2, 3)), "cannot be computed"),
     "too many inputs": ("addBroadcastable", {}, (A, A, A), "with 3 inputs"),
     "too few inputs": ("whereBroadcastable", {}, (A, A), "with 2 inputs"),
@@ -890,6 +903,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], str]] = {
     "fraction as index": ("gather", {}, (A, floats(0.5)), "no whole number"),
     "index that is not there": ("gather", {}, (A, floats(2)), "cannot be computed"),
     "negative index": ("gatherND", {}, (A, floats([-1])), "an index is negative"),
+    "parts that do not fill": (
+        "splitND",
+        {"splitSizes": [1]},
+        (floats(1, 2, 3),),
+        "do not fill the dimension",
+    ),
     "LSTM with one state": (
         "uniDirectionalLSTM",
         lstm({}),
@@ -926,6 +945,16 @@ def test_a_parameter_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     model.neuralNetwork.layers[0].clip.MergeFromString(b"\x98\x06\x01")
     with pytest.raises(ConversionError, match="'layer' is a clip with parameter 99"):
         evaluator(model, tmp_path)
+
+
+def test_an_activation_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    """A field inside an activation of an LSTM as well."""
+    inputs = (np.zeros((1, 1, 3, 1, 1), np.float32),)
+    model = single_layer("uniDirectionalLSTM", lstm({}), inputs, 1)
+    layer = model.neuralNetwork.layers[0].uniDirectionalLSTM
+    layer.activations[1].tanh.MergeFromString(b"\x98\x06\x01")
+    with pytest.raises(ConversionError, match="with parameter 99"):
+        evaluator(model, tmp_path).run({"in0": inputs[0]})
 
 
 def test_a_layer_of_a_newer_format_is_refused(tmp_path: Path) -> None:

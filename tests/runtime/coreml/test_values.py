@@ -20,6 +20,11 @@ from tests.runtime.coreml.programs import constant, message, text, value_type, w
 BLOB_TYPES = {"float16": 1, "float32": 2, "uint8": 3, "int8": 4, "int4": 8, "uint1": 9, "uint6": 13}
 
 
+def numbers(dtype: str, values: Any) -> Any:
+    """An array of a type."""
+    return np.array(values, dtype)
+
+
 def read(value: bytes, folder: Path = Path("nowhere")) -> Any:
     """The constant of a Value."""
     return read_value(Value(Message.of_storage(Storage.of_bytes(value))), WeightFiles(folder))
@@ -45,15 +50,18 @@ def write_blob(folder: Path, content: bytes) -> Path:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (constant(np.float32([[1.5, -2], [0, 4]])), np.float32([[1.5, -2], [0, 4]])),
-        (constant(np.int32([-1, 2**31 - 1])), np.int32([-1, 2**31 - 1])),
+        (
+            constant(numbers("float32", [[1.5, -2], [0, 4]])),
+            numbers("float32", [[1.5, -2], [0, 4]]),
+        ),
+        (constant(numbers("int32", [-1, 2**31 - 1])), numbers("int32", [-1, 2**31 - 1])),
         (constant(np.array([True, False])), np.array([True, False])),
         (constant(np.array(False)), np.array(False)),
-        (constant(np.float16([0.5, -3])), np.float16([0.5, -3])),
-        (constant(np.uint8([0, 255])), np.uint8([0, 255])),
+        (constant(numbers("float16", [0.5, -3])), numbers("float16", [0.5, -3])),
+        (constant(numbers("uint8", [0, 255])), numbers("uint8", [0, 255])),
         (constant(np.zeros((0, 3), np.float32)), np.zeros((0, 3), np.float32)),
-        (constant(b"\xe4\x01", "uint2", (5,)), np.uint8([0, 1, 2, 3, 1])),
-        (constant(b"\x8f\x07", "int4", (3,)), np.int8([-1, -8, 7])),
+        (constant(b"\xe4\x01", "uint2", (5,)), numbers("uint8", [0, 1, 2, 3, 1])),
+        (constant(b"\x8f\x07", "int4", (3,)), numbers("int8", [-1, -8, 7])),
     ],
 )
 def test_array_in_the_program(value: bytes, expected: Any) -> None:
@@ -76,7 +84,7 @@ def test_16_bit_integers_lie_among_the_32_bit_ones() -> None:
     value += message(
         3, message(1, message(2, message(1, b"\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")))
     )
-    np.testing.assert_array_equal(read(value), np.int16([5, -1]))
+    np.testing.assert_array_equal(read(value), numbers("int16", [5, -1]))
 
 
 @pytest.mark.parametrize(
@@ -109,9 +117,9 @@ def test_packed_integers_of_each_size(bits: int) -> None:
 @pytest.mark.parametrize(
     ("dtype", "data", "shape", "unused", "expected"),
     [
-        ("float32", np.float32([1, 2, 3, 4]).tobytes(), (2, 2), 0, [[1, 2], [3, 4]]),
-        ("float16", np.float16([1, -2]).tobytes(), (2,), 0, [1, -2]),
-        ("int8", np.int8([-128, 127]).tobytes(), (2,), 0, [-128, 127]),
+        ("float32", numbers("float32", [1, 2, 3, 4]).tobytes(), (2, 2), 0, [[1, 2], [3, 4]]),
+        ("float16", numbers("float16", [1, -2]).tobytes(), (2,), 0, [1, -2]),
+        ("int8", numbers("int8", [-128, 127]).tobytes(), (2,), 0, [-128, 127]),
         ("uint1", b"\x05\x01", (3, 3), 7, [[1, 0, 1], [0, 0, 0], [0, 0, 1]]),
         ("int4", b"\x9f", (2,), 0, [-1, -7]),
         ("uint6", b"\x81\x30", (2,), 4, [1, 2]),
@@ -184,7 +192,11 @@ def test_a_missing_file_of_weights_is_named(tmp_path: Path) -> None:
         (constant(bytes(2), "bfloat16", (1,)), ConversionError, "bfloat16"),
         (constant(bytes(8), "float32", None), ModelError, "no fixed type"),
         (constant(bytes(8), "float32", (-1,)), ModelError, "no fixed type"),
-        (constant(np.int32([1, 2])).replace(b"\x08\x17", b"\x08\x0b", 1), ModelError, "another"),
+        (
+            constant(numbers("int32", [1, 2])).replace(b"\x08\x17", b"\x08\x0b", 1),
+            ModelError,
+            "another",
+        ),
         (b"", ModelError, "no fixed type"),
     ],
 )
