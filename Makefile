@@ -26,7 +26,7 @@ clean:
 # A stamp is newer than what it was made from, so a second run installs nothing.
 $(VENV)/.demo-installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[onnx,openvino,tflite]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[onnx,openvino,coreml,tflite]'
 	touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,9 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.coreml import benchmark_coreml
 from benchmarks.latency import benchmark_latency
 from benchmarks.limits import benchmark_limits
-from benchmarks.measure import Samples, interleave, peak_mb, run_process
+from benchmarks.measure import Samples, interleave, peak_mb, python, run_process
 from benchmarks.original_runtimes import benchmark_original_runtimes
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Job
@@ -22,11 +22,6 @@ from dsconv.fixtures.write import write_random_model
 from dsconv.graph.graph import open_graph
 
 RELEASE_SIZE = 2048
-
-
-def python(*arguments: str) -> list[str]:
-    """A command that runs a module of Python."""
-    return [sys.executable, "-m", *arguments]
 
 
 def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
@@ -79,7 +74,7 @@ def benchmark_convert(model: Path, runs: int) -> dict[str, Samples]:
     copy = model.with_suffix(".copy")
     commands = {
         f"dsconv {target}": ["dsconv", target, str(model), "--force", "--no-validate"]
-        for target in ("tflite", "openvino", "onnx")
+        for target in ("tflite", "coreml", "openvino", "onnx")
     }
     candidates: dict[str, Callable[[], float]] = {
         "cp": lambda: run_process(["cp", str(model), str(copy)])
@@ -111,6 +106,7 @@ BENCHMARKS = {"pbmm": benchmark_pbmm, "inspect": benchmark_inspect, "convert": b
 
 SERIES = {
     "limits": benchmark_limits,
+    "coreml": benchmark_coreml,
     "latency": benchmark_latency,
     "original-runtimes": benchmark_original_runtimes,
 }

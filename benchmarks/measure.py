@@ -20,6 +20,11 @@ class Samples:
         return statistics.median(self.seconds)
 
 
+def python(*arguments: str) -> list[str]:
+    """A command that runs a module of Python."""
+    return [sys.executable, "-m", *arguments]
+
+
 def run_process(command: list[str]) -> float:
     """Run a command. Return its seconds of wall time."""
     start = time.perf_counter()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-BUILT = ("tflite", "openvino", "onnx")
+BUILT = ("tflite", "coreml", "openvino", "onnx")
 """The targets that build the network afresh."""
 
 

@@ -16,6 +16,7 @@ from dsconv.graph.write import write_graph
 from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model
 from dsconv.toolkits import (
+    import_coremltools,
     import_litert_schema,
     import_onnx,
     import_onnxruntime,
@@ -24,6 +25,7 @@ from dsconv.toolkits import (
 
 # Called in this way OpenVINO is never imported with its telemetry.
 TOOLKITS: dict[str, tuple[Callable[[], Any], ...]] = {
+    "coreml": (import_coremltools,),
     "onnx": (import_onnx, import_onnxruntime),
     "openvino": (import_openvino,),
     "tflite": (import_litert_schema,),

@@ -52,7 +52,9 @@ def write_neural_network(
     builder: ProgramBuilder, plan: Plan, properties: Mapping[str, str], path: Path
 ) -> None:
     """Write a neural network. Raises ToolkitError if the toolkit fails."""
-    model = _converted(builder, convert_to="neuralnetwork")
+    passes = builder.coremltools.PassPipeline()
+    passes.remove_passes({"common::fuse_layernorm_or_instancenorm"})
+    model = _converted(builder, convert_to="neuralnetwork", pass_pipeline=passes)
     with _quiet():
         specification = compressed_network(model, plan)
     describe(specification, plan, properties)

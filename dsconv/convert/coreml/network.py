@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.acoustic.network import DenseLayer
+from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.front_end import add_front_end, samples_shape
@@ -113,17 +113,27 @@ class _NetworkBuilder:
             rows = builder.op("clip", f"{name}_clipped", x=rows, **limits)
         elif layer.relu:
             rows = builder.op("relu", f"{name}_relu", x=rows)
-        if layer.norm is None:
-            return rows
-        return builder.op(
-            "layer_norm",
-            f"{name}_normalized",
-            x=rows,
-            axes=[-1],
-            gamma=builder.constant(values(layer.norm.scale)),
-            beta=builder.constant(values(layer.norm.offset)),
-            epsilon=builder.least(layer.norm.epsilon),
+        return self.normalized(rows, name, layer.norm) if layer.norm else rows
+
+    def normalized(self, rows: Any, name: str, norm: LayerNorm) -> Any:
+        """Layer normalization over the units."""
+        builder = self.builder
+        scale, offset = (builder.constant(values(part)) for part in (norm.scale, norm.offset))
+        epsilon = builder.least(norm.epsilon)
+        if self.plan.core_ml.format == "mlprogram":
+            given = {"gamma": scale, "beta": offset, "epsilon": epsilon}
+            return builder.op("layer_norm", f"{name}_normalized", x=rows, axes=[-1], **given)
+        # The layer for it does not say where the epsilon goes.
+        mean = builder.op("reduce_mean", f"{name}_mean", x=rows, axes=[-1], keep_dims=True)
+        centred = builder.op("sub", f"{name}_centred", x=rows, y=mean)
+        squares = builder.op("mul", f"{name}_squares", x=centred, y=centred)
+        variance = builder.op(
+            "reduce_mean", f"{name}_variance", x=squares, axes=[-1], keep_dims=True
         )
+        root = builder.op("rsqrt", f"{name}_factor", x=variance, epsilon=epsilon)
+        unit = builder.op("mul", f"{name}_unit", x=centred, y=root)
+        scaled = builder.op("mul", f"{name}_scaled", x=unit, y=scale)
+        return builder.op("add", f"{name}_normalized", x=scaled, y=offset)
 
     def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
         """The LSTM's hidden states, and the states after the last valid frame that are outputs."""

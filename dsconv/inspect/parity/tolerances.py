@@ -22,8 +22,8 @@ TOLERANCES = {
     "fp16": Tolerance(mfccs=1e-5, probabilities=5e-3, states=5e-2),
     "int8": Tolerance(mfccs=1e-5, probabilities=6e-2, states=5e-1),
     "palette8": Tolerance(mfccs=1e-5, probabilities=6e-2, states=5e-1),
-    "palette6": Tolerance(mfccs=1e-5, probabilities=1.5e-1, states=1.0),
-    "palette4": Tolerance(mfccs=1e-5, probabilities=5e-1, states=5.0),
+    "palette6": Tolerance(mfccs=1e-5, probabilities=1.5e-1, states=2.0),
+    "palette4": Tolerance(mfccs=1e-5, probabilities=7e-1, states=8.0),
 }
 """By the precision of the weights. The states' are for the released models (n_hidden 2048)."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from dsconv.coreml.file import PROGRAM, CoreMlFile
 from dsconv.coreml.interface import read_description
 from dsconv.coreml.program import Argument, NamedType, TensorType, read_function
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, ModelError
 from dsconv.runtime.coreml.call import Array
 from dsconv.runtime.coreml.feeds import fed
 from dsconv.runtime.coreml.held import Held, State, checked, held_dtype, widened
@@ -66,10 +66,12 @@ class ProgramEvaluator:
 
     def reset(self) -> None:
         """Make all states zero."""
+        kinds = {name: kind for name, kind in self.inputs.items() if kind.is_state}
+        for name, kind in kinds.items():
+            if kind.any_rank or min(kind.shape, default=0) < 0:
+                raise ModelError(f"state '{name}' has no fixed size; convert the model again.")
         self.states = {
-            name: np.zeros(kind.shape, held_dtype(kind.dtype))
-            for name, kind in self.inputs.items()
-            if kind.is_state
+            name: np.zeros(kind.shape, held_dtype(kind.dtype)) for name, kind in kinds.items()
         }
 
     def run(self, feeds: Tensors) -> Tensors:
@@ -112,7 +114,7 @@ class ProgramEvaluator:
             raise ConversionError(
                 f"output '{name}' is no array, which dsconv does not evaluate; remove it."
             )
-        return np.array(value, kind.dtype)
+        return np.array(value, kind.dtype if kind.dtype == "float16" else held_dtype(kind.dtype))
 
     def _run_block(self, plan: Plan, scope: Scope) -> tuple[Held, ...]:
         """The outputs of a block. What is not read any more is let go."""

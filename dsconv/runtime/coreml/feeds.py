@@ -8,7 +8,7 @@ from dsconv.coreml.interface import Feature
 from dsconv.coreml.program import TensorType
 from dsconv.errors import ConversionError
 from dsconv.runtime.coreml.call import Array
-from dsconv.runtime.coreml.held import fits, held_dtype
+from dsconv.runtime.coreml.held import fits, held_dtype, rounded
 
 
 def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> Array:
@@ -21,11 +21,11 @@ def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> A
         raise ConversionError(
             f"input '{name}' is fed {list(value.shape)}; feed {_wanted(kind, feature)}."
         )
-    if not np.can_cast(value.dtype, np.dtype(kind.dtype), "same_kind"):
+    if not np.can_cast(value.dtype, held_dtype(kind.dtype), "same_kind"):
         raise ConversionError(f"input '{name}' is fed {value.dtype}; feed {kind.dtype}.")
     # A copy, as states may keep it.
     with np.errstate(over="ignore"):
-        return value.astype(kind.dtype).astype(held_dtype(kind.dtype), copy=False)
+        return rounded(value.copy(), kind.dtype)
 
 
 def _allowed(shape: tuple[int, ...], feature: Feature | None) -> bool:

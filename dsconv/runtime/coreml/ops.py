@@ -33,6 +33,9 @@ OPS: dict[str, Op] = {
 # Parameters that take any number of values.
 TUPLES = frozenset({"elem_shape", "loop_vars", "values"})
 
+# What numpy raises for shapes, indices and sizes that make no sense.
+_MISFITS = (ArithmeticError, AttributeError, IndexError, MemoryError, TypeError, ValueError)
+
 
 def compute(call: Call, parameters: dict[str, Any]) -> tuple[Any, ...]:
     """The outputs of an operation.
@@ -52,7 +55,7 @@ def compute(call: Call, parameters: dict[str, Any]) -> tuple[Any, ...]:
             raise call.damaged(f"has no {name}")
     try:
         result = op(call, **parameters)
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+    except _MISFITS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise call.damaged(f"takes values that do not fit ({reason})") from error
     return result if isinstance(result, tuple) else (result,)

@@ -317,6 +317,12 @@ def test_a_state_is_no_view_on_what_was_fed(tmp_path: Path) -> None:
     assert evaluator.run({"x": x})["before"].tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("shape", [(-1,), None])
+def test_a_state_of_open_size_is_refused(tmp_path: Path, shape: Any) -> None:
+    with pytest.raises(ModelError, match="state 'memory' has no fixed size"):
+        program_evaluator(tmp_path / "m", {}, [], [], states={"memory": ("float16", shape)})
+
+
 def test_update_of_a_state_gives_its_value(tmp_path: Path) -> None:
     steps = [operation("coreml_update_state", {"state": "memory", "value": "x"}, {"out": HALF2})]
     evaluator = program_evaluator(

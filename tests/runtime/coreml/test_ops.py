@@ -500,6 +500,8 @@ DAMAGED: list[tuple[str, dict[str, Any], str]] = [
     ("logical_not", {"x": [1]}, "not true or false"),
     ("select", {"cond": [1], "a": [1], "b": [1]}, "not true or false"),
     ("matmul", {"x": 1.0, "y": [1.0]}, "not a matrix"),
+    ("sliding_windows", {"x": 1, "axis": 0, "size": 1}, "do not fit"),
+    ("fill", {"shape": [2**31 - 1] * 3, "value": 0}, "do not fit"),
 ]
 
 
