@@ -115,7 +115,9 @@ reference_evaluator_option = click.option(
 )
 
 
-def network_options(*precisions: str, steps: Callable[[Any], Any] = steps_option) -> Callable[[F], F]:
+def network_options(
+    *precisions: str, steps: Callable[[Any], Any] = steps_option
+) -> Callable[[F], F]:
     """What can be asked of a target that builds the network afresh; the first is the default."""
     options = [
         steps,

@@ -33,6 +33,17 @@ class Feature:
     ranges: tuple[tuple[int, int], ...] | None = None
     shapes: tuple[tuple[int, ...], ...] | None = None
 
+    def allows(self, shape: tuple[int, ...]) -> bool:
+        """Whether the model says that it takes a shape; one that says nothing takes any."""
+        if self.shapes is not None:
+            return shape in self.shapes
+        if self.ranges is not None:
+            return len(shape) == len(self.ranges) and all(
+                least <= size and (most < 0 or size <= most)
+                for size, (least, most) in zip(shape, self.ranges, strict=True)
+            )
+        return self.shape is None or shape == self.shape
+
     @property
     def open_shape(self) -> tuple[int, ...] | None:
         """The shape with -1 for every size that may be another one."""

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable
 
 from dsconv.coreml.program import Argument, Operation, TensorType, Value
-from dsconv.inspect.coreml_blobs import BITS, FLOATS
+from dsconv.coreml.weights import BITS
+from dsconv.inspect.coreml_blobs import FLOATS
 
 # What each op unpacks; its other inputs say how.
 _STORED = {

@@ -33,7 +33,8 @@ class Transcriber:
     """A model that is ready to transcribe.
 
     `beam` None takes the model's own width, or the best path where no beam search is installed.
-    `evaluated` runs a Core ML model in numpy. Raises the errors of opening the model, and ConversionError if it holds no alphabet.
+    `evaluated` runs a Core ML model in numpy also where Core ML could run it. Raises the errors of
+    opening the model, and ConversionError if it holds no alphabet.
     """
 
     def __init__(

@@ -14,13 +14,14 @@ import numpy as np
 from dsconv.coreml.file import PROGRAM, CoreMlFile
 from dsconv.coreml.interface import read_description
 from dsconv.coreml.program import Argument, NamedType, TensorType, read_function
+from dsconv.coreml.weights import WeightFiles
 from dsconv.errors import ConversionError, ModelError
 from dsconv.runtime.coreml.call import Array
 from dsconv.runtime.coreml.feeds import fed
 from dsconv.runtime.coreml.held import Held, State, checked, held_dtype, widened
 from dsconv.runtime.coreml.ops import TUPLES, compute
 from dsconv.runtime.coreml.plan import Plan, Scope, Step, plan_of
-from dsconv.runtime.coreml.values import WeightFiles, read_value
+from dsconv.runtime.coreml.values import read_value
 from dsconv.runtime.model import Tensors
 
 _OPSETS = {f"CoreML{number}": number for number in range(5, 10)}

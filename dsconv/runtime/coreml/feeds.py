@@ -17,7 +17,7 @@ def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> A
     Raises ConversionError for a shape that the program or the interface does not allow, and for
     numbers that lose more than precision.
     """
-    if not fits(value.shape, kind) or not _allowed(value.shape, feature):
+    if not fits(value.shape, kind) or (feature and not feature.allows(value.shape)):
         raise ConversionError(
             f"input '{name}' is fed {list(value.shape)}; feed {_wanted(kind, feature)}."
         )
@@ -26,18 +26,6 @@ def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> A
     # A copy, as states may keep it.
     with np.errstate(over="ignore"):
         return rounded(value.copy(), kind.dtype)
-
-
-def _allowed(shape: tuple[int, ...], feature: Feature | None) -> bool:
-    """Whether the interface allows a shape."""
-    if feature is not None and feature.shapes is not None:
-        return shape in feature.shapes
-    if feature is None or feature.ranges is None:
-        return True
-    return len(shape) == len(feature.ranges) and all(
-        least <= size and (most < 0 or size <= most)
-        for size, (least, most) in zip(shape, feature.ranges, strict=True)
-    )
 
 
 def _wanted(kind: TensorType, feature: Feature | None) -> str:

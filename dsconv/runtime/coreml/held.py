@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dsconv.coreml.program import NamedType, TensorType
+from dsconv.coreml.weights import BITS
 from dsconv.errors import ConversionError
 from dsconv.runtime.coreml.call import Array, Call
 from dsconv.runtime.coreml.lists import ArrayList
@@ -39,12 +40,12 @@ Held: TypeAlias = Any
 
 def held_dtype(dtype: str) -> np.dtype[Any]:
     """The type in which arrays of a declared type are held. Raises ConversionError for others."""
-    try:
-        return np.dtype("float32" if dtype == "float16" else _SUB_BYTE.get(dtype, dtype))
-    except TypeError:
+    # Other libraries teach numpy this type, which would make it one that is known now and then.
+    if dtype not in BITS or dtype == "bfloat16":
         raise ConversionError(
             f"a value is of type {dtype}, which dsconv does not evaluate; convert to float32."
-        ) from None
+        )
+    return np.dtype("float32" if dtype == "float16" else _SUB_BYTE.get(dtype, dtype))
 
 
 def widened(value: Held) -> Held:

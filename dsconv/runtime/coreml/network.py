@@ -242,24 +242,12 @@ def _fed(feature: Feature, feeds: Mapping[str, NDArray[Any]]) -> FloatArray:
     if feature.name not in feeds:
         raise ConversionError(f"input '{feature.name}' is needed and was not fed.")
     value = np.asarray(feeds[feature.name], np.float32)
-    if not _allows(feature, value.shape):
+    if not feature.allows(value.shape):
         raise ConversionError(
             f"input '{feature.name}' was fed with shape {list(value.shape)}; the model takes "
             f"{list(feature.open_shape or ())}."
         )
     return value
-
-
-def _allows(feature: Feature, shape: tuple[int, ...]) -> bool:
-    """Whether the model declares that it takes this shape."""
-    if feature.ranges is not None:
-        return len(shape) == len(feature.ranges) and all(
-            least <= size and (most < 0 or size <= most)
-            for size, (least, most) in zip(shape, feature.ranges, strict=True)
-        )
-    if feature.shapes is not None:
-        return shape in feature.shapes
-    return feature.shape is None or shape == feature.shape
 
 
 def _value(layer: Layer, name: str, values: _Values) -> FloatArray:

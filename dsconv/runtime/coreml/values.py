@@ -1,49 +1,25 @@
 """The constants of a Core ML program as numpy arrays: in the program, or in its file of weights.
 
-Source: ``MIL.proto``, and the headers of the blobs that coremltools writes.
+Source: ``MIL.proto``.
 """
 
 from __future__ import annotations
 
 import math
-import struct
-from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.coreml.program import Blob, TensorType, Value
-from dsconv.errors import ConversionError, ModelError
+from dsconv.coreml.program import TensorType, Value
+from dsconv.coreml.weights import BITS, WeightFiles, byte_count
+from dsconv.errors import ModelError
 from dsconv.graph.message import Message
-from dsconv.graph.storage import Storage
+from dsconv.runtime.coreml.held import held_dtype
 
 Array: TypeAlias = NDArray[Any]
 Constant: TypeAlias = "Array | str | tuple[Constant, ...]"
 
-_MODEL_PATH = "@model_path/"
-
-# A blob: sentinel, type, bytes, position of the data, unused bits behind the last element; padding.
-_HEADER = struct.Struct("<IIQQQ32x")
-_SENTINEL = 0xDEADBEEF
-_BLOB_TYPES = {
-    "float16": 1,
-    "float32": 2,
-    "uint8": 3,
-    "int8": 4,
-    "int16": 6,
-    "uint16": 7,
-    "int4": 8,
-    "uint1": 9,
-    "uint2": 10,
-    "uint4": 11,
-    "uint3": 12,
-    "uint6": 13,
-    "int32": 14,
-    "uint32": 15,
-}
-
-_SUB_BYTE_BITS = {"uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6, "int4": 4}
 
 # The fields of a TensorValue, and the types that its lists of numbers hold.
 _FLOATS, _INTS, _BOOLS, _STRINGS, _LONGS, _DOUBLES, _BYTES = range(1, 8)
@@ -59,28 +35,6 @@ _FIELDS = {
 }
 
 
-class WeightFiles:
-    """The files of weights that lie next to a model, each mapped once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[str, Storage] = {}
-
-    def open(self, name: str) -> Storage:
-        """The file that a blob names. Raises ModelError if it is missing or not in the package."""
-        if name not in self._files:
-            relative = PurePosixPath(name.removeprefix(_MODEL_PATH))
-            if not name.startswith(_MODEL_PATH) or relative.is_absolute() or ".." in relative.parts:
-                raise ModelError(
-                    f"weights are said to lie in '{name}', out of the package; copy it again."
-                )
-            path = self._folder / relative
-            if not path.exists():
-                raise ModelError(f"{path} is missing; copy the whole package again.")
-            self._files[name] = Storage.of_file(path)
-        return self._files[name]
-
-
 def read_value(value: Value, weights: WeightFiles) -> Constant:
     """A constant: an array, a text, or a tuple of them for a list.
 
@@ -94,8 +48,9 @@ def read_value(value: Value, weights: WeightFiles) -> Constant:
         raise ModelError("a constant has no fixed type; convert the model again.")
     if kind.dtype == "string":
         return _read_texts(kind, value.immediate)
+    held_dtype(kind.dtype)
     if value.blob is not None:
-        return _read_blob(kind, value.blob, weights)
+        return _from_bytes(kind, weights.find(kind, value.blob).view)
     return _read_immediate(kind, value.immediate)
 
 
@@ -117,60 +72,21 @@ def unpack(data: Array, bits: int, count: int, *, signed: bool = False) -> Array
     return np.asarray((integers ^ np.uint8(sign)).astype(np.int8) - np.int8(sign), np.int8)
 
 
-def _byte_count(dtype: str, count: int) -> int:
-    """The bytes of so many elements. Raises ConversionError for a type that is not read here."""
-    if dtype in _SUB_BYTE_BITS:
-        return -(-count * _SUB_BYTE_BITS[dtype] // 8)
-    if dtype not in _FIELDS and dtype not in _BLOB_TYPES:
-        raise ConversionError(
-            f"a constant is of type {dtype}, which dsconv does not read; convert to float32."
-        )
-    return count * np.dtype(dtype).itemsize
-
-
 def _from_bytes(kind: TensorType, data: memoryview) -> Array:
     """An array of elements as they lie in memory."""
     count = math.prod(kind.shape)
-    if len(data) != _byte_count(kind.dtype, count):
+    if len(data) != byte_count(kind):
         raise ModelError(
             f"a constant of shape {list(kind.shape)} and type {kind.dtype} has {len(data):,} "
             "bytes; copy the model again."
         )
-    if kind.dtype in _SUB_BYTE_BITS:
+    if BITS[kind.dtype] < 8:
         packed = np.frombuffer(data, np.uint8)
         signed = kind.dtype.startswith("int")
-        array = unpack(packed, _SUB_BYTE_BITS[kind.dtype], count, signed=signed)
+        array = unpack(packed, BITS[kind.dtype], count, signed=signed)
     else:
         array = np.frombuffer(data, np.dtype(kind.dtype).newbyteorder("<"))
     return array.reshape(kind.shape)
-
-
-def _read_blob(kind: TensorType, blob: Blob, weights: WeightFiles) -> Array:
-    """An array in a file of weights."""
-    storage = weights.open(blob.file_name)
-    if not 0 <= blob.offset <= len(storage) - _HEADER.size:
-        raise _damaged_blob(blob, "begins behind the end of the file")
-    sentinel, number, size, start, unused = _HEADER.unpack_from(storage.view, blob.offset)
-    if sentinel != _SENTINEL:
-        raise _damaged_blob(blob, "has no header")
-    expected_size = _byte_count(kind.dtype, math.prod(kind.shape))
-    if number != _BLOB_TYPES.get(kind.dtype):
-        raise _damaged_blob(blob, f"is not of type {kind.dtype}")
-    if size != expected_size:
-        raise _damaged_blob(blob, f"has {size:,} bytes and not {expected_size:,}")
-    if unused != 8 * size - math.prod(kind.shape) * _bits(kind.dtype):
-        raise _damaged_blob(blob, "has another number of elements")
-    if start + size > len(storage):
-        raise _damaged_blob(blob, "ends behind the end of the file")
-    return _from_bytes(kind, storage.view[start : start + size])
-
-
-def _bits(dtype: str) -> int:
-    return _SUB_BYTE_BITS.get(dtype) or 8 * np.dtype(dtype).itemsize
-
-
-def _damaged_blob(blob: Blob, what: str) -> ModelError:
-    return ModelError(f"the weight at {blob.offset:,} in {blob.file_name} {what}; copy it again.")
 
 
 def _read_immediate(kind: TensorType, tensor: Message) -> Array:
@@ -178,7 +94,7 @@ def _read_immediate(kind: TensorType, tensor: Message) -> Array:
     if _BYTES in tensor:
         spans = tensor.message(_BYTES).spans(1)
         return _from_bytes(kind, memoryview(b"".join(span.view for span in spans)))
-    _byte_count(kind.dtype, 0)
+    byte_count(kind)
     field = _FIELDS.get(kind.dtype)
     if tensor.numbers not in ((), (field,)):
         raise ModelError(f"a constant of type {kind.dtype} holds another; copy the model again.")

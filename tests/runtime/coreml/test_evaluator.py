@@ -11,11 +11,12 @@ import pytest
 
 from dsconv.coreml.file import open_core_ml
 from dsconv.coreml.program import Value
+from dsconv.coreml.weights import WeightFiles
 from dsconv.errors import ConversionError, DsconvError, ModelError
 from dsconv.graph.wire import varint
 from dsconv.runtime.coreml import evaluator as evaluator_module
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
-from dsconv.runtime.coreml.values import WeightFiles, read_value
+from dsconv.runtime.coreml.values import read_value
 from tests.runtime.coreml.programs import (
     Type,
     block,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from dsconv.coreml.program import Value
+from dsconv.coreml.weights import WeightFiles
 from dsconv.errors import ConversionError, DsconvError, ModelError
 from dsconv.graph.message import Message
 from dsconv.graph.storage import Storage
-from dsconv.runtime.coreml.values import WeightFiles, read_value, unpack
+from dsconv.runtime.coreml.values import read_value, unpack
 from tests.runtime.coreml.programs import constant, message, text, value_type, weight
 
 # The numbers of the types in the headers of blobs, as coremltools' writer gives them.

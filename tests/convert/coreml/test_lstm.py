@@ -1,0 +1,162 @@
+"""Frames that are not valid leave the cell as it is, whatever the weights are and how stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dsconv.acoustic.export import LSTM
+from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.weights import lstm_bias, recurrent_kernel, values
+from dsconv.convert.coreml.builder import ProgramBuilder
+from dsconv.convert.coreml.lstm import LstmBuilder
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS
+from dsconv.fixtures.write import write_random_model
+from dsconv.graph.graph import Graph, open_graph
+from dsconv.graph.steps import DYNAMIC
+from dsconv.runtime.registry import open_model
+from tests.acoustic.edits import constant
+from tests.convert.calls import Call, answers
+from tests.convert.conversions import require_toolkits, saved
+from tests.convert.coreml.forms import REDUCED, core_ml_model
+from tests.runtime.speech import distance
+
+FORMS: dict[str, dict[str, Any]] = {
+    "fp32": {},
+    "fp32 neuralnetwork": {"format": "neuralnetwork"},
+    **REDUCED,
+}
+CELLS = 64
+"""With so many cells the weights are enough to be put on a palette."""
+
+WEIGHTS = ("random", "large recurrent", "no input", "large input", "small")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def toolkit() -> None:
+    """Core ML Tools write what is run here."""
+    require_toolkits("coreml")
+
+
+@pytest.fixture(scope="module")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph of random weights."""
+    (path,) = write_random_model(tmp_path_factory.mktemp("random"), CELLS)
+    return path
+
+
+def with_kernel(graph: Graph, weights: str) -> Graph:
+    """The graph with other weights in the LSTM: [inputs and cells, gates]."""
+    kernel = values(recognise(graph).lstm.kernel).copy()
+    inputs, recurrent = kernel[:CELLS], kernel[CELLS:]
+    if weights == "large recurrent":
+        recurrent *= 50
+    elif weights == "no input":
+        inputs[:] = 0
+    elif weights == "large input":
+        inputs *= 50
+    elif weights == "small":
+        kernel *= 1e-4
+    return constant(f"{LSTM}/kernel", kernel)(graph)
+
+
+def worst_hidden_state(graph: Graph, gate: str) -> Any:
+    """The hidden state [1, cells] that opens a cell's gate as far as its recurrent weights can."""
+    kernel = recurrent_kernel(recognise(graph).lstm, gate)
+    strongest = np.abs(kernel).sum(axis=0).argmax()
+    opens = 1 if gate == "i" else -1
+    return (opens * np.sign(kernel[:, strongest]))[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("form", FORMS)
+def test_no_valid_frame_keeps_the_cell(
+    form: str, weights: str, random_model: Path, tmp_path: Path
+) -> None:
+    """To the bit, from the hidden states that work against it the most, small cells and large."""
+    graph = with_kernel(open_graph(random_model), weights)
+    source = saved(graph, tmp_path / "edited.pb")
+    asked = {"steps": DYNAMIC, "lengths": "input", **FORMS[form]}
+    model = core_ml_model(source, tmp_path / "a", **asked)
+    rng = np.random.default_rng(1)
+    windows = rng.normal(scale=30, size=(1, 16, 19, 26)).astype(np.float32)
+    for gate in "if":
+        h = worst_hidden_state(graph, gate)
+        # What float16 can hold, as programs of reduced precision compute in it.
+        c = (rng.normal(size=(1, CELLS)) * 10.0 ** rng.integers(-2, 3, CELLS)).astype(np.float16)
+        found = answers(model, Call(windows, 0, c.astype(np.float32), h))
+        np.testing.assert_array_equal(found[1], c)
+        np.testing.assert_array_equal(found[2], h)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("form", FORMS)
+def test_frames_behind_do_not_touch_the_states(
+    form: str, weights: str, random_model: Path, tmp_path: Path
+) -> None:
+    """Five frames alone, and five of sixteen: the same rows and states come out."""
+    source = saved(with_kernel(open_graph(random_model), weights), tmp_path / "edited.pb")
+    asked = {"steps": DYNAMIC, "lengths": "input", **FORMS[form]}
+    model = core_ml_model(source, tmp_path / "a", **asked)
+    rng = np.random.default_rng(2)
+    windows = rng.normal(size=(1, 16, 19, 26)).astype(np.float32)
+    c, h = (rng.normal(size=(1, CELLS)).astype(np.float32) for _ in range(2))
+    alone = answers(model, Call(windows[:, :5], 5, c, h))
+    among = answers(model, Call(windows, 5, c, h))
+    assert np.abs(alone[1] - c).max() > 1e-3
+    for found, expected in zip([among[0][:5], *among[1:]], alone, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_extreme_weights_equal_the_graph(
+    weights: str, random_model: Path, tmp_path: Path
+) -> None:
+    """The drive changes nothing in valid frames, however it compares with the weights."""
+    source = saved(with_kernel(open_graph(random_model), weights), tmp_path / "edited.pb")
+    reference = open_model(source)
+    model = core_ml_model(source, tmp_path / "a", lengths="input")
+    rng = np.random.default_rng(3)
+    windows = rng.normal(size=(1, 16, 19, 26)).astype(np.float32)
+    c, h = (rng.normal(size=(1, CELLS)).astype(np.float32) for _ in range(2))
+    for length in (0, 1, 8, 15, 16):
+        call = Call(windows, length, c, h)
+        for found, expected in zip(answers(model, call), answers(reference, call), strict=True):
+            assert distance(found, expected) < 1e-4
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_the_drive_outweighs_all_else(weights: str, half: bool, random_model: Path) -> None:
+    """Four times what the hidden state and the bias can do, and a saturated sigmoid on top."""
+    graph = with_kernel(open_graph(random_model), weights)
+    lstm = recognise(graph).lstm
+    drive, driven = built(graph, half).driven()
+    assert 0 < drive <= 20_000
+    assert driven.shape == (4 * CELLS, CELLS + 1)
+    column = drive * driven[:, -1].astype(np.float64)
+    assert (column[2 * CELLS :] == 0).all()
+    recurrent = np.concatenate([recurrent_kernel(lstm, gate) for gate in "if"], axis=1)
+    most = np.abs(recurrent).sum(axis=0) + np.abs(lstm_bias(lstm, "if"))
+    assert (-column[:CELLS] >= 4 * 0.999 * (most[:CELLS] + 120)).all()
+    assert (column[CELLS : 2 * CELLS] >= 4 * 0.999 * (most[CELLS:] + 120)).all()
+
+
+@pytest.mark.parametrize("weights", ["random", "large recurrent", "large input"])
+def test_the_drive_fits_the_scales_of_its_rows(weights: str, random_model: Path) -> None:
+    """Its weight is no larger than the others of a row, where that is enough."""
+    drive, driven = built(with_kernel(open_graph(random_model), weights), half=False).driven()
+    assert drive < 20_000
+    gates = np.abs(driven[: 2 * CELLS])
+    np.testing.assert_allclose(gates[:, -1], gates[:, :-1].max(axis=1), rtol=1e-6)
+
+
+def built(graph: Graph, half: bool) -> LstmBuilder:
+    """The builder of a graph's LSTM."""
+    target: Any = TARGETS["coreml"]
+    plan = target.plan(graph, Options(lengths="input", precision="fp16" if half else None))
+    return LstmBuilder(ProgramBuilder("ios17", half=half), plan.network.lstm, plan)
