@@ -64,6 +64,6 @@ def _model_of_package(path: Path) -> Path:
         raise ModelError(
             f"{path / _MANIFEST} names no model; copy the whole package again."
         ) from None
-    if relative.is_absolute() or ".." in relative.parts:
+    if relative.is_absolute() or ".." in relative.parts or not entry["path"].isprintable():
         raise ModelError(f"{path / _MANIFEST} leads out of the package; copy it again.")
     return path / "Data" / relative

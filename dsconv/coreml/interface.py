@@ -52,6 +52,8 @@ class Feature:
         if self.ranges is not None:
             return tuple(least if least == most else _DYNAMIC for least, most in self.ranges)
         if self.shapes is not None:
+            if len({len(shape) for shape in self.shapes}) != 1:
+                return None
             sizes = [set(sizes) for sizes in zip(*self.shapes, strict=True)]
             return tuple(size.pop() if len(size) == 1 else _DYNAMIC for size in sizes)
         return self.shape
