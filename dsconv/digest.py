@@ -1,11 +1,13 @@
-"""The SHA-256 of files and of Core ML packages, computed in the background.
+"""The SHA-256 of files and of models of several files, computed in the background.
 
-A package is a folder. Its hash is that of what `sha256sum` prints for the files below ``Data``,
+A Core ML package is a folder. Its hash is that of what `sha256sum` prints for the files below ``Data``,
 sorted by their paths:
 
     find -L Data -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 
-Its Manifest.json is left out, because every time a model is saved it gets new random names.
+Its Manifest.json is left out, because every time a model is saved it gets new random names. The
+hash of any other model of several files, a checkpoint for one, is made of these files in the same
+way.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import hashlib
 import mmap
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from dsconv.graph.storage import unreadable
@@ -26,11 +29,13 @@ _PIECE_BYTES = 1 << 23
 class Digest:
     """The SHA-256 of a file or package. Hashing starts at once and other work goes on meanwhile.
 
+    Where the model is some of the files below a folder, `files` are these, and `path` the folder.
     Leaving the context waits for the end, so that no one reads the file any more.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Iterable[Path] | None = None) -> None:
         self._path = path
+        self._files = files
         self._result = ""
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run)
@@ -51,8 +56,12 @@ class Digest:
 
     def _run(self) -> None:
         try:
-            hashed = _sha256_of_package if self._path.is_dir() else _sha256
-            self._result = hashed(self._path)
+            if self._files is None and self._path.is_dir():
+                self._files = (self._path / "Data").rglob("*")
+            if self._files is None:
+                self._result = _sha256(self._path)
+            else:
+                self._result = _sha256_of_files(self._path, self._files)
         except OSError as error:
             self._error = error
 
@@ -71,13 +80,11 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sha256_of_package(path: Path) -> str:
-    files = {
-        os.fsencode(file.relative_to(path).as_posix()): file
-        for file in (path / "Data").rglob("*")
-        if file.is_file()
+def _sha256_of_files(folder: Path, files: Iterable[Path]) -> str:
+    named = {
+        os.fsencode(file.relative_to(folder).as_posix()): file for file in files if file.is_file()
     }
     digest = hashlib.sha256()
-    for name, file in sorted(files.items()):
+    for name, file in sorted(named.items()):
         digest.update(_sha256(file).encode() + b"  " + name + b"\n")
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from dsconv.acoustic.checkpoint import TrainedShape, read_weights, trained_shape
 from dsconv.acoustic.export import ExportSettings, export_chunks
 from dsconv.acoustic.exporters import Exporter
 from dsconv.checkpoint.bundle import open_checkpoint
-from dsconv.checkpoint.locate import BEST, LAST, find_checkpoint
+from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.errors import ConversionError, ModelError, about
 from dsconv.fixtures.demo_model import ALPHABET as ENGLISH_ALPHABET
 from dsconv.freeze_options import DEFAULT_BEAM_WIDTH, FreezeOptions, Load, checked_exporter
@@ -61,7 +61,9 @@ def freeze_checkpoint(
     *,
     force: bool = False,
 ) -> Frozen:
-    """Write the graph of a checkpoint: its folder, its .index file, or the start of its files.
+    """Write the graph of a checkpoint.
+
+    `checkpoint` is its folder, its .index file, the start of its files, or a SavedModel's folder.
 
     Raises ModelError if the checkpoint or the alphabet is missing or damaged, ConversionError if
     they do not fit each other or the options, and OutputError if the output cannot be written.
@@ -125,14 +127,13 @@ def _find_alphabet(
 ) -> tuple[Alphabet, str]:
     """The alphabet and where it comes from.
 
-    Coqui STT keeps an alphabet beside its checkpoints; DeepSpeech's exporters take the English one
+    Coqui STT keeps an alphabet beside its checkpoints and in its SavedModels; DeepSpeech's exporters take the English one
     if they are given no other. Raises ConversionError if none fits the classes of the checkpoint.
     """
-    beside = prefix.with_name(_ALPHABET_NAME)
+    kept = next((path for path in beside(prefix, _ALPHABET_NAME) if path.is_file()), None)
     if options.bytes_output_mode:
         alphabet, origin = Alphabet.of_bytes(), "the bytes of UTF-8"
-    elif options.alphabet or beside.is_file():
-        path = options.alphabet or beside
+    elif path := options.alphabet or kept:
         alphabet, origin = _read_alphabet(path), str(path)
     elif exporter.assumes_english and classes == _ENGLISH_CLASSES:
         alphabet, origin = _read_alphabet(ENGLISH_ALPHABET), _ENGLISH

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dsconv.errors import ModelError
 from dsconv.graph.dtypes import DataType
@@ -19,7 +20,10 @@ from dsconv.speech.alphabet import Alphabet
 
 @dataclass(frozen=True)
 class Metadata:
-    """None where this version of the exporter wrote nothing. Windows are in milliseconds."""
+    """None where this version of the exporter wrote nothing. Windows are in milliseconds.
+
+    `assumed` names what the file does not say and was filled in.
+    """
 
     version: int | None = None
     sample_rate: int | None = None
@@ -28,6 +32,7 @@ class Metadata:
     beam_width: int | None = None
     language: str | None = None
     alphabet: Alphabet | None = None
+    assumed: tuple[str, ...] = ()
 
     @classmethod
     def from_values(cls, values: Mapping[str, bytes]) -> Metadata:
@@ -111,7 +116,7 @@ def _value(tensor: Tensor) -> bytes:
     return str(tensor.numbers()[0]).encode()
 
 
-def _numbers(values: Mapping[str, bytes] | Mapping[str, str]) -> dict[str, int]:
+def _numbers(values: Mapping[str, bytes] | Mapping[str, str]) -> dict[str, Any]:
     numbers = {}
     for key, name in _NUMBERS.items():
         if name in values:

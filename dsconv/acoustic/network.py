@@ -14,6 +14,7 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.graph.tensor import Tensor
 
 if TYPE_CHECKING:
+    from dsconv.acoustic.era import FeatureEra
     from dsconv.acoustic.parts import FrontEnd
 
 GATES = ("i", "c", "f", "o")
@@ -80,18 +81,19 @@ class Lstm:
 class Names:
     """What the graph calls its inputs and outputs; None where it has no such.
 
-    `samples` and `features` are the input and the output of the front end.
+    `samples` and `features` are the input and the output of the front end. States that are no
+    inputs and outputs have the names that the exporters gave them later.
     """
 
     windows: str
     lengths: str | None
-    previous_c: str
-    previous_h: str
-    probabilities: str
-    new_c: str
-    new_h: str
-    samples: str | None
-    features: str | None
+    previous_c: str = "previous_state_c"
+    previous_h: str = "previous_state_h"
+    probabilities: str = "logits"
+    new_c: str = "new_state_c"
+    new_h: str = "new_state_h"
+    samples: str | None = None
+    features: str | None = None
 
     @property
     def all(self) -> Iterator[str]:
@@ -104,8 +106,11 @@ class Network:
     """Dense layers, an LSTM over the frames, dense layers, scores of classes.
 
     The input is windows of features [batch, steps, 2 * context + 1, features]; `steps` is -1 for
-    any number of frames. `softmax` tells whether the scores come out as probabilities. The blank
-    of CTC is the last class.
+    any number of frames, `batch` for any number of clips. `softmax` tells whether the scores come
+    out as probabilities. The blank of CTC is the last class. With a `backward` LSTM, which reads
+    the frames from the last to the first, a clip is taken whole, its windows flat: [batch, steps,
+    (2 * context + 1) * features]; the layers behind take the outputs of both, side by side.
+    `era` is how features were made outside of a graph that has no front end.
     """
 
     names: Names
@@ -120,6 +125,8 @@ class Network:
     softmax: bool
     front_end: FrontEnd | None
     metadata: Metadata
+    era: FeatureEra | None = None
+    backward: Lstm | None = None
 
     @property
     def window_values(self) -> int:

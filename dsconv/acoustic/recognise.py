@@ -4,7 +4,7 @@ The graph is read from its outputs back to its inputs. Every node on the way mus
 exporters write there, with the parameters that give it that meaning; names of nodes mean nothing.
 So what is recognised computes what the graph computes, and what is not says where it differs.
 
-Source: `create_inference_graph` and `create_model` of the training code, 0.6 to Coqui 1.4.
+Source: `create_inference_graph` and `create_model` of the training code, 0.2 to Coqui 1.4.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsconv.acoustic.dense import read_layers
+from dsconv.acoustic.era import complete_metadata, feature_era
 from dsconv.acoustic.matching import Matcher, mismatch
-from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.network import DenseLayer, Lstm, Names, Network
 from dsconv.acoustic.parts import FrontEnd, find_front_end
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import why_not_frozen
-from dsconv.graph.graph import Graph
+from dsconv.graph.graph import CONSTANTS, Graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.graph.steps import DYNAMIC, input_node
 
-# Nodes that follow the outputs and compute nothing.
+# Nodes that follow the outputs and compute nothing, and those that keep states in variables.
 _NO_RESULT_OPS = ("Assert", "NoOp")
+_ASSIGN = "Assign"
+_VARIABLE = "VariableV2"
 
 
 def recognise(graph: Graph) -> Network:
@@ -39,14 +41,18 @@ def recognise(graph: Graph) -> Network:
 
 @dataclass(frozen=True)
 class _Cell:
-    """The LSTM as it stands in the graph. `masked` is its output, padding set to zero."""
+    """The LSTM as it stands in the graph.
+
+    `masked` is its output, padding set to zero; the LSTM itself in a graph without `lengths`. The
+    states before are inputs or variables; None where each call starts from zeros.
+    """
 
     node: Node
     lstm: Lstm
-    lengths: Node
+    lengths: Node | None
     masked: Node
-    previous_c: Node
-    previous_h: Node
+    previous_c: Node | None
+    previous_h: Node | None
 
 
 class _Reader(Matcher):
@@ -56,7 +62,7 @@ class _Reader(Matcher):
         super().__init__(graph)
         self.windows = self._find_windows()
         self.batch, self.steps, frames, self.features = self.windows.shape() or ()
-        sizes = (self.features, frames, self.batch, self.steps * self.steps)
+        sizes = (self.features, frames, self.batch * self.batch, self.steps * self.steps)
         if min(sizes) < 1 or frames % 2 == 0:
             raise mismatch(
                 self.windows,
@@ -69,20 +75,19 @@ class _Reader(Matcher):
         """The whole network."""
         node = self._find_lstm()
         cell = self._read_cell(node)
-        scores, after_states = self._find_outputs(cell)
+        scores, states = self._find_outputs(cell)
         before = self._layers_before(node)
         softmax, after, output = self._layers_after(scores, cell)
         samples, features, front_end = self._front_end()
+        era = feature_era(self.graph, softmax=softmax)
         network = Network(
             names=Names(
                 self.windows.name,
-                cell.lengths.name,
-                cell.previous_c.name,
-                cell.previous_h.name,
-                scores.name,
-                *after_states,
-                samples,
-                features,
+                cell.lengths.name if cell.lengths else None,
+                probabilities=scores.name,
+                samples=samples,
+                features=features,
+                **states,
             ),
             batch=self.batch,
             steps=self.steps,
@@ -94,7 +99,8 @@ class _Reader(Matcher):
             output=_named([output], len(before) + len(after) + 2)[0],
             softmax=softmax,
             front_end=front_end,
-            metadata=read_metadata(self.graph),
+            metadata=complete_metadata(self.graph, era, output.units),
+            era=era,
         )
         _check_sizes(network)
         return network
@@ -127,7 +133,7 @@ class _Reader(Matcher):
             raise mismatch(node, f"clips its cell at {clip:g} (cell_clip)", "no clip")
         matrix = self.weights(node, kernel, (-1, -1), "a kernel")
         columns = matrix.shape[1]
-        lengths = self._longest_of(count)
+        lengths = self._lengths_of(node, count)
         lstm = Lstm(
             "lstm",
             matrix,
@@ -138,19 +144,23 @@ class _Reader(Matcher):
             raise mismatch(
                 node, f"has a kernel of shape {list(matrix.shape)}", "[inputs + cells, 4 * cells]"
             )
-        return _Cell(
-            node,
-            lstm,
-            lengths,
-            self._masked(node, lengths, lstm.cells),
-            self._state_input(cell, lstm.cells),
-            self._state_input(hidden, lstm.cells),
-        )
+        masked = self._masked(node, lengths, lstm.cells) if lengths else node
+        states = [self._state_before(name, lstm.cells) for name in (cell, hidden)]
+        if (states[0] is None) != (states[1] is None):
+            raise mismatch(node, "is given only one of its states", "both or none")
+        return _Cell(node, lstm, lengths, masked, *states)
 
-    def _longest_of(self, name: TensorName) -> Node:
-        """The input of the lengths, whose longest is the LSTM's number of steps."""
-        cast = self.made_by(name, "Cast")
-        longest = self.made_by(self.inputs(cast, 1)[0], "Max")
+    def _lengths_of(self, lstm: Node, count: TensorName) -> Node | None:
+        """The input of the lengths, whose longest is the LSTM's number of steps.
+
+        None where it always runs all steps.
+        """
+        cast = self.made_by(count, "Cast")
+        source = self.inputs(cast, 1)[0]
+        if self.graph.source(source).op != "Max":
+            self._check_frames(cast, source, lstm)
+            return None
+        longest = self.made_by(source, "Max")
         lengths, axes = self.inputs(longest, 2)
         self.numbers(longest, axes, [0], "axes")
         node = self.made_by(lengths, "Placeholder")
@@ -158,11 +168,22 @@ class _Reader(Matcher):
             raise mismatch(node, f"has shape {node.shape()}", f"an int32 of [{self.batch}]")
         return node
 
-    def _state_input(self, name: TensorName, cells: int) -> Node:
-        node = self.made_by(name, "Placeholder")
+    def _state_before(self, name: TensorName, cells: int) -> Node | None:
+        """The input or the variable of a state; None for zeros."""
+        node = self.made_by(name, "Placeholder", _VARIABLE, "Fill", *CONSTANTS)
+        if node.op not in ("Placeholder", _VARIABLE):
+            self._check_zeros(node)
+            return None
         if node.shape() != (self.batch, cells):
             raise mismatch(node, f"has shape {node.shape()}", f"[{self.batch}, {cells}]")
         return node
+
+    def _check_zeros(self, node: Node) -> None:
+        """A node must make nothing but zeros."""
+        if node.op == "Fill":
+            self.numbers(node, self.inputs(node, 2)[1], 0, "a value")
+        elif node.op not in CONSTANTS or any(self.graph.tensor(node).numbers()):
+            raise mismatch(node, f"({node.op}) is a first state", "zeros")
 
     def _masked(self, lstm: Node, lengths: Node, cells: int) -> Node:
         """The product of the LSTM's hidden states and the mask of the valid frames."""
@@ -202,16 +223,24 @@ class _Reader(Matcher):
         start, limit, delta = self.inputs(node, 3)
         self.numbers(node, start, 0, "start")
         self.numbers(node, delta, 1, "delta")
+        self._check_frames(node, limit, self._find_lstm())
+
+    def _check_frames(self, user: Node, count: TensorName, lstm: Node) -> None:
+        """A tensor must be the number of frames that the LSTM is given."""
         if self.steps != DYNAMIC:
-            self.numbers(node, limit, self.steps, "limit")
+            self.numbers(user, count, self.steps, "a number of steps")
             return
-        piece = self.made_by(limit, "StridedSlice")
-        shape, *ends = self.inputs(piece, 4)
-        for end, wanted in zip(ends, (0, 1, 1), strict=True):
+        piece = self.made_by(count, "StridedSlice")
+        sized = self.made_by(self._sliced(piece, 0), "Shape")
+        self._check_is(sized, self.inputs(sized, 1)[0], self._input_of(lstm))
+
+    def _sliced(self, piece: Node, first: int) -> TensorName:
+        """What a slice takes one element of, the one at `first`."""
+        source, *ends = self.inputs(piece, 4)
+        for end, wanted in zip(ends, (first, first + 1, 1), strict=True):
             self.numbers(piece, end, [wanted], "ends")
         self.expect(piece, shrink_axis_mask=1, begin_mask=0, end_mask=0)
-        sized = self.made_by(shape, "Shape")
-        self._check_is(sized, self.inputs(sized, 1)[0], self._input_of(self._find_lstm()))
+        return source
 
     def _input_of(self, lstm: Node) -> Node:
         return self.graph.source(self.inputs(lstm, 9)[1])
@@ -221,33 +250,80 @@ class _Reader(Matcher):
         if found is not wanted:
             raise mismatch(user, f"takes '{found.name}'", f"'{wanted.name}'")
 
-    def _find_outputs(self, cell: _Cell) -> tuple[Node, tuple[str, str]]:
-        """The scores, and the names of the states after the cell and the hidden state."""
+    def _find_outputs(self, cell: _Cell) -> tuple[Node, dict[str, str]]:
+        """The scores, and the names of the states, as far as they are inputs and outputs."""
         reached = self.graph.downstream([self.windows])
         ends = [
             node
             for node in reached.values()
-            if node.op not in _NO_RESULT_OPS
+            if node.op not in (*_NO_RESULT_OPS, _ASSIGN)
             and all(user.op in _NO_RESULT_OPS for user in self.graph.consumers[node.name])
         ]
-        states = {name: node for node in ends if (name := self._state_of(node, cell, cell.lengths))}
-        scores = [node for node in ends if node not in states.values()]
-        if len(scores) != 1 or len(states) != 2:
-            names = ", ".join(sorted(f"'{node.name}' ({node.op})" for node in ends))
-            raise ConversionError(
-                "the network is not recognised: its outputs should be the scores and the two "
-                f"states after the last frame; they are {names}."
-            )
-        after = (states[cell.previous_c.name].name, states[cell.previous_h.name].name)
-        return scores[0], after
+        if cell.previous_c is None or cell.previous_h is None:
+            return self._scores(ends, []), {}
+        before = {"previous_c": cell.previous_c, "previous_h": cell.previous_h}
+        if cell.previous_c.op == cell.previous_h.op == _VARIABLE:
+            scores = self._scores(ends, [])
+            for variable in before.values():
+                self._check_variable(variable, cell, scores, reached)
+            return scores, {}
+        after = {name: node for node in ends if (name := self._state_of(node, cell))}
+        scores = self._scores(ends, list(after.values()))
+        names = {key: node.name for key, node in before.items()}
+        if set(after) != set(names.values()):
+            raise self._other_outputs(ends)
+        news = {key.replace("previous", "new"): after[name].name for key, name in names.items()}
+        return scores, names | news
 
-    def _state_of(self, output: Node, cell: _Cell, lengths: Node) -> str | None:
+    def _scores(self, ends: list[Node], states: list[Node]) -> Node:
+        """The one output that is no state."""
+        scores = [node for node in ends if node not in states]
+        if len(scores) != 1:
+            raise self._other_outputs(ends)
+        return scores[0]
+
+    def _other_outputs(self, ends: list[Node]) -> ConversionError:
+        names = ", ".join(sorted(f"'{node.name}' ({node.op})" for node in ends))
+        return ConversionError(
+            "the network is not recognised: its outputs should be the scores and the two states "
+            f"after the last frame; they are {names}."
+        )
+
+    def _check_variable(
+        self, variable: Node, cell: _Cell, scores: Node, reached: dict[str, Node]
+    ) -> None:
+        """A state's variable must start at zero, and be set before the scores are given."""
+        users = [user for user in self.graph.consumers[variable.name] if user.op == _ASSIGN]
+        updates = [user for user in users if user.name in reached]
+        if len(updates) != 1:
+            raise mismatch(variable, f"is set {len(updates)} times", "once in a call")
+        for assign in users:
+            target, value = self.inputs(assign, 2)
+            self._check_is(assign, target, variable)
+            if assign is not updates[0]:
+                self._check_zeros(self.graph.source(value))
+            elif self._state_after(value, cell) is not variable:
+                raise mismatch(assign, f"sets '{variable.name}'", "the state that it takes")
+        waits = [TensorName.parse(name) for name in scores.inputs]
+        if not any(name.control and name.node == updates[0].name for name in waits):
+            raise mismatch(scores, f"does not wait for '{updates[0].name}'", "a state that is kept")
+
+    def _state_of(self, output: Node, cell: _Cell) -> str | None:
         """The name of the state whose value after the last valid frame an output gives."""
-        gather = self.graph.source(output.name)
-        if gather.op != "GatherNd":
+        if self.graph.source(output.name).op not in ("Gather", "GatherNd", "StridedSlice"):
             return None
-        source, picked = self.inputs(gather, 2)
-        self._check_picks_last(self.made_by(picked, "Pack"), lengths)
+        return self._state_after(TensorName.parse(output.name), cell).name
+
+    def _state_after(self, name: TensorName, cell: _Cell) -> Node:
+        """The state before the first frame of which a tensor is the value after the last."""
+        node = self.made_by(name, "Gather", "GatherNd", "StridedSlice")
+        if cell.lengths is None:
+            return self._state_of_last_step(node, cell)
+        source, picked = self.inputs(node, 2)
+        if node.op == "Gather":
+            source = self._check_picks_row(source, picked, cell)
+        else:
+            self._check_picks_last(self.made_by(picked, "Pack"), cell.lengths)
         history = self.made_by(source, "ConcatV2")
         first, steps, axis = self.inputs(history, 3)
         self.numbers(history, axis, 0, "axis")
@@ -262,16 +338,50 @@ class _Reader(Matcher):
             self._check_is(history, steps, cell.masked)
         else:
             raise mismatch(expanded, f"takes '{state.name}'", "a state before the first frame")
-        return state.name
+        return state
+
+    def _state_of_last_step(self, node: Node, cell: _Cell) -> Node:
+        """In a graph without lengths, the state whose last step a node gives."""
+        if node.op != "StridedSlice":
+            raise mismatch(node, f"is a {node.op}", "the last step of the LSTM")
+        steps = self._sliced(node, -1)
+        found, output = self.graph.origin(steps)
+        states = {1: cell.previous_c, 6: cell.previous_h}
+        state = states.get(output) if found is cell.node else None
+        if state is None:
+            raise mismatch(node, f"takes '{steps}'", "the steps of a state")
+        return state
 
     def _check_picks_last(self, pack: Node, lengths: Node) -> None:
         """The indices [length, number in the batch]."""
         self.expect(pack, axis=1)
         count, numbers = self.inputs(pack, 2)
         self._check_is(pack, count, lengths)
-        in_batch = self.made_by(numbers, "Range")
-        for name, wanted in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
-            self.numbers(in_batch, name, wanted, "ends")
+        self._check_clip_numbers(numbers)
+
+    def _check_picks_row(self, source: TensorName, picked: TensorName, cell: _Cell) -> TensorName:
+        """As 0.2 picks the last step: of steps and clips as rows, length * batch + number.
+
+        Returns the steps before they became rows.
+        """
+        rows = self.made_by(source, "Reshape")
+        source, shape = self.inputs(rows, 2)
+        self.numbers(rows, shape, [-1, cell.lstm.cells], "shape")
+        added = self.made_by(picked, "Add", "AddV2")
+        product, numbers = self.one_of(added, "Mul")
+        self._check_clip_numbers(numbers)
+        scaled = self.made_by(product, "Mul")
+        lengths, batch = self.one_of(scaled, "Placeholder")
+        self.numbers(scaled, batch, self.batch, "a factor")
+        assert cell.lengths is not None
+        self._check_is(scaled, lengths, cell.lengths)
+        return source
+
+    def _check_clip_numbers(self, name: TensorName) -> None:
+        """The numbers of the clips in the batch."""
+        in_batch = self.made_by(name, "Range")
+        for end, wanted in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
+            self.numbers(in_batch, end, wanted, "ends")
 
     def _layers_before(self, lstm: Node) -> list[DenseLayer]:
         """The dense layers from the windows to the LSTM."""
@@ -305,14 +415,36 @@ class _Reader(Matcher):
         source, shape = self.inputs(flat, 2)
         self._check_reshape(flat, shape, (cell.lstm.cells,))
         self._check_is(flat, source, cell.masked)
+        if cell.masked is cell.node:
+            self.made_by(source, "BlockLSTM", output=6)
         return softmax, layers[:-1], layers[-1]
 
     def _check_reshape(self, node: Node, name: TensorName, sizes: tuple[int, ...]) -> None:
         """A shape must be any number of frames, or the input's, and then these sizes."""
-        values = self.constant(node, name, "a shape").numbers()
+        values = self._sizes(node, name)
         rows = self.steps if len(sizes) > 1 else self.steps * self.batch
         if values not in ([-1, *sizes], [rows, *sizes]):
             raise mismatch(node, f"has shape {values}", str([-1, *sizes]))
+
+    def _sizes(self, user: Node, name: TensorName) -> list[float]:
+        """The sizes of a shape that is constant, or packed of constants and the batch size."""
+        if self.graph.source(name).op != "Pack":
+            return list(self.constant(user, name, "a shape").numbers())
+        pack = self.made_by(name, "Pack")
+        self.expect(pack, axis=0)
+        return [self._size(pack, part) for part in pack.data_inputs]
+
+    def _size(self, pack: Node, name: TensorName) -> float:
+        """One size: a number, or the batch size as a slice of the shape of the windows."""
+        if self.graph.source(name).op in CONSTANTS:
+            return self.number(pack, name, "a size")
+        shape = self._sliced(self.made_by(name, "StridedSlice"), 0)
+        source = self.graph.source(shape)
+        if source.op == "Shape":
+            self._check_is(source, self.inputs(source, 1)[0], self.windows)
+        else:
+            self.numbers(source, shape, list(self.windows.shape() or ()), "a shape")
+        return self.batch
 
     def _front_end(self) -> tuple[str | None, str | None, FrontEnd | None]:
         """The input and the output of the front end, and its nodes; None without one."""

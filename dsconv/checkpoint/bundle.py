@@ -39,6 +39,16 @@ class _Entry:
     sliced: bool
 
 
+@dataclass(frozen=True)
+class Variable:
+    """What the index says of a variable. `bytes` are those that it takes in the data file."""
+
+    name: str
+    dtype: DataType
+    shape: tuple[int, ...]
+    bytes: int
+
+
 class Checkpoint(Mapping[str, tuple[int, ...]]):
     """The shapes of a checkpoint's variables by name, and their values when asked for."""
 
@@ -56,6 +66,20 @@ class Checkpoint(Mapping[str, tuple[int, ...]]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables, by name. Their values are not looked at."""
+        return [
+            Variable(name, entry.dtype, entry.shape, entry.size)
+            for name, entry in self._entries.items()
+        ]
+
+    @property
+    def files(self) -> list[Path]:
+        """The index and the data files, whether they are there or not."""
+        index = self.prefix.with_name(f"{self.prefix.name}.index")
+        return [index, *map(self._shard_path, range(self._shards))]
 
     def tensor(self, name: str) -> Tensor:
         """A variable's value; its bytes stay in the mapped file.

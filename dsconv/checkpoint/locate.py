@@ -1,9 +1,11 @@
 """Which checkpoint a path names: the files of one, or a folder that says which is the latest.
 
 Training code keeps a text file beside its checkpoints, ``checkpoint`` for the last one and
-``best_dev_checkpoint`` for the one that did best on the validation data.
+``best_dev_checkpoint`` for the one that did best on the validation data. A SavedModel, which is a
+folder too, keeps one checkpoint in its folder ``variables``.
 
-Source: ``checkpoint_state.proto`` of TensorFlow, ``util/checkpoints.py`` of DeepSpeech 0.9.3.
+Source: ``checkpoint_state.proto`` of TensorFlow, ``util/checkpoints.py`` of DeepSpeech 0.9.3,
+TensorFlow's guide to the SavedModel format.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from dsconv.graph.storage import unreadable
 LAST, BEST = "checkpoint", "best_dev_checkpoint"
 """The files that name a checkpoint of their folder."""
 
+SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
+"""The file in a folder that makes it a SavedModel, in one of its two forms."""
+
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _NAMED = re.compile(rb'^\s*model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))")
@@ -26,11 +31,13 @@ _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))")
 def find_checkpoint(path: Path, states: Sequence[str] = (BEST, LAST)) -> Path:
     """The prefix of a checkpoint's files.
 
-    `path` is the prefix itself, one of the files, a file that names a checkpoint, or a folder. In a
-    folder the first of `states` that is there names the checkpoint; where no such file is, the
-    only checkpoint is taken. Raises ModelError if there is none.
+    `path` is the prefix itself, one of the files, a file that names a checkpoint, a SavedModel, or
+    a folder. In a folder the first of `states` that is there names the checkpoint; where no such
+    file is, the only checkpoint is taken. Raises ModelError if there is none.
     """
     try:
+        if (saved_model := saved_model_folder(path)) is not None:
+            return _find_in_saved_model(saved_model)
         if path.is_dir():
             return _find_in_folder(path, states)
         if _PARTS.search(path.name):
@@ -42,6 +49,45 @@ def find_checkpoint(path: Path, states: Sequence[str] = (BEST, LAST)) -> Path:
     except OSError as error:
         raise unreadable(path, error) from error
     return _existing(path, path)
+
+
+def saved_model_folder(path: Path) -> Path | None:
+    """The folder of a SavedModel, given by itself or by the file in it; None if it is none."""
+    if path.is_dir():
+        return path if any((path / name).exists() for name in SAVED_MODELS) else None
+    return path.parent if path.name in SAVED_MODELS and path.exists() else None
+
+
+def is_prefix(path: Path) -> bool:
+    """Whether a path that is no file is what the names of a checkpoint's files start with."""
+    return not path.exists() and _has_index(path)
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether a file holds values of the checkpoint whose index lies beside it."""
+    named = _PARTS.search(path.name)
+    if named is None or not named[1].startswith("data"):
+        return False
+    return _has_index(path.with_name(path.name[: named.start()]))
+
+
+def beside(prefix: Path, name: str) -> list[Path]:
+    """The places of a file that is kept beside a checkpoint, the one that counts most first.
+
+    What lies beside a SavedModel's variables lies in the folder above them.
+    """
+    above = saved_model_folder(prefix.parent.parent)
+    return [prefix.with_name(name), *([above / name] if above is not None else [])]
+
+
+def _find_in_saved_model(folder: Path) -> Path:
+    prefix = folder / "variables" / "variables"
+    if not _has_index(prefix):
+        raise ModelError(
+            f"{folder} is a SavedModel without variables: {prefix}.index does not exist; pass a "
+            "training's checkpoint, or a SavedModel whose weights are variables."
+        )
+    return prefix
 
 
 def _find_in_folder(folder: Path, states: Sequence[str]) -> Path:

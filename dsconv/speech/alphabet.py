@@ -35,6 +35,11 @@ class Alphabet:
         return [label.decode("utf-8", "backslashreplace") for label in self.labels]
 
     @classmethod
+    def english(cls) -> Alphabet:
+        """The alphabet that the English releases were trained with."""
+        return cls(tuple(bytes([letter]) for letter in b" abcdefghijklmnopqrstuvwxyz'"))
+
+    @classmethod
     def of_bytes(cls) -> Alphabet:
         """The 255 bytes of UTF-8 text, from 1 on."""
         return cls(_BYTE_LABELS)

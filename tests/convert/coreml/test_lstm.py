@@ -13,16 +13,15 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.acoustic.weights import lstm_bias, recurrent_kernel, values
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.lstm import LstmBuilder
-from dsconv.convert.options import Options
+from dsconv.convert.options import CoreMlFormat, Options
 from dsconv.convert.registry import TARGETS
 from dsconv.fixtures.write import write_random_model
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.graph.steps import DYNAMIC
-from dsconv.runtime.registry import open_model
 from tests.acoustic.edits import constant
 from tests.convert.calls import Call, answers
 from tests.convert.conversions import require_toolkits, saved
-from tests.convert.coreml.forms import REDUCED, core_ml_model
+from tests.convert.coreml.forms import FORMATS, REDUCED, core_ml_model
 from tests.runtime.speech import distance
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -72,18 +71,18 @@ def worst_hidden_state(graph: Graph, gate: str) -> Any:
     return (opens * np.sign(kernel[:, strongest]))[None].astype(np.float32)
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("weights", ["random", "large recurrent", "no input"])
 @pytest.mark.parametrize("form", FORMS)
-def test_no_valid_frame_keeps_the_cell(
+def test_frames_that_are_not_valid_leave_the_states(
     form: str, weights: str, random_model: Path, tmp_path: Path
 ) -> None:
-    """To the bit, from the hidden states that work against it the most, small cells and large."""
+    """Without a valid one the cell comes back to the bit; behind five they change nothing."""
     graph = with_kernel(open_graph(random_model), weights)
     source = saved(graph, tmp_path / "edited.pb")
     asked = {"steps": DYNAMIC, "lengths": "input", **FORMS[form]}
     model = core_ml_model(source, tmp_path / "a", **asked)
     rng = np.random.default_rng(1)
-    windows = rng.normal(scale=30, size=(1, 16, 19, 26)).astype(np.float32)
+    windows = rng.normal(size=(1, 16, 19, 26)).astype(np.float32)
     for gate in "if":
         h = worst_hidden_state(graph, gate)
         # What float16 can hold, as programs of reduced precision compute in it.
@@ -91,42 +90,29 @@ def test_no_valid_frame_keeps_the_cell(
         found = answers(model, Call(windows, 0, c.astype(np.float32), h))
         np.testing.assert_array_equal(found[1], c)
         np.testing.assert_array_equal(found[2], h)
+        alone = answers(model, Call(windows[:, :5], 5, c.astype(np.float32), h))
+        among = answers(model, Call(windows, 5, c.astype(np.float32), h))
+        assert np.abs(alone[1] - c).max() > 1e-3
+        for actual, wanted in zip([among[0][:5], *among[1:]], alone, strict=True):
+            np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("style", FORMATS)
 @pytest.mark.parametrize("weights", WEIGHTS)
-@pytest.mark.parametrize("form", FORMS)
-def test_frames_behind_do_not_touch_the_states(
-    form: str, weights: str, random_model: Path, tmp_path: Path
+def test_the_drive_is_silent_in_valid_frames(
+    weights: str, style: CoreMlFormat, random_model: Path, tmp_path: Path
 ) -> None:
-    """Five frames alone, and five of sixteen: the same rows and states come out."""
+    """If all are valid, the numbers are those of a model without lengths."""
     source = saved(with_kernel(open_graph(random_model), weights), tmp_path / "edited.pb")
-    asked = {"steps": DYNAMIC, "lengths": "input", **FORMS[form]}
-    model = core_ml_model(source, tmp_path / "a", **asked)
-    rng = np.random.default_rng(2)
-    windows = rng.normal(size=(1, 16, 19, 26)).astype(np.float32)
-    c, h = (rng.normal(size=(1, CELLS)).astype(np.float32) for _ in range(2))
-    alone = answers(model, Call(windows[:, :5], 5, c, h))
-    among = answers(model, Call(windows, 5, c, h))
-    assert np.abs(alone[1] - c).max() > 1e-3
-    for found, expected in zip([among[0][:5], *among[1:]], alone, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("weights", WEIGHTS)
-def test_extreme_weights_equal_the_graph(
-    weights: str, random_model: Path, tmp_path: Path
-) -> None:
-    """The drive changes nothing in valid frames, however it compares with the weights."""
-    source = saved(with_kernel(open_graph(random_model), weights), tmp_path / "edited.pb")
-    reference = open_model(source)
-    model = core_ml_model(source, tmp_path / "a", lengths="input")
     rng = np.random.default_rng(3)
     windows = rng.normal(size=(1, 16, 19, 26)).astype(np.float32)
-    c, h = (rng.normal(size=(1, CELLS)).astype(np.float32) for _ in range(2))
-    for length in (0, 1, 8, 15, 16):
-        call = Call(windows, length, c, h)
-        for found, expected in zip(answers(model, call), answers(reference, call), strict=True):
-            assert distance(found, expected) < 1e-4
+    call = Call(windows, 16, *(rng.normal(size=(1, CELLS)).astype(np.float32) for _ in range(2)))
+    found, expected = (
+        answers(core_ml_model(source, tmp_path / lengths, lengths=lengths, format=style), call)
+        for lengths in ("input", "frozen")
+    )
+    for actual, wanted in zip(found, expected, strict=True):
+        assert distance(actual, wanted) < 1e-6
 
 
 @pytest.mark.parametrize("half", [False, True])
