@@ -70,7 +70,11 @@ def convert_checked(
             Path(source),
             [conversion.output],
             shortest(find_clips([SPEECH]), _CLIPS),
-            ParityOptions(resample=True, evaluated=evaluated),
+            ParityOptions(
+                resample=True,
+                evaluated=evaluated,
+                overrides=options.overrides if options else None,
+            ),
             progress=progress,
         )
     except (ConversionError, ModelError, ToolkitError) as error:

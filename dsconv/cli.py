@@ -124,6 +124,25 @@ reference_evaluator_option = click.option(
 )
 
 
+def overrides_options(function: F) -> F:
+    """What the user knows better than the file."""
+    options = [
+        click.option(
+            "--alphabet",
+            type=click.Path(path_type=Path),
+            help="The labels of the classes, where MODEL does not hold them.",
+        ),
+        click.option(
+            "--sample-rate",
+            type=click.IntRange(min=1),
+            help="Samples a second, where MODEL does not say it.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def network_options(
     *precisions: str, steps: Callable[[Any], Any] = steps_option
 ) -> Callable[[F], F]:
@@ -149,6 +168,13 @@ def network_options(
         click.option(
             "--front-end", is_flag=True, help="Take the samples of a whole clip, not features."
         ),
+        click.option(
+            "--scores",
+            type=click.Choice(["probabilities", "raw"]),
+            default="probabilities",
+            help="What comes out: after a softmax, the default, or before.",
+        ),
+        overrides_options,
         click.option(
             "--validate/--no-validate",
             default=True,
@@ -363,9 +389,12 @@ def _convert_network(
     quiet: bool,
     validate: bool,
     evaluated: bool = False,
+    alphabet: Path | None = None,
+    sample_rate: int | None = None,
     **asked: Any,
 ) -> None:
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
+    from dsconv.acoustic.overrides import Overrides
     from dsconv.checked import convert_checked
     from dsconv.convert.options import Options
     from dsconv.convert.registry import TARGETS
@@ -375,7 +404,7 @@ def _convert_network(
             TARGETS[name],
             model,
             output,
-            options=Options(**asked),
+            options=Options(**asked, overrides=Overrides.of(alphabet, sample_rate)),
             force=force,
             validate=validate,
             evaluated=evaluated,
@@ -438,6 +467,7 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
 @beam_option
 @resample_option
+@overrides_options
 @reference_evaluator_option
 @json_option
 @quiet_option
@@ -446,6 +476,8 @@ def transcribe(
     audio: tuple[Path, ...],
     beam: int | None,
     resample: bool,
+    alphabet: Path | None,
+    sample_rate: int | None,
     evaluated: bool,
     as_json: bool,
     quiet: bool,
@@ -454,11 +486,18 @@ def transcribe(
 
     A .pb or .pbmm is evaluated by dsconv itself; other formats run in their own runtime.
     """
+    from dsconv.acoustic.overrides import Overrides
     from dsconv.runtime.transcribe import Transcriber
     from dsconv.speech.corpus import find_clips
 
     clips = find_clips(audio)
-    transcriber = Transcriber(model, beam=beam, resample=resample, evaluated=evaluated)
+    transcriber = Transcriber(
+        model,
+        beam=beam,
+        resample=resample,
+        evaluated=evaluated,
+        overrides=Overrides.of(alphabet, sample_rate),
+    )
     results = []
     with _progress("Transcribing", quiet) as progress:
         for number, clip in enumerate(clips):
@@ -493,6 +532,7 @@ def transcribe(
     show_default=True,
     help="What runs a reference graph.",
 )
+@overrides_options
 @reference_evaluator_option
 @click.option(
     "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
@@ -521,6 +561,8 @@ def validate(
     resample: bool,
     strict: bool,
     evaluator: str,
+    alphabet: Path | None,
+    sample_rate: int | None,
     evaluated: bool,
     report: Path | None,
     save_io: Path | None,
@@ -534,6 +576,7 @@ def validate(
     Three levels: structure, numbers over whole clips with the states fed back, transcripts. The
     exit code is 0 if every candidate passes, 1 if one fails.
     """
+    from dsconv.acoustic.overrides import Overrides
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.trace import TraceFile
     from dsconv.inspect.parity.validate import Options, validate_models
@@ -553,7 +596,14 @@ def validate(
             reference,
             candidates,
             find_clips(audio or [SPEECH]),
-            Options(beam, strict, resample, evaluator == "tensorflow", evaluated),
+            Options(
+                beam,
+                strict,
+                resample,
+                evaluator == "tensorflow",
+                evaluated,
+                Overrides.of(alphabet, sample_rate),
+            ),
             recorded=load_io,
             save_to=kept,
             progress=progress,

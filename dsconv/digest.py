@@ -1,7 +1,7 @@
 """The SHA-256 of files and of models of several files, computed in the background.
 
-A Core ML package is a folder. Its hash is that of what `sha256sum` prints for the files below ``Data``,
-sorted by their paths:
+A Core ML package is a folder. Its hash is that of what `sha256sum` prints for the files below
+``Data``, sorted by their paths:
 
     find -L Data -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 

@@ -88,7 +88,7 @@ def _check_names(shapes: Shapes) -> None:
             f"its LSTM is in CuDNN's own form only ('{_OPAQUE_KERNEL}'), which no one else reads; "
             "save it with the original training code, which writes the plain form."
         )
-    wanted = _expected_names(shapes)
+    wanted = weight_names(shapes)
     missing = [name for name in wanted if name not in shapes]
     if missing:
         raise ModelError(
@@ -104,7 +104,7 @@ def _check_names(shapes: Shapes) -> None:
             )
 
 
-def _expected_names(shapes: Shapes) -> tuple[str, ...]:
+def weight_names(shapes: Shapes) -> tuple[str, ...]:
     """The weights that a network has, with those of its normalizations if it has any."""
     names = [f"{layer}/{weight}" for layer in _LAYERS for weight in ("bias", "weights")]
     names += [_KERNEL, f"{LSTM}/bias"]

@@ -5,11 +5,37 @@ Source: the definitions of AudioSpectrogram and Mfcc in ``tensorflow/core/ops/au
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from dsconv.acoustic.era import FeatureEra
+from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.parts import FrontEnd
 from dsconv.graph.node import Node
+from dsconv.speech.clip_features import Features
+from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP
 from dsconv.speech.features import FeatureSettings, MfccSettings, SpectrogramSettings
+
+_EARLY = {
+    FeatureEra.WHOLE_CLIP: WHOLE_CLIP,
+    FeatureEra.EVERY_SECOND: EVERY_SECOND,
+    FeatureEra.HAMMING: HAMMING,
+}
+
+
+def features_of(
+    front_end: FrontEnd | None, era: FeatureEra | None, metadata: Metadata
+) -> Features | None:
+    """How features are made for a graph, None where it does not tell.
+
+    Without a front end it is the way of its era, at the sample rate of the metadata.
+    """
+    if front_end is not None:
+        return feature_settings(front_end)
+    if era is None:
+        return None
+    early = _EARLY[era]
+    return replace(early, sample_rate=metadata.sample_rate or early.sample_rate)
 
 
 def feature_settings(front_end: FrontEnd) -> FeatureSettings:

@@ -23,6 +23,9 @@ LAST, BEST = "checkpoint", "best_dev_checkpoint"
 SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
 """The file in a folder that makes it a SavedModel, in one of its two forms."""
 
+VARIABLES = "variables"
+"""The folder in a SavedModel that holds its checkpoint, and the start of that one's files."""
+
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _NAMED = re.compile(rb'^\s*model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))")
@@ -58,30 +61,18 @@ def saved_model_folder(path: Path) -> Path | None:
     return path.parent if path.name in SAVED_MODELS and path.exists() else None
 
 
-def is_prefix(path: Path) -> bool:
-    """Whether a path that is no file is what the names of a checkpoint's files start with."""
-    return not path.exists() and _has_index(path)
-
-
-def is_data_file(path: Path) -> bool:
-    """Whether a file holds values of the checkpoint whose index lies beside it."""
-    named = _PARTS.search(path.name)
-    if named is None or not named[1].startswith("data"):
-        return False
-    return _has_index(path.with_name(path.name[: named.start()]))
-
-
 def beside(prefix: Path, name: str) -> list[Path]:
     """The places of a file that is kept beside a checkpoint, the one that counts most first.
 
     What lies beside a SavedModel's variables lies in the folder above them.
     """
-    above = saved_model_folder(prefix.parent.parent)
+    folder = prefix.parent if prefix.parent.name else prefix.parent.resolve()
+    above = saved_model_folder(folder.parent) if folder.name == VARIABLES else None
     return [prefix.with_name(name), *([above / name] if above is not None else [])]
 
 
 def _find_in_saved_model(folder: Path) -> Path:
-    prefix = folder / "variables" / "variables"
+    prefix = folder / VARIABLES / VARIABLES
     if not _has_index(prefix):
         raise ModelError(
             f"{folder} is a SavedModel without variables: {prefix}.index does not exist; pass a "

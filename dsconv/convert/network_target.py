@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ class NetworkTarget(ABC):
             texts = properties(plan, digest.hexdigest())
         size = self.write(model, texts, job)
         seconds = time.perf_counter() - start
-        return Conversion(self.name, job.source, job.output, size, seconds, notes=self.notes(plan))
+        notes = (*_assumptions(plan), *self.notes(plan))
+        return Conversion(self.name, job.source, job.output, size, seconds, notes=notes)
 
     @abstractmethod
     def build(self, plan: Plan) -> Any:
@@ -73,3 +74,19 @@ class NetworkTarget(ABC):
     def notes(self, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002
         """What a user should know of the result."""
         return ()
+
+
+def _assumptions(plan: Plan) -> Iterator[str]:
+    """What was taken for granted where the graph says nothing."""
+    network = plan.network
+    if "alphabet" in network.metadata.assumed:
+        yield (
+            "the graph holds no alphabet, so the English one is taken; pass --alphabet for another."
+        )
+    if "sample_rate" in network.metadata.assumed:
+        yield (
+            f"the graph does not say its sample rate, so {network.metadata.sample_rate} Hz is "
+            "taken; pass --sample-rate for another."
+        )
+    if network.batch > 1:
+        yield f"the graph takes {network.batch} clips a call, the result takes one."

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from dsconv.acoustic.overrides import Overrides
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC, check_steps
 
 if TYPE_CHECKING:
-    from dsconv.acoustic.network import Network
+    from dsconv.acoustic.network import Lstm, Network
     from dsconv.graph.graph import Graph
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
@@ -19,6 +21,7 @@ States: TypeAlias = Literal["io", "internal"]
 LstmForm: TypeAlias = Literal["loop", "unrolled"]
 CoreMlFormat: TypeAlias = Literal["mlprogram", "neuralnetwork"]
 DeploymentTarget: TypeAlias = Literal["ios16", "ios17", "ios18", "ios26"]
+Scores: TypeAlias = Literal["probabilities", "raw"]
 PaletteBits: TypeAlias = Literal[4, 6, 8]
 
 LENGTHS = "input_lengths"
@@ -50,7 +53,8 @@ class Options:
 
     `steps` is -1 for any number of frames a call. `input_shape` is another way to say the steps:
     [batch, steps, 2 * context + 1, features]. `front_end` asks for a model that takes the samples
-    of a whole clip. `lstm` chooses between the forms of TFLite.
+    of a whole clip. `lstm` chooses between the forms of TFLite. `scores` are what comes out, with a
+    softmax in the graph or without. `overrides` are what the user knows better than the graph.
     """
 
     steps: int | None = None
@@ -61,6 +65,8 @@ class Options:
     front_end: bool = False
     lstm: LstmForm | None = None
     core_ml: CoreMlOptions = field(default_factory=CoreMlOptions)
+    scores: Scores = "probabilities"
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ class Plan:
 
     `steps` is -1 for any number of frames a call. With `lengths` "input" the number of valid frames
     goes in with each call, else all are valid. With `states` "internal" the model keeps its states
-    from call to call. With `front_end` it takes the samples of a whole clip, from fresh states.
+    from call to call. With `front_end` it takes the samples of a whole clip, from fresh states; a
+    network that also reads backward takes the windows of one.
     """
 
     network: Network
@@ -85,6 +92,25 @@ class Plan:
     def dynamic(self) -> bool:
         """Whether a call takes any number of frames."""
         return self.steps == DYNAMIC
+
+    @property
+    def whole_clip(self) -> bool:
+        """Whether a call takes a whole clip, so that no states go in and none come out."""
+        return self.front_end or self.network.backward is not None
+
+    @property
+    def window_shape(self) -> tuple[int, ...]:
+        """The sizes of the window of a frame, as it goes in."""
+        network = self.network
+        if network.backward is not None:
+            return (network.window_values,)
+        return (2 * network.context + 1, network.features)
+
+    @property
+    def lstms(self) -> tuple[Lstm, ...]:
+        """The LSTM from the first frame to the last, then the one that reads back, if any."""
+        backward = self.network.backward
+        return (self.network.lstm,) if backward is None else (self.network.lstm, backward)
 
     @property
     def weights_precision(self) -> str:
@@ -107,11 +133,13 @@ def make_plan(
     if the graph holds another network, or what was asked for cannot be.
     """
     network = recognise(graph)
-    if network.batch != 1:
-        raise ConversionError(
-            f"the graph takes {network.batch} clips at a time (batch {network.batch}); a streaming "
-            "model takes 1: export it with --export_batch_size 1."
-        )
+    network = replace(
+        network,
+        softmax=options.scores == "probabilities",
+        metadata=options.overrides.apply(network.metadata, network.classes),
+    )
+    if network.backward is not None:
+        _check_backward(options)
     steps = _steps(network, options)
     if options.states is not None and options.states not in states:
         raise ConversionError(
@@ -120,6 +148,7 @@ def make_plan(
         )
     if options.front_end:
         _check_front_end(network, options)
+    if options.front_end or network.backward is not None:
         steps, lengths, states = DYNAMIC, "frozen", ("io",)
     return Plan(
         network,
@@ -151,7 +180,7 @@ def _steps(network: Network, options: Options) -> int:
 
 def _steps_of_shape(network: Network, shape: tuple[int, ...]) -> int:
     """The steps in a shape. Raises ConversionError if the rest of it is not the network's."""
-    wanted = (network.batch, DYNAMIC, 2 * network.context + 1, network.features)
+    wanted = (1, DYNAMIC, 2 * network.context + 1, network.features)
     if len(shape) != 4 or (shape[0], *shape[2:]) != (wanted[0], *wanted[2:]):
         sizes = ",".join(str(size) for size in shape)
         raise ConversionError(
@@ -174,15 +203,31 @@ def _check_front_end(network: Network, options: Options) -> None:
             f"the graph's front end makes {coefficients} features a frame where its network takes "
             f"{network.features}; leave out --front-end."
         )
+    if option := next(_of_chunks(options), None):
+        raise ConversionError(
+            f"{option} does not go with --front-end, which makes a model of whole clips of "
+            "samples; leave one of them out."
+        )
+
+
+def _check_backward(options: Options) -> None:
+    """Refuse what makes no sense for a network that also reads from the last frame to the first."""
+    others = {"--lstm unrolled": options.lstm == "unrolled", "--front-end": options.front_end}
+    refused = [*_of_chunks(options), *(option for option, given in others.items() if given)]
+    if refused:
+        raise ConversionError(
+            "the graph's network reads whole clips, forward and backward: the features of any "
+            f"number of frames, from fresh states; leave out {refused[0]}."
+        )
+
+
+def _of_chunks(options: Options) -> Iterator[str]:
+    """What was asked for that makes sense only where a clip is fed in chunks."""
+    choices = options.core_ml.step_choices
     asked = {
-        "--n-steps": options.steps not in (None, DYNAMIC),
+        "--n-steps": options.steps not in (None, DYNAMIC) or len(choices) > 0,
         "--input-shape": options.input_shape is not None,
         "--lengths input": options.lengths == "input",
         "--states internal": options.states == "internal",
     }
-    for option, given in asked.items():
-        if given:
-            raise ConversionError(
-                f"{option} does not go with --front-end, which makes a model of whole clips of "
-                "samples; leave one of them out."
-            )
+    return (option for option, given in asked.items() if given)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dsconv import __version__
-from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.front_end import features_of
 from dsconv.convert.options import Plan
+from dsconv.runtime.model import RAW
 
 
 def properties(plan: Plan, source_sha256: str) -> dict[str, str]:
     """The exporter's metadata, how features are made for the model, and the source."""
     network = plan.network
     values = network.metadata.to_text()
-    if network.front_end is not None:
-        values["features"] = feature_settings(network.front_end).to_text()
+    features = features_of(network.front_end, network.era, network.metadata)
+    if features is not None:
+        values["features"] = features.to_text()
+    if not network.softmax:
+        values["scores"] = RAW
     return values | {
         "precision": plan.weights_precision,
         "source_sha256": source_sha256,

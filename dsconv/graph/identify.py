@@ -1,6 +1,7 @@
 """What a file is, by its content and never by its suffix, and what to do with a wrong one."""
 
 import re
+import shlex
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -42,12 +43,13 @@ class FileFormat(Enum):
 
 
 _EXPORT = "pass the output_graph.pb that it was made from"
+_FREEZE = "freeze it with `dsconv freeze {path}`, and pass the output_graph.pb that it writes"
 
 _ADVICE = {
-    FileFormat.SAVED_MODEL: "freeze it to an output_graph.pb with TensorFlow, and pass that",
-    FileFormat.META_GRAPH: "export a frozen output_graph.pb from its checkpoint, and pass that",
-    FileFormat.CHECKPOINT: "export a frozen output_graph.pb from it with the training code "
-    "(--export_dir), and pass that",
+    FileFormat.SAVED_MODEL: _FREEZE,
+    FileFormat.META_GRAPH: "freeze its checkpoint with `dsconv freeze`, and pass the "
+    "output_graph.pb that it writes",
+    FileFormat.CHECKPOINT: _FREEZE,
     FileFormat.GRAPH_TEXT: "save it in binary form, and pass that",
     FileFormat.HDF5: "dsconv reads frozen graphs: pass an output_graph.pb",
     FileFormat.ZIP: "unpack it, and pass the model inside",
@@ -68,6 +70,8 @@ def identify(path: Path) -> FileFormat:
     try:
         if path.is_dir():
             return _identify_folder(path)
+        if not path.exists() and _has_index(path):
+            return FileFormat.CHECKPOINT
     except OSError as error:
         raise unreadable(path, error) from error
     storage = Storage.of_file(path)
@@ -82,12 +86,15 @@ def identify(path: Path) -> FileFormat:
     for matches, found in _MESSAGES:
         if matches(storage):
             return found
+    data = _DATA_FILE.search(path.name)
+    if data and _has_index(path.with_name(path.name[: data.start()])):
+        return FileFormat.CHECKPOINT
     return FileFormat.TEXT if _is_text(head) else FileFormat.UNKNOWN
 
 
 def describe(path: Path, found: FileFormat) -> str:
     """One line for someone who passed this file where a frozen graph is wanted."""
-    advice = _ADVICE.get(found, _EXPORT)
+    advice = _ADVICE.get(found, _EXPORT).format(path=shlex.quote(str(path)))
     if found is FileFormat.UNKNOWN and ".pbmm" in path.name:
         return (
             f"{path} has no package directory at its end, so it is no .pbmm or was cut off; "
@@ -106,6 +113,14 @@ def _identify_folder(path: Path) -> FileFormat:
         return FileFormat.CHECKPOINT
     return FileFormat.FOLDER
 
+
+def _has_index(prefix: Path) -> bool:
+    """Whether files of a checkpoint have names that start with this."""
+    return bool(prefix.name) and prefix.with_name(f"{prefix.name}.index").is_file()
+
+
+# A checkpoint's values have no signature: the index beside them tells what they are.
+_DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
 # The last eight bytes of a checkpoint's .index file (a LevelDB table).
 _TABLE_MAGIC = bytes.fromhex("57fb808b247547db")

@@ -31,6 +31,12 @@ from dsconv.inspect.report import (
 )
 from dsconv.inspect.runtimes import original_runtimes
 
+UNFROZEN = (
+    "pass its checkpoint to `dsconv freeze` if it is of DeepSpeech 0.6 or later or Coqui STT; up "
+    "to 0.5 export a frozen graph with the training code (--export_dir)."
+)
+"""How to come to a frozen graph from one whose weights are elsewhere."""
+
 # Ops that are no result: they only order or initialize others.
 _NO_RESULT_OPS = ("Assert", "Assign", "NoOp")
 
@@ -42,7 +48,7 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     identity = identify_network(graph, metadata)
     states = [StateInfo(name, out, _sizes(graph[name])) for name, out in state_names(graph)]
     runtimes = original_runtimes(identity, packaged=graph.packaged)
-    weights = _weights(graph)
+    weights = constants_of(graph)
     return Inspection(
         path=str(path),
         format=found.key,
@@ -50,7 +56,7 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         bytes=path.stat().st_size,
         sha256=digest.hexdigest(),
         identity=identity,
-        inputs=[_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"],
+        inputs=inputs_of(graph),
         outputs=_outputs(graph, identity, states),
         states=states,
         metadata=metadata_values(metadata),
@@ -62,7 +68,13 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
         converts_to=[_target_info(graph, target) for target in TARGETS.values()],
+        next_step=None if identity.frozen else UNFROZEN,
     )
+
+
+def inputs_of(graph: Graph) -> list[TensorInfo]:
+    """The Placeholders of a graph."""
+    return [_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"]
 
 
 def _target_info(graph: Graph, target: Target) -> TargetInfo:
@@ -95,7 +107,7 @@ def _reshaped_to(graph: Graph, node: Node) -> list[int] | None:
     return [int(size) for size in shape.numbers()] if shape else None
 
 
-def _weights(graph: Graph) -> list[WeightInfo]:
+def constants_of(graph: Graph) -> list[WeightInfo]:
     """Constants with values of their own; the settings of other ops are lists of integers."""
     found = []
     for node in graph:

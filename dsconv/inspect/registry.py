@@ -24,6 +24,9 @@ _INSPECTORS = {
     FileFormat.ONNX: "dsconv.inspect.onnx:inspect_onnx",
     FileFormat.COREML_PACKAGE: "dsconv.inspect.coreml:inspect_core_ml",
     FileFormat.COREML_MODEL: "dsconv.inspect.coreml:inspect_core_ml",
+    FileFormat.CHECKPOINT: "dsconv.inspect.checkpoint:inspect_checkpoint",
+    FileFormat.SAVED_MODEL: "dsconv.inspect.saved_model:inspect_saved_model",
+    FileFormat.META_GRAPH: "dsconv.inspect.meta_graph:inspect_meta_graph",
 }
 
 
@@ -37,8 +40,17 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     if found not in _INSPECTORS:
         raise ModelError(describe(path, found))
     # Hashing takes longest and needs no interpreter, so it starts before anything else is loaded.
-    with about(path), Digest(path) as digest:
+    with about(path), _digest(path, found) as digest:
         module, name = _INSPECTORS[found].split(":")
         inspect: Callable[[Path, FileFormat, Digest], Inspection]
         inspect = getattr(import_module(module), name)
         return inspect(path, found, digest)
+
+
+def _digest(path: Path, found: FileFormat) -> Digest:
+    """The hash of a model, which is more than one file in a few formats."""
+    if found not in (FileFormat.CHECKPOINT, FileFormat.SAVED_MODEL):
+        return Digest(path)
+    from dsconv.inspect.parts import model_files
+
+    return Digest(*model_files(path, found))

@@ -84,12 +84,58 @@ class CoreMlInfo:
 
 
 @dataclass(frozen=True)
+class CheckpointInfo:
+    """What only checkpoints say, alone or in a SavedModel.
+
+    `prefix` is what the names of its files start with. Of a folder, `chosen_by` is the file in it
+    that names this checkpoint, None where there is no choice, and `others` are the prefixes of the
+    rest. `missing` names data files that are not there. `step` is the step of the training that
+    saved it. `variables` are all of them; the network's own are the inspection's `weights` too.
+    `window_values` are the numbers of one input frame. `refusal` says why ``dsconv freeze`` does
+    not take it, None if it does.
+    """
+
+    prefix: str
+    chosen_by: str | None
+    others: list[str]
+    missing: list[str]
+    step: int | None
+    variables: list[WeightInfo]
+    window_values: int | None
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """A way to call a graph: its tensors by the names that a caller gives them."""
+
+    name: str
+    method: str
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+
+
+@dataclass(frozen=True)
+class MetaGraphInfo:
+    """A graph of a SavedModel, or that of a .meta file, with what it is for.
+
+    `tensorflow_version` is empty where it is not told.
+    """
+
+    tags: list[str]
+    tensorflow_version: str
+    signatures: list[SignatureInfo]
+
+
+@dataclass(frozen=True)
 class Inspection:
     """All that is known about a model file. `bytes` and `sha256` are those of the file.
 
-    Of a folder `bytes` are those of all its files, and `sha256` is the one that dsconv.digest
-    defines. `compression` lists the ways in which weights are compressed, the one with the most
-    parameters first.
+    Of a folder, or a model of several files, `bytes` are those of all its files, and `sha256` is
+    the one that dsconv.digest defines. `compression` lists the ways in which weights are
+    compressed, the one with the most parameters first. Of several `meta_graphs` the rest of the
+    inspection is about the one for serving, else the first. `next_step` says how to come to a
+    frozen graph from what is none.
     """
 
     path: str
@@ -112,6 +158,9 @@ class Inspection:
     converts_to: list[TargetInfo]
     compression: list[str] = field(default_factory=list)
     core_ml: CoreMlInfo | None = None
+    checkpoint: CheckpointInfo | None = None
+    meta_graphs: list[MetaGraphInfo] = field(default_factory=list)
+    next_step: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The inspection as plain values."""

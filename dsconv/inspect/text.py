@@ -10,7 +10,15 @@ import click
 
 from dsconv.graph.steps import DYNAMIC
 from dsconv.inspect.identity import DEFAULT_LANGUAGE_START, Identity
-from dsconv.inspect.report import CoreMlInfo, Inspection, TargetInfo, TensorInfo, WeightInfo
+from dsconv.inspect.report import (
+    CheckpointInfo,
+    CoreMlInfo,
+    Inspection,
+    SignatureInfo,
+    TargetInfo,
+    TensorInfo,
+    WeightInfo,
+)
 
 _WIDTH = 80
 _SHOWN_WEIGHTS = 20
@@ -24,15 +32,16 @@ def render(inspection: Inspection) -> str:
     lists.write_dl(
         [
             *_file_facts(inspection),
-            *_identity_facts(inspection.identity),
+            *_identity_facts(inspection),
+            *_frame_facts(inspection),
             *_use_facts(inspection),
         ]
     )
     for heading, rows in (
-        ("Inputs", _tensors(inspection, inspection.inputs)),
-        ("Outputs", _tensors(inspection, inspection.outputs)),
+        *_interface(inspection),
         ("States", _states_inside(inspection)),
         ("Weights", _weights(inspection.weights)),
+        ("Other variables", _weights(_other_variables(inspection))),
     ):
         if listed := list(rows):
             with lists.section(heading):
@@ -40,11 +49,54 @@ def render(inspection: Inspection) -> str:
     return lists.getvalue().rstrip()
 
 
+def _interface(inspection: Inspection) -> Iterator[tuple[str, Iterator[tuple[str, str]]]]:
+    """The signatures where a graph has some, else its inputs and outputs."""
+    signatures = [
+        (signature, meta_graph.tags)
+        for meta_graph in inspection.meta_graphs
+        for signature in meta_graph.signatures
+    ]
+    for signature, tags in signatures:
+        tagged = f", tagged {', '.join(tags)}" if tags else ""
+        yield f"Signature {signature.name}{tagged}", _signature(signature)
+    if not signatures:
+        yield "Inputs", _tensors(inspection, inspection.inputs)
+        yield "Outputs", _tensors(inspection, inspection.outputs)
+
+
+def _signature(signature: SignatureInfo) -> Iterator[tuple[str, str]]:
+    for side, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        for key, tensor in tensors.items():
+            node = f", {tensor.name}" if tensor.name != key else ""
+            yield key, f"{side}, {tensor.dtype} {shape_text(tensor.shape)}{node}"
+
+
+def _other_variables(inspection: Inspection) -> list[WeightInfo]:
+    """What a training keeps beside the weights."""
+    if inspection.checkpoint is None:
+        return []
+    names = {weight.name for weight in inspection.weights}
+    return [each for each in inspection.checkpoint.variables if each.name not in names]
+
+
 def _file_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "bytes", f"{inspection.bytes:,}"
     yield "sha256", inspection.sha256
     if inspection.core_ml:
         yield from _core_ml_facts(inspection.core_ml)
+    if inspection.checkpoint:
+        yield from _checkpoint_facts(inspection.checkpoint)
+
+
+def _checkpoint_facts(info: CheckpointInfo) -> Iterator[tuple[str, str]]:
+    chosen = f", named by the file {info.chosen_by}" if info.chosen_by else ""
+    yield "checkpoint", info.prefix + chosen
+    if info.others:
+        yield "others here", ", ".join(info.others)
+    if info.missing:
+        yield "missing", ", ".join(info.missing)
+    if info.step is not None:
+        yield "trained for", f"{info.step:,} steps"
 
 
 def _core_ml_facts(info: CoreMlInfo) -> Iterator[tuple[str, str]]:
@@ -64,13 +116,15 @@ def _core_ml_facts(info: CoreMlInfo) -> Iterator[tuple[str, str]]:
             yield label, text
 
 
-def _identity_facts(identity: Identity) -> Iterator[tuple[str, str]]:
+def _identity_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    identity = inspection.identity
     yield "network", identity.network
     if identity.exported_by:
         version = f", graph version {identity.graph_version}" if identity.graph_version else ""
         yield "exported by", identity.exported_by + version
     if not identity.frozen:
-        yield "frozen", "no: its weights are variables, whose values are in a checkpoint"
+        elsewhere = "no: its weights are variables, whose values are in a checkpoint"
+        yield "frozen", elsewhere if inspection.nodes else "no: it holds variables and no graph"
     if identity.n_hidden:
         norm = ", layer normalization" if identity.layer_norm else ""
         yield "n_hidden", f"{identity.n_hidden}{norm}"
@@ -80,11 +134,19 @@ def _identity_facts(identity: Identity) -> Iterator[tuple[str, str]]:
         yield "frame", f"{identity.features} features, context {identity.context}"
     if identity.output:
         yield "output", f"{identity.output} of {identity.classes} classes, the blank last"
-    elif identity.classes:
+    elif identity.classes and identity.network.startswith("bidirectional"):
         yield "output", f"decoded labels of {identity.classes} classes"
+    elif identity.classes:
+        yield "output", f"{identity.classes} classes, the blank last"
     if identity.states != "none":
         yield "states", identity.states
     yield from _speech_facts(identity)
+
+
+def _frame_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    """The size of a frame, where the context is not told."""
+    if inspection.checkpoint and inspection.checkpoint.window_values:
+        yield "frame", f"{inspection.checkpoint.window_values} values"
 
 
 def _speech_facts(identity: Identity) -> Iterator[tuple[str, str]]:
@@ -115,11 +177,14 @@ def _use_facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "parameters", f"{parameters}, {inspection.identity.weights}{quantized}"
     if inspection.compression:
         yield "compression", "; ".join(inspection.compression)
-    ops = ", ".join(f"{op} {count}" for op, count in inspection.ops.items())
-    yield "nodes", f"{inspection.nodes}: {ops}"
+    if inspection.nodes:
+        ops = ", ".join(f"{op} {count}" for op, count in inspection.ops.items())
+        yield "nodes", f"{inspection.nodes}: {ops}"
     runtimes = ", ".join(inspection.opened_by).replace(", deepspeech ", ", ")
     reason = f"no original runtime: {inspection.not_opened_because}"
     yield "opened by", runtimes or reason
+    if inspection.next_step:
+        yield "next", inspection.next_step
     if not inspection.converts_to:
         return
     possible = [target.target for target in inspection.converts_to if target.refusal is None]

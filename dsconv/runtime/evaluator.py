@@ -1,22 +1,35 @@
 """Evaluate a TensorFlow graph op by op in numpy.
 
-The graph is walked as it is, with its variables and control dependencies, independent of what
-dsconv recognises in it; so it can serve as the reference of what was built from that recognition.
+The graph is walked as it is, with its variables, loops and control dependencies, independent of
+what dsconv recognises in it; so it can serve as the reference of what was built from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import CONSTANTS, Graph
 from dsconv.graph.node import Node, TensorName
+from dsconv.runtime.kernels import Values, call, kernel
+from dsconv.runtime.loops import Loop, find_loops
 from dsconv.runtime.model import Tensors
-from dsconv.runtime.ops import OPS, Array, unsupported
+from dsconv.runtime.ops import Array
+from dsconv.runtime.order import in_order, source_names
 
 _VARIABLE = "VariableV2"
+# What gives something else in each run, whatever it takes.
+_CHANGING = ("Assign", "NoOp", "Placeholder", "TensorArrayV3", _VARIABLE)
+
+
+class _Plan(NamedTuple):
+    """The nodes of a run in order, and the loops by the names of their Exits."""
+
+    nodes: list[Node]
+    loops: Mapping[str, Loop]
 
 
 class Evaluator:
@@ -27,22 +40,26 @@ class Evaluator:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._constants: dict[str, tuple[Array, ...]] = {}
-        self._plans: dict[tuple[str, ...], list[Node]] = {}
+        self._constants: Values = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}
         self._variables: dict[str, Array] = {}
 
     def run(self, feeds: Tensors, outputs: Iterable[str]) -> Tensors:
         """The values of `outputs` (names of nodes or tensors), after feeding inputs by name.
 
         Assignments that the outputs depend on take effect when the run is over; within it every
-        node sees the variables as they were. Raises ConversionError for an op that is not known,
-        and for an input that is not fed.
+        node sees the variables as they were. Raises ConversionError for an op or a loop that is not
+        known, for an input that is not fed, and where an Assert of the graph does not hold.
         """
         names = tuple(outputs)
         values = dict(self._constants)
         assigned: dict[str, Array] = {}
-        for node in self._plan(names):
+        plan = self._plan(names)
+        for node in plan.nodes:
             if node.name in values:
+                continue
+            if node.name in plan.loops:
+                values |= plan.loops[node.name].run(values)
                 continue
             values[node.name] = self._evaluate(node, feeds, values, assigned)
             if self._is_constant(node):
@@ -60,7 +77,7 @@ class Evaluator:
         self,
         node: Node,
         feeds: Tensors,
-        values: dict[str, tuple[Array, ...]],
+        values: Values,
         assigned: dict[str, Array],
     ) -> tuple[Array, ...]:
         if node.op == "Placeholder":
@@ -78,11 +95,7 @@ class Evaluator:
             variable, value = node.data_inputs
             assigned[variable.node] = values[value.node][value.output]
             return (assigned[variable.node],)
-        if node.op not in OPS:
-            raise unsupported(node, "node")
-        inputs = [values[name.node][name.output] for name in node.data_inputs]
-        result = OPS[node.op](node, *inputs)
-        return result if isinstance(result, tuple) else (result,)
+        return call(kernel(node), node, node.data_inputs, values)
 
     def _variable(self, node: Node) -> Array:
         """A variable's value; one that was never assigned has none in TensorFlow either."""
@@ -92,40 +105,30 @@ class Evaluator:
             )
         return self._variables[node.name]
 
-    def _plan(self, outputs: tuple[str, ...]) -> list[Node]:
+    def _plan(self, outputs: tuple[str, ...]) -> _Plan:
         """The nodes that the outputs need, each behind what it needs itself."""
         if outputs not in self._plans:
-            self._plans[outputs] = list(self._ordered(outputs))
+            names = source_names(outputs)
+            loops = find_loops(self._graph, names)
+            exits = {name: loop for loop in loops for name in loop.exits}
+            inside = {name for loop in loops for name in loop.constants}
+
+            def sources(node: Node) -> Iterable[str]:
+                if node.name in exits:
+                    return exits[node.name].sources
+                return () if node.name in inside else _sources(node)
+
+            self._plans[outputs] = _Plan(list(in_order(self._graph, names, sources)), exits)
         return self._plans[outputs]
-
-    def _ordered(self, outputs: tuple[str, ...]) -> Iterable[Node]:
-        done: set[str] = set()
-        path: set[str] = set()
-        waiting = [(TensorName.parse(name).node, False) for name in reversed(outputs)]
-        while waiting:
-            name, ready = waiting.pop()
-            node = self._graph[name]
-            if ready:
-                path.discard(name)
-                done.add(name)
-                yield node
-            elif name not in done:
-                if name in path:
-                    raise unsupported(node, "in a loop")
-                path.add(name)
-                waiting.append((name, True))
-                waiting.extend(
-                    (source, False) for source in self._sources(node) if source not in done
-                )
-
-    def _sources(self, node: Node) -> list[str]:
-        """What a node needs first; an Assign needs no value of the variable that it sets."""
-        inputs = node.inputs[1:] if node.op == "Assign" else node.inputs
-        return [TensorName.parse(name).node for name in inputs]
 
     def _is_constant(self, node: Node) -> bool:
         if node.op in CONSTANTS:
             return True
-        if node.op in ("Assign", "NoOp", "Placeholder", _VARIABLE) or not node.inputs:
+        if node.op in _CHANGING or not node.inputs:
             return False
         return all(TensorName.parse(name).node in self._constants for name in node.inputs)
+
+
+def _sources(node: Node) -> list[str]:
+    """What a node needs first; an Assign needs no value of the variable that it sets."""
+    return source_names(node.inputs[1:] if node.op == "Assign" else node.inputs)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dsconv.acoustic.front_end import feature_settings
-from dsconv.acoustic.metadata import read_metadata
+from dsconv.acoustic.era import complete_metadata, feature_era
+from dsconv.acoustic.front_end import features_of
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.graph.dtypes import DataType
@@ -20,7 +21,6 @@ from dsconv.graph.node import Node
 from dsconv.graph.write import write_graph
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import PROBABILITIES, Interface, Tensors, TensorSpec
-from dsconv.speech.features import FeatureSettings
 
 INITIALIZE = "initialize_state"
 """The node that sets the state variables of graphs up to 0.5 to zero."""
@@ -97,11 +97,12 @@ def describe(graph: Graph, runtime: str) -> Interface:
     inputs = tuple(_input_spec(node) for node in graph if node.op == "Placeholder")
     if PROBABILITIES not in graph:
         raise ConversionError(f"the graph has no output '{PROBABILITIES}'.")
-    unused = [node for node in graph if not graph.consumers[node.name]]
-    outputs = tuple(
-        TensorSpec(node.name, "float32", None) for node in unused if node.op in _RESULTS
-    )
+    ends = [node.name for node in graph if node.op in _RESULTS and not graph.consumers[node.name]]
+    outputs = [TensorSpec(name, "float32", None) for name in dict.fromkeys([*ends, PROBABILITIES])]
     ops, classes = _scores(graph)
+    softmax = "Softmax" in ops
+    era = feature_era(graph, softmax=softmax)
+    metadata = complete_metadata(graph, era, classes)
     return Interface.of(
         format="pbmm" if graph.packaged else "pb",
         runtime=runtime,
@@ -109,10 +110,17 @@ def describe(graph: Graph, runtime: str) -> Interface:
         inputs=inputs,
         outputs=outputs,
         classes=classes,
-        raw_scores="Softmax" not in ops,
-        metadata=read_metadata(graph),
-        features_from=_feature_settings(graph),
+        raw_scores=not softmax,
+        metadata=metadata,
+        features_from=features_of(find_front_end(graph), era, metadata),
+        stateless=not _keeps_states(graph, inputs),
     )
+
+
+def _keeps_states(graph: Graph, inputs: Iterable[TensorSpec]) -> bool:
+    """Whether states are kept in variables, or are inputs [batch, cells]."""
+    in_variables = any(node.op == "VariableV2" for node in graph)
+    return in_variables or any(len(spec.shape or ()) == 2 for spec in inputs)
 
 
 _RESULTS = ("Identity", "Softmax")
@@ -127,12 +135,6 @@ def _scores(graph: Graph) -> tuple[list[str], int]:
     if weights is None or len(weights.shape) != 2 or "Transpose" in ops:
         raise ConversionError(f"the scores come from '{last.name}' ({last.op}), not from weights.")
     return ops, weights.shape[1]
-
-
-def _feature_settings(graph: Graph) -> FeatureSettings | None:
-    """The parameters of the front end, from the nodes that compute it."""
-    found = find_front_end(graph)
-    return feature_settings(found) if found else None
 
 
 def _precision(graph: Graph) -> str:

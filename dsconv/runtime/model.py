@@ -6,16 +6,19 @@ A module per format opens files as a `Model`; `dsconv.runtime.stream` is the one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
 from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.clip_features import Features, features_from_text
+from dsconv.speech.early_features import COEFFICIENTS, EarlySettings
 from dsconv.speech.features import FeatureSettings, FloatArray
 
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
@@ -31,6 +34,9 @@ FEATURES = "mfccs"
 
 PRECISIONS = ("fp32", "fp16", "int8", "palette8", "palette6", "palette4")
 """How weights are stored; in a palette each is one of so many values as the bits can name."""
+
+RAW = "raw"
+"""What the property `scores` of a model says that gives no probabilities."""
 
 _USUAL_FEATURES = 26
 _STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
@@ -60,8 +66,9 @@ class Interface:
 
     `windows` is the input of the feature windows, None for a model that takes the samples of a
     whole clip. `lengths` is None where the model takes no number of valid frames, `states` is empty
-    where it keeps its states itself. `samples` is the input of samples, if the model has a front
-    end; `features_from` is how features are made for it, if the file says so.
+    where it keeps its states itself, or has none (`stateless`). `samples` is the input of samples,
+    if the model has a front end; `features_from` is how features are made for it, if the file says
+    so.
     """
 
     format: str
@@ -76,7 +83,8 @@ class Interface:
     classes: int
     raw_scores: bool
     metadata: Metadata
-    features_from: FeatureSettings | None
+    features_from: Features | None
+    stateless: bool = False
 
     @classmethod
     def of(
@@ -90,7 +98,8 @@ class Interface:
         metadata: Metadata,
         classes: int | None = None,
         raw_scores: bool = False,
-        features_from: FeatureSettings | None = None,
+        features_from: Features | None = None,
+        stateless: bool = False,
     ) -> Interface:
         """The interface of a model with these inputs and outputs.
 
@@ -120,7 +129,16 @@ class Interface:
             raw_scores=raw_scores,
             metadata=metadata,
             features_from=features_from,
+            stateless=stateless,
         )
+
+    def said(self, overrides: Overrides) -> Interface:
+        """The interface with what the user says. Raises ConversionError if it does not fit."""
+        metadata = overrides.apply(self.metadata, self.classes)
+        features = self.features_from
+        if isinstance(features, EarlySettings) and metadata.sample_rate:
+            features = replace(features, sample_rate=metadata.sample_rate)
+        return replace(self, metadata=metadata, features_from=features)
 
     @property
     def steps(self) -> int:
@@ -128,9 +146,28 @@ class Interface:
         return self._windows_shape[1] if self.windows else DYNAMIC
 
     @property
+    def batch(self) -> int:
+        """Clips a call; 1 where it may be any number."""
+        return max(1, self._windows_shape[0]) if self.windows else 1
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether windows are rows of numbers, as in 0.1, and not [2 * context + 1, features]."""
+        return self.windows is not None and len(self._windows_shape) == 3
+
+    @property
+    def takes_whole_clips(self) -> bool:
+        """Whether a clip must be run in one call."""
+        return self.windows is None or self.is_flat or self.stateless
+
+    @property
     def context(self) -> int | None:
         """Frames of context before a frame, and as many behind it; None if they stay inside."""
-        return (self._windows_shape[2] - 1) // 2 if self.windows else None
+        if self.windows is None:
+            return None
+        shape = self._windows_shape
+        frames = shape[2] // COEFFICIENTS if self.is_flat else shape[2]
+        return (frames - 1) // 2
 
     @property
     def makes_features(self) -> bool:
@@ -140,7 +177,9 @@ class Interface:
     @property
     def features(self) -> int | None:
         """Numbers in a frame; None if they stay inside the model."""
-        return self._windows_shape[3] if self.windows else None
+        if self.windows is None:
+            return None
+        return COEFFICIENTS if self.is_flat else self._windows_shape[3]
 
     @property
     def alphabet(self) -> Alphabet | None:
@@ -157,7 +196,7 @@ class Interface:
         return alphabet
 
     @property
-    def feature_settings(self) -> FeatureSettings:
+    def feature_settings(self) -> Features:
         """How to make features for the model: its own way, or the exporters'."""
         usual = self.features or _USUAL_FEATURES
         return self.features_from or FeatureSettings.from_metadata(self.metadata, usual)
@@ -184,11 +223,14 @@ class Model(Protocol):
 
 
 def _find_windows(inputs: Iterable[TensorSpec], samples: TensorSpec | None) -> TensorSpec | None:
-    """The input of the feature windows [batch, steps, context, features].
+    """The input of the feature windows [batch, steps, context, features], or as flat as in 0.1.
 
     None for a model that takes only `samples`. Raises ConversionError for any other.
     """
-    found = [spec for spec in inputs if spec.shape is not None and len(spec.shape) == 4]
+    shaped = [spec for spec in inputs if spec.shape is not None]
+    found = [spec for spec in shaped if len(spec.shape or ()) == 4]
+    if not found:
+        found = [spec for spec in shaped if len(spec.shape or ()) == 3]
     if not found and samples is not None:
         return None
     if len(found) != 1:
@@ -229,10 +271,15 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
     )
 
 
-def features_in(properties: Mapping[str, str]) -> FeatureSettings | None:
+def features_in(properties: Mapping[str, str]) -> Features | None:
     """How features are made for a converted model, as its text properties say; None if not."""
     text = properties.get("features")
-    return FeatureSettings.from_text(text) if text is not None else None
+    return features_from_text(text) if text is not None else None
+
+
+def is_raw(properties: Mapping[str, str]) -> bool:
+    """Whether a converted model gives scores and not probabilities, as its properties say."""
+    return properties.get("scores") == RAW
 
 
 def precision_in(properties: Mapping[str, str]) -> str | None:
@@ -247,9 +294,10 @@ def reason_of(error: Exception, line: int = 0) -> str:
     return lines[line] if lines else type(error).__name__
 
 
-def scores(outputs: Mapping[str, NDArray[np.generic]], classes: int) -> FloatArray:
-    """The scores as [frames, classes], whatever dimensions of size 1 a format adds."""
-    return np.asarray(outputs[PROBABILITIES], np.float32).reshape(-1, classes)
+def scores(outputs: Mapping[str, NDArray[np.generic]], classes: int, batch: int = 1) -> FloatArray:
+    """The scores of the first clip as [frames, classes], whatever dimensions a format adds."""
+    found = np.asarray(outputs[PROBABILITIES], np.float32)
+    return found.reshape(-1, batch, classes)[:, 0]
 
 
 def default_steps(interface: Interface, preferred: int) -> int:

@@ -17,6 +17,7 @@ from dsconv.runtime.model import (
     Tensors,
     TensorSpec,
     features_in,
+    is_raw,
     precision_in,
     reason_of,
 )
@@ -66,6 +67,7 @@ class OnnxModel:
             outputs=outputs,
             metadata=Metadata.from_text(properties),
             features_from=features_in(properties),
+            raw_scores=is_raw(properties),
         )
 
 

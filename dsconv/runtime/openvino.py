@@ -15,6 +15,7 @@ from dsconv.runtime.model import (
     Tensors,
     TensorSpec,
     features_in,
+    is_raw,
     precision_in,
     reason_of,
 )
@@ -73,6 +74,7 @@ def _describe(model: Any, runtime: str) -> Interface:
         outputs=outputs,
         metadata=Metadata.from_text(properties),
         features_from=features_in(properties),
+        raw_scores=is_raw(properties),
     )
 
 

@@ -83,6 +83,17 @@ def _axes(axes: Array) -> tuple[int, ...]:
     return tuple(int(axis) for axis in np.atleast_1d(axes))
 
 
+def product(node: Node, value: Array, axes: Array) -> Array:
+    """The product over some dimensions."""
+    keep = attribute(node, "keep_dims", False)
+    return np.asarray(value.prod(axis=_axes(axes), keepdims=keep, dtype=value.dtype))
+
+
+def all_of(node: Node, value: Array, axes: Array) -> Array:
+    """Whether all are true over some dimensions."""
+    return np.asarray(value.all(axis=_axes(axes), keepdims=attribute(node, "keep_dims", False)))
+
+
 def cast(node: Node, value: Array) -> Array:
     """Another type; numpy converts as TensorFlow does between the types here."""
     target = node.attribute("DstT", DataType)
@@ -137,6 +148,67 @@ def concat(_: Node, *values: Array) -> Array:
     return np.concatenate(values[:-1], axis=int(values[-1]))
 
 
+def split(node: Node, axis: Array, value: Array) -> tuple[Array, ...]:
+    """Equal parts along the dimension that the first input names."""
+    return tuple(np.split(value, node.attribute("num_split", int), axis=int(axis)))
+
+
+def split_into(node: Node, value: Array, sizes: Array, axis: Array) -> tuple[Array, ...]:
+    """Parts of some sizes along one dimension; one size may be -1 for what is left."""
+    whole, parts = value.shape[int(axis)], [int(size) for size in sizes]
+    if parts.count(-1) == 1:
+        parts[parts.index(-1)] = whole - sum(parts) - 1
+    if min(parts) < 0 or sum(parts) != whole:
+        raise unsupported(node, f"of {whole} into {sizes.tolist()}")
+    return tuple(np.split(value, np.cumsum(parts)[:-1], axis=int(axis)))
+
+
+def select(node: Node, condition: Array, then: Array, otherwise: Array) -> Array:
+    """Elements of one array or the other; a vector of conditions chooses whole rows."""
+    if condition.ndim == 1 and condition.shape == then.shape[:1]:
+        condition = condition.reshape(-1, *[1] * (then.ndim - 1))
+    elif condition.shape not in ((), then.shape):
+        raise unsupported(node, f"by {list(condition.shape)} conditions of {list(then.shape)}")
+    if then.shape != otherwise.shape:
+        raise unsupported(node, f"from {list(then.shape)} and {list(otherwise.shape)}")
+    return np.where(condition, then, otherwise)
+
+
+def reverse_sequence(node: Node, value: Array, lengths: Array) -> Array:
+    """The first elements along `seq_dim` backwards, as many as the batch's length says."""
+    along, batch = node.attribute("seq_dim", int), attribute(node, "batch_dim", 0)
+    rows = np.moveaxis(value, (along, batch), (0, 1))
+    if along == batch or lengths.shape != rows.shape[1:2]:
+        raise unsupported(node, f"with {list(lengths.shape)} lengths of {list(value.shape)}")
+    if (lengths < 0).any() or (lengths > len(rows)).any():
+        raise ConversionError(
+            f"'{node.name}' has {len(rows)} steps and the lengths {lengths.tolist()}; "
+            "feed lengths that are not longer than the input."
+        )
+    steps = np.arange(len(rows))[:, None]
+    backwards = np.where(steps < lengths, lengths - 1 - steps, steps)
+    return np.moveaxis(rows[backwards, np.arange(len(lengths))], (0, 1), (along, batch))
+
+
+def check(node: Node, condition: Array, *data: Array) -> tuple[Array, ...]:
+    """An Assert. Raises ConversionError with the data as its message if the condition is false."""
+    if condition.all():
+        return ()
+    shown = attribute(node, "summarize", 3)
+    said = " ".join(_summary(value, shown) for value in data)
+    raise ConversionError(f"the check '{node.name}' of the graph fails: {said}; feed other inputs.")
+
+
+def _summary(value: Array, shown: int) -> str:
+    """The first values as text; all of them if `shown` is negative."""
+    first = value.ravel().tolist()
+    texts = [
+        item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in first
+    ]
+    more = "..." if 0 <= shown < len(texts) else ""
+    return f"[{' '.join(texts[:shown] if more else texts)}{more}]"
+
+
 def shape_of(node: Node, value: Array) -> Array:
     """The sizes of the dimensions."""
     return np.array(value.shape, attribute(node, "out_type", DataType.INT32).label)
@@ -189,18 +261,23 @@ def sigmoid(value: Array) -> Array:
 OPS: dict[str, Op] = {
     "Add": lambda _, a, b: a + b,
     "AddV2": lambda _, a, b: a + b,
+    "All": all_of,
+    "Assert": check,
     "AudioSpectrogram": audio_spectrogram,
     "BiasAdd": bias_add,
     "BlockLSTM": block_lstm,
     "Cast": cast,
     "ConcatV2": concat,
+    "Equal": lambda _, a, b: a == b,
     "ExpandDims": expand_dims,
     "Fill": lambda _, shape, value: np.full(shape, value),
     "Gather": gather,
     "GatherNd": gather_nd,
     "GatherV2": gather,
+    "GreaterEqual": lambda _, a, b: a >= b,
     "Identity": lambda _, value: value,
     "Less": lambda _, a, b: a < b,
+    "LogicalAnd": lambda _, a, b: a & b,
     "MatMul": mat_mul,
     "Max": maximum_over,
     "Maximum": lambda _, a, b: np.maximum(a, b),
@@ -209,16 +286,23 @@ OPS: dict[str, Op] = {
     "Minimum": lambda _, a, b: np.minimum(a, b),
     "Mul": lambda _, a, b: a * b,
     "Pack": pack,
+    "Prod": product,
     "Range": lambda _, start, limit, delta: np.arange(start, limit, delta, start.dtype),
     "Relu": lambda _, value: np.maximum(value, 0),
     "Reshape": lambda _, value, shape: value.reshape(shape),
+    "ReverseSequence": reverse_sequence,
     "Rsqrt": lambda _, value: np.asarray(1 / np.sqrt(value), value.dtype),
+    "Select": select,
     "Shape": shape_of,
+    "Sigmoid": lambda _, value: sigmoid(value),
     "Softmax": lambda _, scores: softmax(scores),
+    "Split": split,
+    "SplitV": split_into,
     "SquaredDifference": lambda _, a, b: (a - b) ** 2,
     "StopGradient": lambda _, value: value,
     "StridedSlice": strided_slice,
     "Sub": lambda _, a, b: a - b,
+    "Tanh": lambda _, value: np.tanh(value),
     "Tile": lambda _, value, multiples: np.tile(value, multiples),
     "Transpose": lambda _, value, order: value.transpose(order),
 }

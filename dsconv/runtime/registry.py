@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ModelError, about
 from dsconv.graph.identify import FileFormat, describe, identify
 from dsconv.runtime.model import Model
@@ -31,12 +32,16 @@ _EVALUATED = dict.fromkeys(
 
 
 def open_model(
-    path: str | os.PathLike[str], *, tensorflow: bool = False, evaluated: bool = False
+    path: str | os.PathLike[str],
+    *,
+    tensorflow: bool = False,
+    evaluated: bool = False,
+    overrides: Overrides | None = None,
 ) -> Model:
     """Open a model to be run.
 
     With `tensorflow` a graph is run by TensorFlow and not in numpy; `evaluated` a Core ML model in
-    numpy also where Core ML could run it.
+    numpy also where Core ML could run it. `overrides` are what the user knows better than the file.
 
     Raises ModelError if the file is no model that dsconv can run, ConversionError if it is no
     acoustic model, ToolkitError if its runtime is missing or refuses it.
@@ -49,4 +54,14 @@ def open_model(
     module, name = openers[found].split(":")
     opener: Callable[[Path], Model] = getattr(import_module(module), name)
     with about(path):
-        return opener(path)
+        model = opener(path)
+        return _Described(model, overrides) if overrides else model
+
+
+class _Described:
+    """A model with what the user says of it."""
+
+    def __init__(self, model: Model, overrides: Overrides) -> None:
+        self.interface = model.interface.said(overrides)
+        self.reset = model.reset
+        self.call = model.call

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
 from dsconv.runtime.model import FEATURES, PROBABILITIES, Model, Tensors, default_steps, scores
-from dsconv.speech.features import FloatArray, features
-from dsconv.speech.framing import chunks, sample_windows, scaled_samples
+from dsconv.speech.clip_features import clip_features
+from dsconv.speech.decode import softmax
+from dsconv.speech.early_features import whitened_windows
+from dsconv.speech.features import FloatArray
+from dsconv.speech.framing import chunks, scaled_samples
 from dsconv.speech.wav import Samples
 
 USUAL_STEPS = 16
@@ -23,8 +26,8 @@ USUAL_STEPS = 16
 class Chunk:
     """The result of one call.
 
-    `probabilities` are [frames, classes] of the valid frames (scores, where the graph has no
-    softmax). `states` are those after the valid frames by the names of the outputs; None where the
+    `probabilities` are [frames, classes] of the valid frames, also where the model gives scores.
+    `states` are those after the valid frames by the names of the outputs; None where the
     model keeps them itself, or ran on into the padding of a short chunk.
     """
 
@@ -50,40 +53,57 @@ class Stream:
     def run(self, windows: FloatArray) -> Chunk:
         """Run up to `steps` feature windows [n, 2 * context + 1, features], n of 1 or more.
 
-        A chunk that is shorter than a fixed number of steps is filled up with zeros.
+        A chunk that is shorter than a fixed number of steps is filled up with zeros. A model of
+        several clips gets the same one in every place.
         """
         interface = self.model.interface
         assert interface.windows is not None
-        count = len(windows)
+        count, batch = len(windows), interface.batch
         steps = count if interface.steps == DYNAMIC else interface.steps
-        padded = np.zeros((1, steps, *windows.shape[1:]), np.float32)
-        padded[0, :count] = windows
+        padded = np.zeros((batch, steps, *windows.shape[1:]), np.float32)
+        padded[:, :count] = windows
         inputs: Tensors = {interface.windows.name: padded, **self._states}
         if interface.lengths is not None:
-            inputs[interface.lengths.name] = np.array([count], interface.lengths.dtype)
+            inputs[interface.lengths.name] = np.full(batch, count, interface.lengths.dtype)
         outputs = [PROBABILITIES, *(state.output for state in interface.states)]
         found = self.model.call(inputs, outputs)
         self._states = {state.input: found[state.output] for state in interface.states}
         exact = interface.lengths is not None or count == steps
-        return Chunk(
-            scores(found, interface.classes)[:count],
-            {state.output: _plain(found[state.output]) for state in interface.states}
-            if exact and interface.states
-            else None,
-        )
+        states = {state.output: _first(found[state.output], batch) for state in interface.states}
+        return Chunk(self._probabilities(found)[:count], states if exact and states else None)
 
     def run_clip(self, speech: Speech, steps: int = USUAL_STEPS) -> Iterator[Chunk]:
         """Run a whole clip from fresh states, in calls of `steps` frames if the model takes any.
 
-        A model that takes samples gets all of them in one call.
+        A model that takes whole clips gets all in one call.
         """
         self.reset()
         interface = self.model.interface
         if interface.context is None:
             yield self._run_samples(speech.samples)
             return
+        if interface.takes_whole_clips:
+            yield self._run_whole(speech.features, interface.context)
+            return
         for windows in chunks(speech.features, interface.context, default_steps(interface, steps)):
             yield self.run(windows)
+
+    def _run_whole(self, features: FloatArray, context: int) -> Chunk:
+        """Run all of a clip at once; the model may be of 0.1, which takes its windows whitened."""
+        if self.model.interface.is_flat:
+            return self.run(whitened_windows(features, context))
+        if self.model.interface.steps not in (DYNAMIC, len(features)):
+            raise ConversionError(
+                f"it takes {self.model.interface.steps} frames and keeps no states, so it runs no "
+                "clip of another length."
+            )
+        (windows,) = chunks(features, context, len(features))
+        return self.run(windows)
+
+    def _probabilities(self, found: Tensors) -> FloatArray:
+        interface = self.model.interface
+        values = scores(found, interface.classes, interface.batch)
+        return softmax(values) if interface.raw_scores else values
 
     def _run_samples(self, samples: Samples) -> Chunk:
         interface = self.model.interface
@@ -91,7 +111,7 @@ class Stream:
         shape = interface.samples.shape or (-1,)
         scaled = scaled_samples(samples).reshape((1,) * (len(shape) - 1) + (-1,))
         found = self.model.call({interface.samples.name: scaled}, [PROBABILITIES])
-        return Chunk(scores(found, interface.classes), None)
+        return Chunk(self._probabilities(found), None)
 
 
 @dataclass(frozen=True)
@@ -110,13 +130,12 @@ def hear(model: Model, samples: Samples) -> Speech:
     Raises ConversionError if the front end and the network of the model do not fit.
     """
     settings = model.interface.feature_settings
-    if model.interface.features not in (None, settings.mfcc.coefficients):
+    if model.interface.features not in (None, settings.coefficients):
         raise ConversionError(
-            f"its front end makes {settings.mfcc.coefficients} features a frame where its network "
+            f"its front end makes {settings.coefficients} features a frame where its network "
             f"takes {model.interface.features}."
         )
-    windows = sample_windows(samples, settings.window, settings.step)
-    return Speech(samples, features(windows, settings))
+    return Speech(samples, clip_features(samples, settings))
 
 
 def front_end_features(model: Model, windows: FloatArray) -> FloatArray:
@@ -131,5 +150,6 @@ def front_end_features(model: Model, windows: FloatArray) -> FloatArray:
     return np.stack([np.asarray(row, np.float32).reshape(-1) for row in rows])
 
 
-def _plain(state: NDArray[np.generic]) -> FloatArray:
-    return np.array(state, np.float32).reshape(-1)
+def _first(states: NDArray[np.generic], batch: int) -> FloatArray:
+    """The state of the first clip."""
+    return np.array(states, np.float32).reshape(batch, -1)[0]

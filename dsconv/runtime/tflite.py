@@ -13,7 +13,14 @@ import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, reason_of
+from dsconv.runtime.model import (
+    Interface,
+    Tensors,
+    TensorSpec,
+    features_in,
+    is_raw,
+    reason_of,
+)
 from dsconv.speech.features import (
     FeatureSettings,
     MfccSettings,
@@ -70,6 +77,8 @@ class TfliteModel:
     def _describe(self, data: bytes) -> Interface:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())
         outputs = tuple(_spec(detail) for detail in self._outputs.values())
+        model = _flatbuffer(data)
+        properties = _properties(model)
         metadata = {
             name: _as_bytes(self._value(name).reshape(-1)[0])
             for name in self._outputs
@@ -84,7 +93,8 @@ class TfliteModel:
             inputs=inputs,
             outputs=outputs,
             metadata=Metadata.from_values(metadata),
-            features_from=_feature_settings(data, metadata),
+            features_from=_feature_settings(model, metadata) or features_in(properties),
+            raw_scores=is_raw(properties),
         )
 
     def _precision(self) -> str:
@@ -145,12 +155,29 @@ def _quiet_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _feature_settings(data: bytes, metadata: dict[str, bytes]) -> FeatureSettings | None:
-    """The parameters of the front end, from the options of the custom ops that compute it."""
+def _flatbuffer(data: bytes) -> Any:
+    """The file as LiteRT's schema reads it."""
     from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromPackedBuf(data, 0)
+
+
+def _properties(model: Any) -> dict[str, str]:
+    """The texts that stand beside the graph."""
+    entries = {
+        _text(entry.name): model.buffers[entry.buffer].data for entry in model.metadata or ()
+    }
+    return {
+        name: bytes(data).decode("utf-8", "replace")
+        for name, data in entries.items()
+        if data is not None
+    }
+
+
+def _feature_settings(model: Any, metadata: dict[str, bytes]) -> FeatureSettings | None:
+    """The parameters of the front end, from the options of the custom ops that compute it."""
     from flatbuffers import flexbuffers
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
     codes = [_text(code.customCode) for code in model.operatorCodes]
     options: dict[str, Any] = {}
     for operator in model.subgraphs[0].operators:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError, about
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.corpus import ClipSource
-from dsconv.speech.decode import DEFAULT_BEAM, beam_text, greedy_text, has_beam_search, softmax
+from dsconv.speech.decode import DEFAULT_BEAM, beam_text, greedy_text, has_beam_search
 from dsconv.speech.features import FloatArray
 from dsconv.speech.wav import read_wav
 
@@ -33,8 +34,9 @@ class Transcriber:
     """A model that is ready to transcribe.
 
     `beam` None takes the model's own width, or the best path where no beam search is installed.
-    `evaluated` runs a Core ML model in numpy also where Core ML could run it. Raises the errors of
-    opening the model, and ConversionError if it holds no alphabet.
+    `evaluated` runs a Core ML model in numpy also where Core ML could run it; `overrides` are what
+    the user knows better than the file. Raises the errors of opening the model, and ConversionError
+    if it holds no alphabet.
     """
 
     def __init__(
@@ -44,15 +46,16 @@ class Transcriber:
         beam: int | None = None,
         resample: bool = False,
         evaluated: bool = False,
+        overrides: Overrides | None = None,
     ) -> None:
-        self._model = open_model(path, evaluated=evaluated)
+        self._model = open_model(path, evaluated=evaluated, overrides=overrides)
         self._interface = self._model.interface
         with about(path):
             alphabet = self._interface.alphabet
         if alphabet is None:
             raise ConversionError(
-                f"{path} holds no alphabet, so its classes have no letters; `dsconv inspect` shows "
-                "what it holds."
+                f"{path} holds no alphabet, so its classes have no letters; pass --alphabet with "
+                "the file that it was trained with."
             )
         self._alphabet = alphabet
         self._stream = Stream(self._model)
@@ -73,7 +76,7 @@ class Transcriber:
     ) -> Transcription:
         """Transcribe a clip; `progress` is called with the share of its frames that is done."""
         start = time.perf_counter()
-        rate = int(self._interface.feature_settings.mfcc.sample_rate)
+        rate = self._interface.feature_settings.sample_rate
         samples = read_wav(clip.wav, rate, resample=self._resample)
         speech = hear(self._model, samples)
         parts, done = [], 0
@@ -81,9 +84,7 @@ class Transcriber:
             parts.append(chunk.probabilities)
             done += len(chunk.probabilities)
             progress(done / len(speech.features))
-        scores = np.concatenate(parts)
-        probabilities = softmax(scores) if self._interface.raw_scores else scores
-        text = self._text(probabilities)
+        text = self._text(np.concatenate(parts))
         return Transcription(clip.name, text, len(samples) / rate, time.perf_counter() - start)
 
     def _text(self, probabilities: FloatArray) -> str:
@@ -98,5 +99,11 @@ class Transcriber:
         search = f"beam {self._beam}" if self._beam else "best path; dsconv[speech] has beam search"
         return (
             f"{audio:.2f} s of speech in {seconds:.2f} s "
-            f"({self._interface.runtime}, {self._interface.precision}, {search})"
+            f"({self._interface.runtime}, {self._interface.precision}, {search}{self._assumed})"
         )
+
+    @property
+    def _assumed(self) -> str:
+        """What was taken for granted where the file says nothing."""
+        assumed = "alphabet" in self._interface.metadata.assumed
+        return "; English alphabet assumed, --alphabet for another" if assumed else ""

@@ -11,14 +11,15 @@ and 0.4.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, ModelError
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import chunks
 
@@ -35,6 +36,8 @@ RUNTIME_SILENCE = float(np.finfo(np.float32).tiny)
 
 TRAINING_SILENCE = float(np.finfo(np.float64).eps)
 """The energy that ``python_speech_features`` puts in place of zero, as the training code did."""
+
+_EARLY = "before 0.5"
 
 _FFT_LENGTH = 512
 _BINS = _FFT_LENGTH // 2 + 1
@@ -58,6 +61,34 @@ class EarlySettings:
     streamed: bool
     sample_rate: int = 16000
     silence: float = RUNTIME_SILENCE
+
+    @property
+    def coefficients(self) -> int:
+        """Numbers in a frame."""
+        return COEFFICIENTS
+
+    @classmethod
+    def from_text(cls, text: str) -> EarlySettings:
+        """The settings in a property of a converted file, the inverse of `to_text`.
+
+        Raises ModelError for a text that holds no settings.
+        """
+        try:
+            return cls(**json.loads(text)[_EARLY])
+        except (KeyError, TypeError, ValueError):
+            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
+
+    def to_text(self) -> str:
+        """The settings as a text property, for formats that hold such."""
+        return json.dumps({_EARLY: asdict(self)})
+
+    def __str__(self) -> str:
+        which = "all" if self.every == 1 else f"every {self.every}. one"
+        taper = "Hamming" if self.hamming else "no taper"
+        return (
+            f"{self.window}/{self.step} samples at {self.sample_rate} Hz, {which}, {taper}, "
+            f"{self.coefficients} MFCCs as before 0.5"
+        )
 
     @property
     def window(self) -> int:

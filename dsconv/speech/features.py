@@ -72,6 +72,16 @@ class FeatureSettings:
         """Samples from one window to the next."""
         return self.spectrogram.stride
 
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return int(self.mfcc.sample_rate)
+
+    @property
+    def coefficients(self) -> int:
+        """Numbers in a frame."""
+        return self.mfcc.coefficients
+
     def __str__(self) -> str:
         mfcc = self.mfcc
         band = f"{mfcc.lower_frequency:g} to {mfcc.upper_frequency:g} Hz"

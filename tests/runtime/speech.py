@@ -10,7 +10,6 @@ import numpy as np
 from dsconv.fixtures.demo_model import clips
 from dsconv.runtime.model import Interface, Model
 from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream, hear
-from dsconv.speech.decode import softmax
 from dsconv.speech.features import FloatArray
 from dsconv.speech.wav import Samples, read_wav
 
@@ -48,8 +47,6 @@ def run_clip(model: Model, features: FloatArray, steps: int = USUAL_STEPS) -> An
     """
     found = list(Stream(model).run_clip(of_features(features), steps))
     probabilities = np.concatenate([chunk.probabilities for chunk in found])
-    if model.interface.raw_scores:
-        probabilities = softmax(probabilities)
     states = found[-1].states or {}
     return probabilities, np.array([states[name] for name in sorted(states)], np.float32)
 

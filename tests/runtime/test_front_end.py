@@ -83,6 +83,7 @@ def test_samples_go_in_and_probabilities_come_out(onnx: Any, tmp_path: Path) -> 
     """The model's own front end and context give what dsconv's give, through `run_clip`."""
     reference = open_model(demo_model.MODEL)
     settings = reference.interface.feature_settings
+    assert isinstance(settings, FeatureSettings)
     samples = read_wav(demo_model.clips()[1].wav, 16000)
     count = 40
     samples = samples[4000 : 4000 + (count - 1) * settings.step + settings.window]
@@ -108,7 +109,9 @@ def test_structure_is_compared_without_the_windows(onnx: Any, tmp_path: Path) ->
     reference = open_model(demo_model.MODEL).interface
     weights = np.zeros((19 * 26, CLASSES), np.float32)
     path = tmp_path / "front_end.onnx"
-    onnx.save(front_end_model(onnx, reference.feature_settings, 3, weights), path)
+    settings = reference.feature_settings
+    assert isinstance(settings, FeatureSettings)
+    onnx.save(front_end_model(onnx, settings, 3, weights), path)
     failures = [
         f.message for f in compare_structure(reference, open_model(path).interface) if f.failed
     ]

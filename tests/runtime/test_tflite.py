@@ -81,6 +81,7 @@ def test_feature_settings_come_from_the_ops(model: TfliteModel) -> None:
 def test_front_end_gives_dsconvs_features(model: TfliteModel, models: Path) -> None:
     """The custom ops compute what dsconv computes in their place."""
     settings = model.interface.feature_settings
+    assert isinstance(settings, FeatureSettings)
     samples = original_clip(models, model.interface)
     windows = sample_windows(samples, settings.window, settings.step)
     expected = features(windows, settings)

@@ -29,12 +29,16 @@ _MARGIN = 4.0
 
 
 class LstmBuilder:
-    """Adds an LSTM to a program."""
+    """Adds an LSTM to a program; `backward` one that reads from the last frame to the first."""
 
-    def __init__(self, builder: ProgramBuilder, lstm: Lstm, plan: Plan) -> None:
+    def __init__(
+        self, builder: ProgramBuilder, lstm: Lstm, plan: Plan, *, backward: bool = False
+    ) -> None:
         self.builder = builder
         self.lstm = lstm
         self.plan = plan
+        self.backward = backward
+        self.prefix = "backward_" if backward else ""
         self.inputs = np.concatenate([input_kernel(lstm, gate) for gate in GATES], axis=1).T
 
     def add(self, rows: Any, lengths: Any, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
@@ -43,9 +47,10 @@ class LstmBuilder:
         `rows` are [frames, inputs], the states [1, cells]; `lengths` None takes all frames for
         valid.
         """
-        frames = self.sequence("lstm_inputs", rows, self.lstm.inputs)
+        frames = self.turned("inputs", self.sequence("lstm_inputs", rows, self.lstm.inputs))
         if lengths is None:
             every, last, cell = self.fused(frames, hidden, cell, self.inputs)
+            every = self.turned("outputs", every)
             return self.reshape("hidden_states", every, [-1, self.lstm.cells]), last, cell
         invalid = self.invalid(rows, lengths)
         drive, weights = self.driven()
@@ -69,7 +74,9 @@ class LstmBuilder:
         if builder.lstm_is_single:
             return self.single(given, weights)
         constants = {key: builder.constant(value) for key, value in weights.items()}
-        every, last, cell = builder.op("lstm", "lstm", **given, **constants, output_sequence=True)
+        every, last, cell = builder.op(
+            "lstm", f"{self.prefix}lstm", **given, **constants, output_sequence=True
+        )
         return every, last, cell
 
     def single(self, given: dict[str, Any], weights: dict[str, FloatArray]) -> tuple[Any, Any, Any]:
@@ -89,6 +96,12 @@ class LstmBuilder:
         if self.plan.precision == "int8":
             return np.ascontiguousarray(weights)
         return self.builder.wide(f"lstm_{name}", weights)
+
+    def turned(self, name: str, frames: Any) -> Any:
+        """The last frame first, for an LSTM that reads backward."""
+        if not self.backward:
+            return frames
+        return self.builder.op("reverse", f"backward_{name}", x=frames, axes=[0])
 
     def driven(self) -> tuple[float, FloatArray]:
         """The input that closes the cell, and the input weights with a column for it.

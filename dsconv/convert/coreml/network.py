@@ -42,6 +42,8 @@ class _NetworkBuilder:
             builder.input(names.samples or SAMPLES, shape)
             return
         builder.input(names.windows, self.windows_shape())
+        if plan.whole_clip:
+            return
         if plan.lengths == "input":
             builder.input(self.lengths, (1,), "int32")
         for name in (names.previous_c, names.previous_h):
@@ -51,7 +53,7 @@ class _NetworkBuilder:
     def windows_shape(self) -> Any:
         """The shape of the windows, with all numbers of frames that a call may have."""
         ct, plan = self.builder.coremltools, self.plan
-        window = (2 * self.network.context + 1, self.network.features)
+        window = plan.window_shape
         if plan.core_ml.step_choices:
             shapes = [(1, steps, *window) for steps in plan.core_ml.step_choices]
             return ct.EnumeratedShapes(shapes=shapes, default=shapes[0])
@@ -138,10 +140,9 @@ class _NetworkBuilder:
     def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
         """The LSTM's hidden states, and the states after the last valid frame that are outputs."""
         names, plan, builder = self.network.names, self.plan, self.builder
+        if plan.whole_clip:
+            return self.whole_clip(rows), {}
         lstm = LstmBuilder(builder, self.network.lstm, plan)
-        if plan.front_end:
-            zeros = builder.constant(np.zeros((1, self.network.lstm.cells)))
-            return lstm.add(rows, None, zeros, zeros)[0], {}
         lengths = builder.value(self.lengths) if plan.lengths == "input" else None
         read = self.read if plan.states == "internal" else self.given
         before = [read(name) for name in (names.previous_h, names.previous_c)]
@@ -151,6 +152,16 @@ class _NetworkBuilder:
         self.keep(names.previous_c, cell)
         self.keep(names.previous_h, hidden)
         return rows, {}
+
+    def whole_clip(self, rows: Any) -> Any:
+        """The hidden states from fresh states: of one direction, or of both side by side."""
+        builder, found = self.builder, []
+        for lstm in self.plan.lstms:
+            backward = lstm is self.network.backward
+            zeros = builder.constant(np.zeros((1, lstm.cells)))
+            direction = LstmBuilder(builder, lstm, self.plan, backward=backward)
+            found.append(direction.add(rows, None, zeros, zeros)[0])
+        return found[0] if len(found) == 1 else builder.op("concat", "both", values=found, axis=1)
 
     def given(self, name: str) -> Any:
         """A state that comes in, in the type that the program computes in."""

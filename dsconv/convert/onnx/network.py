@@ -50,17 +50,18 @@ class _NetworkBuilder:
         else:
             builder.result("Reshape", [scores, shape], name)
         builder.output(name, [self.frames, 1, network.classes])
-        if not self.plan.front_end:
+        if not self.plan.whole_clip:
             for state in (network.names.new_c, network.names.new_h):
                 builder.output(state, [1, network.lstm.cells])
 
     def inputs(self) -> None:
         """The inputs, in the graph's order."""
         network, names = self.network, self.network.names
-        frames = 2 * network.context + 1
-        self.builder.input(names.windows, [1, self.frames, frames, network.features])
+        self.builder.input(names.windows, [1, self.frames, *self.plan.window_shape])
         if self.plan.lengths == "input":
             self.builder.input(names.lengths or LENGTHS, [1], np.int32)
+        if self.plan.whole_clip:
+            return
         for name in (names.previous_c, names.previous_h):
             self.builder.input(name, [1, network.lstm.cells])
 
@@ -99,19 +100,23 @@ class _NetworkBuilder:
         )
 
     def lstm(self, rows: str) -> str:
-        """The LSTM over all frames; its states are inputs and outputs, if there are any."""
-        builder, lstm = self.builder, self.network.lstm
+        """The LSTM over all frames, in one direction or both; its states are inputs and outputs.
+
+        A model of whole clips has no states.
+        """
+        builder, lstms = self.builder, self.plan.lstms
         self.axis = builder.constant("lstm/axis", [0], np.int64)
-        shape = builder.constant("lstm/sequence/shape", [-1, 1, lstm.inputs], np.int64)
+        shape = builder.constant("lstm/sequence/shape", [-1, 1, lstms[0].inputs], np.int64)
         sequence = builder.node("Reshape", [rows, shape], "lstm/sequence")
-        states = [] if self.plan.front_end else [self.state("h"), self.state("c")]
+        states = [] if self.plan.whole_clip else [self.state("h"), self.state("c")]
         counts = self.valid_frames() if self.plan.lengths == "input" else None
-        found = self.products.lstm(sequence, lstm, counts[0] if counts else "", states)
+        found = self.products.lstm(sequence, lstms, counts[0] if counts else "", states)
         hidden, *after = found if counts is None else self.where_any(counts[1], *found, *states)
         if states:
             for kind, name in zip("hc", after, strict=True):
                 self.new_state(kind, name)
-        shape = builder.constant("lstm/rows/shape", [-1, lstm.cells], np.int64)
+        cells = sum(lstm.cells for lstm in lstms)
+        shape = builder.constant("lstm/rows/shape", [-1, cells], np.int64)
         return builder.node("Reshape", [hidden, shape], "lstm/rows")
 
     def state(self, kind: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,12 @@ class Products(Protocol):
         """The same for rows of features, which reach from -250 (silence) to 10."""
 
     def lstm(
-        self, sequence: str, lstm: Lstm, lengths: str, states: Sequence[str]
+        self, sequence: str, lstms: Sequence[Lstm], lengths: str, states: Sequence[str]
     ) -> tuple[str, str, str]:
-        """The hidden states [frames, 1, 1, cells], the last hidden and the last cell state.
+        """The hidden states [frames, directions, 1, cells], the last hidden and last cell states.
 
-        `sequence` is [frames, 1, inputs]; `lengths` is empty for all frames, `states` (h, c) are
-        empty for zeros. Padded frames give zeros.
+        `sequence` is [frames, 1, inputs]; the second of two `lstms` reads it backward. `lengths` is
+        empty for all frames, `states` (h, c) are empty for zeros. Padded frames give zeros.
         """
 
 
@@ -73,20 +73,21 @@ class FloatProducts:
         return self.dense(rows, layer)
 
     def lstm(
-        self, sequence: str, lstm: Lstm, lengths: str, states: Sequence[str]
+        self, sequence: str, lstms: Sequence[Lstm], lengths: str, states: Sequence[str]
     ) -> tuple[str, str, str]:
         """An LSTM; its matrices are transposed a gate at a time."""
-        cells = lstm.cells
-        inputs = [
+        rows, inputs, cells = 4 * lstms[0].cells, lstms[0].inputs, lstms[0].cells
+        shape = (len(lstms), rows)
+        given = [
             sequence,
-            self.matrix("lstm/W", (1, 4 * cells, lstm.inputs), lambda: _rows(lstm, input_kernel)),
-            self.matrix("lstm/R", (1, 4 * cells, cells), lambda: _rows(lstm, recurrent_kernel)),
-            self.builder.constant("lstm/B", two_biases(lstm)),
+            self.matrix("lstm/W", (*shape, inputs), lambda: _rows(lstms, input_kernel)),
+            self.matrix("lstm/R", (*shape, cells), lambda: _rows(lstms, recurrent_kernel)),
+            self.builder.constant("lstm/B", two_biases(lstms)),
             lengths,
             *states,
         ]
         outputs = ("lstm/hidden", "lstm/last_h", "lstm/last_c")
-        hidden, last_h, last_c = self.builder.nodes("LSTM", inputs, outputs, hidden_size=cells)
+        hidden, last_h, last_c = self.builder.nodes("LSTM", given, outputs, **attributes(lstms))
         return hidden, last_h, last_c
 
     def matrix(
@@ -157,40 +158,46 @@ class IntegerProducts:
         return HalfProducts(self.builder).dense(rows, layer)
 
     def lstm(
-        self, sequence: str, lstm: Lstm, lengths: str, states: Sequence[str]
+        self, sequence: str, lstms: Sequence[Lstm], lengths: str, states: Sequence[str]
     ) -> tuple[str, str, str]:
         """ONNX Runtime's own LSTM of integers; its matrices are not transposed."""
-        builder, cells = self.builder, lstm.cells
+        builder, cells = self.builder, lstms[0].cells
         kernels = {"W": input_kernel, "R": recurrent_kernel}
         matrices, quantization = [], []
         for name, kernel in kernels.items():
-            gates = [quantized(kernel(lstm, gate)) for gate in GATES]
-            integers = np.concatenate([gate.values for gate in gates], axis=1)[None]
-            scales = np.concatenate([gate.scales for gate in gates])[None]
+            gates = [[quantized(kernel(lstm, gate)) for gate in GATES] for lstm in lstms]
+            integers = np.stack([np.concatenate([g.values for g in of], axis=1) for of in gates])
+            scales = np.stack([np.concatenate([g.scales for g in of]) for of in gates])
             matrices.append(builder.constant(f"lstm/{name}", integers, np.int8))
             zeros = np.zeros(scales.shape)
             quantization.append(builder.constant(f"lstm/{name}/scales", scales))
             quantization.append(builder.constant(f"lstm/{name}/zeros", zeros, np.int8))
-        bias = builder.constant("lstm/B", two_biases(lstm))
+        bias = builder.constant("lstm/B", two_biases(lstms))
         first = [*states, ""] if states else ["", "", ""]
         inputs = [sequence, *matrices, bias, lengths, *first, *quantization]
         outputs = ("lstm/hidden", "lstm/last_h", "lstm/last_c")
         # The checker knows no shapes of other domains' ops.
-        builder.describe(outputs[0], [self.frames, 1, 1, cells])
+        builder.describe(outputs[0], [self.frames, len(lstms), 1, cells])
         for state in outputs[1:]:
-            builder.describe(state, [1, 1, cells])
+            builder.describe(state, [len(lstms), 1, cells])
         hidden, last_h, last_c = builder.nodes(
-            "DynamicQuantizeLSTM", inputs, outputs, domain=MICROSOFT, hidden_size=cells
+            "DynamicQuantizeLSTM", inputs, outputs, domain=MICROSOFT, **attributes(lstms)
         )
         return hidden, last_h, last_c
 
 
-def two_biases(lstm: Lstm) -> FloatArray:
-    """The bias as ONNX wants it: of the input, and another of the hidden state."""
-    bias = lstm_bias(lstm, GATES)
-    return np.concatenate([bias, np.zeros_like(bias)])[None]
+def attributes(lstms: Sequence[Lstm]) -> dict[str, Any]:
+    """What an LSTM node says of its size and directions."""
+    size = {"hidden_size": lstms[0].cells}
+    return size if len(lstms) == 1 else {**size, "direction": "bidirectional"}
 
 
-def _rows(lstm: Lstm, kernel: Callable[[Lstm, str], FloatArray]) -> Iterator[FloatArray]:
-    """The weights of each gate, a row for each cell."""
-    return (kernel(lstm, gate).T for gate in GATES)
+def two_biases(lstms: Sequence[Lstm]) -> FloatArray:
+    """The biases as ONNX wants them: of the input, and another of the hidden state."""
+    biases = np.stack([lstm_bias(lstm, GATES) for lstm in lstms])
+    return np.concatenate([biases, np.zeros_like(biases)], axis=1)
+
+
+def _rows(lstms: Sequence[Lstm], kernel: Callable[[Lstm, str], FloatArray]) -> Iterator[FloatArray]:
+    """The weights of each gate of each LSTM, a row for each cell."""
+    return (kernel(lstm, gate).T for lstm in lstms for gate in GATES)

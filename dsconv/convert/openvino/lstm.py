@@ -23,13 +23,23 @@ _UNROLLED_STEPS = 32
 
 
 class LstmBuilder:
-    """Adds an LSTM to a model."""
+    """Adds an LSTM to a model; `backward` one that reads from the last frame to the first."""
 
-    def __init__(self, builder: ModelBuilder, lstm: Lstm, weights: MakeWeights, steps: int) -> None:
+    def __init__(
+        self,
+        builder: ModelBuilder,
+        lstm: Lstm,
+        weights: MakeWeights,
+        steps: int,
+        *,
+        backward: bool = False,
+    ) -> None:
         self.builder = builder
         self.lstm = lstm
         self.steps = steps
         self.weights = weights
+        self.backward = backward
+        self.name = "backward" if backward else "lstm"
 
     def add(self, rows: Any, lengths: Any | None, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
         """The hidden states [frames, cells], zero behind the lengths, and the last two states.
@@ -37,11 +47,12 @@ class LstmBuilder:
         `rows` are [frames, inputs], `lengths` is an int32 [1] or None for all frames, the states
         are [1, cells].
         """
-        weights = self.weights(self.builder, "lstm/W", input_kernel(self.lstm))
-        bias = self.builder.constant("lstm/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
-        projection = product(self.builder, "lstm/projection", rows, weights)
-        projected = self.builder.op("add", "lstm/projected", projection, bias)
-        if self.steps == DYNAMIC or self.steps > _UNROLLED_STEPS:
+        builder, name = self.builder, self.name
+        weights = self.weights(builder, f"{name}/W", input_kernel(self.lstm))
+        bias = builder.constant(f"{name}/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
+        projection = product(builder, f"{name}/projection", rows, weights)
+        projected = builder.op("add", f"{name}/projected", projection, bias)
+        if self.backward or self.steps == DYNAMIC or self.steps > _UNROLLED_STEPS:
             return self.iterated(projected, lengths, hidden, cell)
         return self.unrolled(projected, lengths, hidden, cell)
 
@@ -71,7 +82,7 @@ class LstmBuilder:
     def iterated(
         self, projected: Any, lengths: Any | None, hidden: Any, cell: Any
     ) -> tuple[Any, Any, Any]:
-        """A loop over the frames."""
+        """A loop over the frames, whichever of them is the first."""
         builder, cells = self.builder, self.lstm.cells
         frame = builder.op("parameter", "step/frame", [1, 4 * cells], np.float32)
         before_h = builder.op("parameter", "step/previous_h", [1, cells], np.float32)
@@ -87,24 +98,25 @@ class LstmBuilder:
             builder.op("result", f"step/{name}/result", source)
             for name, source in (("output", output), ("new_h", new_h), ("new_c", new_c))
         ]
-        loop = builder.op("tensor_iterator", "lstm/steps")
+        loop = builder.op("tensor_iterator", f"{self.name}/steps")
         loop.set_function(builder.openvino.Model(results, parameters, "step"))
-        loop.set_sliced_input(frame, _port(projected), 0, 1, 1, -1, 0)
+        # From which frame on, how far apart, how many at a time, up to which, along which axis.
+        slices = (-1, -1, 1, 0, 0) if self.backward else (0, 1, 1, -1, 0)
+        loop.set_sliced_input(frame, _port(projected), *slices)
         if lengths is not None:
-            loop.set_sliced_input(
-                valid, _port(self.valid_frames(projected, lengths)), 0, 1, 1, -1, 0
-            )
+            loop.set_sliced_input(valid, _port(self.valid_frames(projected, lengths)), *slices)
         output, new_h, new_c = (result.output(0) for result in results)
         loop.set_merged_input(before_h, _port(hidden), new_h)
         loop.set_merged_input(before_c, _port(cell), new_c)
-        outputs = loop.get_concatenated_slices(output, 0, 1, 1, -1, 0)
+        outputs = loop.get_concatenated_slices(output, *slices)
         last_h, last_c = (loop.get_iter_value(state, -1) for state in (new_h, new_c))
         return outputs, self.alone("h", last_h), self.alone("c", last_c)
 
     def alone(self, kind: str, output: Any) -> Any:
         """An output of the loop as an op with one output, which can have a name of its own."""
-        shape = self.builder.constant(f"lstm/last_{kind}/shape", [1, self.lstm.cells], np.int64)
-        return self.builder.op("reshape", f"lstm/last_{kind}", output, shape, False)
+        name = f"{self.name}/last_{kind}"
+        shape = self.builder.constant(f"{name}/shape", [1, self.lstm.cells], np.int64)
+        return self.builder.op("reshape", name, output, shape, False)
 
     def valid_frames(self, projected: Any, lengths: Any) -> Any:
         """Whether each frame is valid: [frames, 1]."""
@@ -119,7 +131,7 @@ class LstmBuilder:
 
     def recurrent(self) -> Any:
         """The weights [4 * cells, cells] of the hidden state."""
-        return self.weights(self.builder, "lstm/R", recurrent_kernel(self.lstm))
+        return self.weights(self.builder, f"{self.name}/R", recurrent_kernel(self.lstm))
 
     def step(
         self, name: str, projected: Any, hidden: Any, cell: Any, recurrent: Any

@@ -56,7 +56,7 @@ class _NetworkBuilder:
     def windows(self) -> Any:
         """The input of the windows as rows [frames, values]; there is one clip in the batch."""
         network = self.network
-        shape = (1, self.plan.steps, 2 * network.context + 1, network.features)
+        shape = (1, self.plan.steps, *self.plan.window_shape)
         source = self.builder.input(network.names.windows, shape)
         return self.reshape("windows", source, [-1, network.window_values])
 
@@ -91,13 +91,10 @@ class _NetworkBuilder:
         lengths = None
         if plan.lengths == "input":
             lengths = builder.input(names.lengths or LENGTHS, [1], np.int32)
+        if plan.whole_clip:
+            return self.whole_clip(rows), {}
         shape = (1, self.network.lstm.cells)
         lstm = LstmBuilder(builder, self.network.lstm, self.weights, plan.steps)
-        if plan.front_end:
-            cell, hidden = (
-                builder.constant(f"lstm/first_{kind}", np.zeros(shape)) for kind in "ch"
-            )
-            return lstm.add(rows, lengths, hidden, cell)[0], {}
         if plan.states == "internal":
             (cell, cell_variable), (hidden, hidden_variable) = (
                 builder.state(name, shape) for name in (names.previous_c, names.previous_h)
@@ -109,6 +106,21 @@ class _NetworkBuilder:
         cell, hidden = (builder.input(name, shape) for name in (names.previous_c, names.previous_h))
         rows, new_hidden, new_cell = lstm.add(rows, lengths, hidden, cell)
         return rows, {names.new_c: new_cell, names.new_h: new_hidden}
+
+    def whole_clip(self, rows: Any) -> Any:
+        """The hidden states from fresh states: of one direction, or of both side by side."""
+        builder, found = self.builder, []
+        for lstm in self.plan.lstms:
+            backward = lstm is self.network.backward
+            direction = LstmBuilder(
+                builder, lstm, self.weights, self.plan.steps, backward=backward
+            )
+            zeros = np.zeros((1, lstm.cells))
+            cell, hidden = (
+                builder.constant(f"{direction.name}/first_{kind}", zeros) for kind in "ch"
+            )
+            found.append(direction.add(rows, None, hidden, cell)[0])
+        return found[0] if len(found) == 1 else builder.op("concat", "lstm/both", found, 1)
 
     def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
         """Other sizes; one may be -1."""

@@ -33,6 +33,7 @@ _OPTIONS = {
     "PAD": "PadOptions",
     "RANGE": "RangeOptions",
     "RESHAPE": "ReshapeOptions",
+    "REVERSE_V2": "ReverseV2Options",
     "SELECT": "SelectOptions",
     "SHAPE": "ShapeOptions",
     "SOFTMAX": "SoftmaxOptions",
@@ -211,6 +212,10 @@ class SubgraphBuilder:
         return self.op(
             "RESHAPE", [source, self.integers(shape)], name, shape, dtype=dtype, newShape=wanted
         )
+
+    def reversed(self, source: int, name: str, shape: Sequence[int]) -> int:
+        """The last row first."""
+        return self.op("REVERSE_V2", [source, self.integers([0])], name, shape)
 
     def length(self, source: int, name: str) -> int:
         """The first size of a tensor, as an int32 scalar."""

@@ -30,17 +30,24 @@ class _LstmBuilder:
     """What both forms have in common."""
 
     def __init__(
-        self, graph: SubgraphBuilder, lstm: Lstm, weights: MakeWeights, steps: int
+        self,
+        graph: SubgraphBuilder,
+        lstm: Lstm,
+        weights: MakeWeights,
+        steps: int,
+        name: str = "lstm",
     ) -> None:
         self.graph = graph
         self.lstm = lstm
         self.weights = weights
         self.steps = steps
+        self.name = name
         self.shape = [1, lstm.cells]
 
     def bias(self) -> int:
         """The bias [4 * cells], the forget bias added."""
-        return self.graph.constant("lstm/bias", lstm_bias(self.lstm, "".join(self.lstm.gates)))
+        bias = lstm_bias(self.lstm, "".join(self.lstm.gates))
+        return self.graph.constant(f"{self.name}/bias", bias)
 
     def cell(
         self,
@@ -108,14 +115,21 @@ class LoopedLstm(_LstmBuilder):
     """A WHILE over the frames, the product with the input's weights ahead of it."""
 
     def add(
-        self, rows: int, states: States, lengths: int | None, outputs: tuple[str, str]
+        self,
+        rows: int,
+        states: States,
+        lengths: int | None,
+        outputs: tuple[str, str] | None = None,
     ) -> tuple[int, States]:
-        """The hidden states [frames, cells], zero in padding, and the states after the last."""
-        graph, lstm = self.graph, self.lstm
-        weights = self.weights(graph, "lstm/input_kernel", input_kernel(lstm))
+        """The hidden states [frames, cells], zero in padding, and the states after the last.
+
+        `outputs` names these: the cell's, and the hidden one.
+        """
+        graph, lstm, name = self.graph, self.lstm, self.name
+        weights = self.weights(graph, f"{name}/input_kernel", input_kernel(lstm))
         sums = [self.steps, 4 * lstm.cells]
-        projected = product(graph, rows, weights, self.bias(), "lstm/projected", sums)
-        count = graph.length(projected, "lstm/count") if self.steps == DYNAMIC else None
+        projected = product(graph, rows, weights, self.bias(), f"{name}/projected", sums)
+        count = graph.length(projected, f"{name}/count") if self.steps == DYNAMIC else None
         before = {
             "number": graph.integers(0),
             "cell": states.cell,
@@ -126,7 +140,8 @@ class LoopedLstm(_LstmBuilder):
             "lengths": lengths,
         }
         loop = _Loop(self, lengths is not None)
-        after = loop.carried(graph, "lstm/after_", {"cell": outputs[0], "hidden": outputs[1]})
+        named = dict(zip(("cell", "hidden"), outputs or (), strict=False))
+        after = loop.carried(graph, f"{name}/after_", named)
         condition, body = loop.condition(), loop.body()
         graph.add(
             "WHILE",
@@ -143,10 +158,10 @@ class LoopedLstm(_LstmBuilder):
         Made of a tensor with as many frames: with sizes that are computed, the original runtimes
         would not know them when they prepare the ops behind.
         """
-        graph, shape = self.graph, [self.steps, self.lstm.cells]
+        graph, shape, name = self.graph, [self.steps, self.lstm.cells], self.name
         ends = [graph.integers(end) for end in ([0, 0], [0, self.lstm.cells], [1, 1])]
-        some = graph.op("STRIDED_SLICE", [projected, *ends], "lstm/some", shape, endMask=1)
-        return graph.op("ZEROS_LIKE", [some], "lstm/no_hidden", shape)
+        some = graph.op("STRIDED_SLICE", [projected, *ends], f"{name}/some", shape, endMask=1)
+        return graph.op("ZEROS_LIKE", [some], f"{name}/no_hidden", shape)
 
 
 _NO_BIAS = -1

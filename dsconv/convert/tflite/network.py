@@ -32,13 +32,11 @@ class _NetworkBuilder:
 
     def add(self) -> None:
         """From the inputs to the outputs, in the exporter's order."""
-        if self.plan.front_end:
+        if self.plan.whole_clip:
             self.add_for_clips()
             return
         network, graph, names = self.network, self.graph, self.network.names
-        frames = 2 * network.context + 1
-        shape = [1, self.plan.steps, frames, network.features]
-        windows = graph.tensor(names.windows, shape)
+        windows = self.windows()
         cells = [1, network.lstm.cells]
         states = States(
             graph.tensor(names.previous_c, cells), graph.tensor(names.previous_h, cells)
@@ -53,19 +51,31 @@ class _NetworkBuilder:
         if self.plan.lengths == "input":
             lengths = graph.tensor(names.lengths or LENGTHS, [1], "INT32")
             inputs.append(lengths)
-        rows = graph.reshape(windows, "windows", [-1, network.window_values])
-        scores, after = self.scores(rows, states, lengths)
+        scores, after = self.scores(self.rows(windows), states, lengths)
         metadata = add_metadata(graph, network.metadata)
         graph.interface(inputs, [scores, after.cell, after.hidden, *features, *metadata])
 
     def add_for_clips(self) -> None:
-        """From the samples of a clip to the scores."""
+        """From the samples or the windows of a clip to the scores."""
         graph, network = self.graph, self.network
-        samples, rows = add_clip_front_end(graph, network)
+        if self.plan.front_end:
+            clip, rows = add_clip_front_end(graph, network)
+        else:
+            clip = self.windows()
+            rows = self.rows(clip)
         zeros = np.zeros((1, network.lstm.cells))
         states = States(*(graph.constant(f"lstm/first_{kind}", zeros) for kind in "ch"))
         scores, _ = self.scores(rows, states, None)
-        graph.interface([samples], [scores, *add_metadata(graph, network.metadata)])
+        graph.interface([clip], [scores, *add_metadata(graph, network.metadata)])
+
+    def windows(self) -> int:
+        """The input of the windows; there is one clip in the batch."""
+        shape = [1, self.plan.steps, *self.plan.window_shape]
+        return self.graph.tensor(self.network.names.windows, shape)
+
+    def rows(self, windows: int) -> int:
+        """The windows as rows [frames, values]."""
+        return self.graph.reshape(windows, "windows", [-1, self.network.window_values])
 
     def scores(self, rows: int, states: States, lengths: int | None) -> tuple[int, States]:
         """From rows of windows to the scores [frames, classes], and the states after them."""
@@ -74,7 +84,8 @@ class _NetworkBuilder:
         rows = self.dense_of_features(rows, first)
         for layer in others:
             rows = self.dense(rows, layer)
-        rows, after = self.lstm.add(rows, states, lengths, (names.new_c, names.new_h))
+        hidden, after = self.lstm.add(rows, states, lengths, (names.new_c, names.new_h))
+        rows = self.both(rows, hidden, states) if network.backward is not None else hidden
         for layer in network.after:
             rows = self.dense(rows, layer)
         name, shape = names.probabilities, [self.plan.steps, network.classes]
@@ -82,6 +93,17 @@ class _NetworkBuilder:
             return self.dense(rows, network.output, name), after
         rows = self.dense(rows, network.output)
         return graph.op("SOFTMAX", [rows], name, shape, beta=1.0), after
+
+    def both(self, rows: int, hidden: int, states: States) -> int:
+        """The hidden states [frames, cells] and those of the LSTM that reads backward, joined."""
+        graph, steps, backward = self.graph, self.plan.steps, self.network.backward
+        assert backward is not None
+        last_first = graph.reversed(rows, "backward/inputs", [steps, backward.inputs])
+        lstm = LoopedLstm(graph, backward, self.weights, steps, "backward")
+        found, _ = lstm.add(last_first, states, None)
+        found = graph.reversed(found, "backward/outputs", [steps, backward.cells])
+        shape = [steps, self.network.lstm.cells + backward.cells]
+        return graph.op("CONCATENATION", [hidden, found], "lstm/both", shape, axis=1)
 
     def dense_of_features(self, rows: int, layer: DenseLayer) -> int:
         """The layer that takes the features.

@@ -53,6 +53,7 @@ class TfliteTarget(NetworkTarget):
         """Why the original runtimes cannot use the result, who would say nothing or crash."""
         metadata = plan.network.metadata
         reasons = {
+            "it takes whole clips": plan.network.backward is not None,
             "it takes any number of frames, which stt alone runs; pass --n-steps 16": plan.dynamic,
             "it takes lengths, which they do not feed": plan.lengths == "input",
             "it was exported before 0.7, without a beam width": metadata.beam_width is None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import beam_text, greedy_text, softmax
+from dsconv.speech.decode import beam_text, greedy_text
 from dsconv.speech.features import FloatArray
 from dsconv.speech.scores import ErrorRates, error_rates
 
@@ -36,11 +36,10 @@ class TranscriptComparison:
         return self.reference.beam == self.candidate.beam
 
 
-def transcribe_scores(
-    scores: FloatArray, alphabet: Alphabet, beam: int, *, raw: bool = False
+def transcribe_probabilities(
+    probabilities: FloatArray, alphabet: Alphabet, beam: int
 ) -> Transcript:
-    """The texts of probabilities [frames, classes], or of raw scores."""
-    probabilities = softmax(scores) if raw else scores
+    """The texts of probabilities [frames, classes]."""
     return Transcript(
         beam_text(probabilities, alphabet, beam), greedy_text(probabilities, alphabet)
     )

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dsconv.acoustic.overrides import Overrides
 from dsconv.digest import Digest
 from dsconv.errors import ModelError
 from dsconv.inspect.parity.diagnosis import diagnose
@@ -36,7 +37,7 @@ from dsconv.inspect.parity.trace import RecordedRun, Trace, TraceFile, run_trace
 from dsconv.inspect.parity.transcripts import (
     Transcript,
     compare_transcripts,
-    transcribe_scores,
+    transcribe_probabilities,
 )
 from dsconv.runtime.model import Model, default_steps
 from dsconv.runtime.registry import open_model
@@ -57,7 +58,8 @@ class Options:
 
     `beam` None takes the reference's own width. `strict` makes another transcript a failure at
     reduced precision too. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core ML
-    model in numpy also where Core ML could run it.
+    model in numpy also where Core ML could run it. `overrides` are what the user knows better than
+    the reference's file.
     """
 
     beam: int | None = None
@@ -65,6 +67,7 @@ class Options:
     resample: bool = False
     tensorflow: bool = False
     evaluated: bool = False
+    overrides: Overrides | None = None
 
 
 def validate_models(
@@ -121,7 +124,12 @@ class _Reference:
 
     def __init__(self, path: Path, options: Options) -> None:
         self.options = options
-        self.model = open_model(path, tensorflow=options.tensorflow, evaluated=options.evaluated)
+        self.model = open_model(
+            path,
+            tensorflow=options.tensorflow,
+            evaluated=options.evaluated,
+            overrides=options.overrides,
+        )
         self.interface = self.model.interface
         self.info = _model_info(path, self.model)
         self.steps = default_steps(self.interface, USUAL_STEPS)
@@ -130,7 +138,7 @@ class _Reference:
 
     def run(self, source: ClipSource, progress: Callable[[float], object]) -> _Clip:
         """Run a clip, and transcribe it if the model has an alphabet."""
-        rate = int(self.interface.feature_settings.mfcc.sample_rate)
+        rate = self.interface.feature_settings.sample_rate
         samples = read_wav(source.wav, rate, resample=self.options.resample)
         speech = hear(self.model, samples)
         trace = run_trace(self._stream, speech, self.steps, progress)
@@ -147,8 +155,7 @@ class _Reference:
         """The texts of a trace, None without an alphabet."""
         if alphabet is None:
             return None
-        raw = self.interface.raw_scores
-        return transcribe_scores(trace.probabilities, alphabet, self.beam, raw=raw)
+        return transcribe_probabilities(trace.probabilities, alphabet, self.beam)
 
 
 class _Contestant(Protocol):

@@ -25,6 +25,7 @@ from dsconv.runtime.model import (
     Tensors,
     TensorSpec,
     features_in,
+    is_raw,
     precision_in,
     reason_of,
 )
@@ -60,6 +61,7 @@ class CoreMlModel:
             classes=self._classes(description),
             metadata=Metadata.from_text(description.properties),
             features_from=features_in(description.properties),
+            raw_scores=is_raw(description.properties),
         )
 
     def reset(self) -> None:

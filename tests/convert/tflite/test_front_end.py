@@ -19,7 +19,7 @@ from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import front_end_features
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.speech.decode import beam_text
-from dsconv.speech.features import FloatArray, features
+from dsconv.speech.features import FeatureSettings, FloatArray, features
 from dsconv.speech.framing import chunks, sample_windows
 from dsconv.speech.wav import Samples, read_wav
 from tests.acoustic.edits import attributes
@@ -106,6 +106,7 @@ def test_clips_of_any_length(name: str, models: Path, tmp_path: Path) -> None:
     """No sample, which is a frame of silence, one, and lengths where another frame begins."""
     reference = open_model(models / name)
     settings = reference.interface.feature_settings
+    assert isinstance(settings, FeatureSettings)
     lengths = lengths_around(settings.window, settings.step)
     signals = {str(length): packaged_speech(length) for length in lengths}
     model = converted(models / name, tmp_path / "a")
@@ -189,6 +190,7 @@ def test_clips_of_one_model_do_not_mix(small_model: Path, tmp_path: Path) -> Non
 def window_features(model: TfliteModel, samples: Samples) -> tuple[FloatArray, FloatArray]:
     """The features of a clip that the model makes a window at a time, and dsconv's own."""
     settings = model.interface.feature_settings
+    assert isinstance(settings, FeatureSettings)
     windows = sample_windows(samples, settings.window, settings.step)
     return front_end_features(model, windows), features(windows, settings)
 

@@ -1,0 +1,197 @@
+"""Inspect a checkpoint that a training saved: its variables, and the network that they make."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsconv.acoustic.checkpoint import TrainedShape, trained_shape, weight_names
+from dsconv.checkpoint.bundle import Checkpoint, open_checkpoint
+from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
+from dsconv.digest import Digest
+from dsconv.errors import ConversionError, ModelError
+from dsconv.freeze_options import FreezeOptions
+from dsconv.graph.identify import FileFormat
+from dsconv.inspect.identity import Identity
+from dsconv.inspect.parts import checkpoint_files
+from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo
+from dsconv.speech.alphabet import Alphabet
+
+_STEP = "global_step"
+_ENGLISH_CLASSES = 29
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint that was read: `shape` is that of its network, None if it is refused."""
+
+    checkpoint: Checkpoint
+    shape: TrainedShape | None
+    refusal: str | None
+    missing: tuple[str, ...]
+
+    @property
+    def variables(self) -> list[WeightInfo]:
+        """All variables of the checkpoint."""
+        return [
+            WeightInfo(
+                each.name, each.dtype.label, list(each.shape), math.prod(each.shape), each.bytes
+            )
+            for each in self.checkpoint.variables
+        ]
+
+    @property
+    def weights(self) -> list[WeightInfo]:
+        """The weights of the network; all variables if it is not known."""
+        names = weight_names(self.checkpoint) if self.shape else tuple(self.checkpoint)
+        return [variable for variable in self.variables if variable.name in names]
+
+    def info(self, chosen_by: str | None = None, others: Sequence[str] = ()) -> CheckpointInfo:
+        """What the report says of the checkpoint."""
+        return CheckpointInfo(
+            prefix=str(self.checkpoint.prefix),
+            chosen_by=chosen_by,
+            others=list(others),
+            missing=list(self.missing),
+            step=_training_step(self.checkpoint),
+            variables=self.variables,
+            window_values=self.shape.window_values if self.shape else None,
+            refusal=self.refusal,
+        )
+
+    def next_step(self, path: Path) -> str:
+        """How to come to a frozen graph from the checkpoint at this path."""
+        if self.shape is None:
+            return f"`dsconv freeze` does not take it: {self.refusal}"
+        words = ["dsconv freeze", shlex.quote(str(path)), *_needed_options(self)]
+        either = ""
+        if "--bytes-output-mode" in words:
+            either = ", or with --alphabet FILE instead if it was trained with one"
+        return f"`{' '.join(words)}` writes its output_graph.pb{either}."
+
+
+def read_trained(prefix: Path) -> Trained:
+    """Read the index of a checkpoint. Raises ModelError if it is missing or damaged."""
+    checkpoint = open_checkpoint(prefix)
+    missing = tuple(file.name for file in checkpoint.files if not file.exists())
+    try:
+        shape = trained_shape(checkpoint)
+    except (ConversionError, ModelError) as error:
+        return Trained(checkpoint, None, str(error).removeprefix(f"{prefix}: "), missing)
+    if missing:
+        refusal = f"its data file {missing[0]} is missing; copy it to the place of its .index."
+        return Trained(checkpoint, None, refusal, missing)
+    return Trained(checkpoint, shape, None, ())
+
+
+def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+    """Inspect a checkpoint, given by its folder, one of its files or the start of their names.
+
+    Raises ModelError if it is missing or damaged, or if a folder does not say which one it is.
+    """
+    prefix = find_checkpoint(path)
+    trained = read_trained(prefix)
+    weights = trained.weights
+    return Inspection(
+        path=str(path),
+        format=found.key,
+        format_label=found.label,
+        bytes=sum(file.stat().st_size for file in checkpoint_files(prefix)[1]),
+        sha256=digest.hexdigest(),
+        identity=_identity(trained),
+        inputs=[],
+        outputs=[],
+        states=[],
+        metadata={},
+        nodes=0,
+        ops={},
+        parameters=sum(weight.parameters for weight in weights),
+        parameter_bytes=sum(weight.bytes for weight in weights),
+        weights=weights,
+        opened_by=[],
+        not_opened_because="they read frozen graphs",
+        converts_to=[],
+        checkpoint=trained.info(_chosen_by(path), _others(path, prefix)),
+        next_step=trained.next_step(path),
+    )
+
+
+def weight_types(weights: Sequence[WeightInfo]) -> str:
+    """The types of weights, the one with the most bytes first."""
+    sizes: Counter[str] = Counter()
+    for weight in weights:
+        sizes[weight.dtype] += weight.bytes
+    return ", ".join(dtype for dtype, _ in sizes.most_common()) or "none"
+
+
+def _identity(trained: Trained) -> Identity:
+    """What the variables tell; the rest is told when the checkpoint is frozen."""
+    shape = trained.shape
+    return Identity(
+        network="streaming LSTM acoustic model" if shape else "not a network that dsconv knows",
+        exported_by=None,
+        frozen=False,
+        weights=weight_types(trained.weights),
+        quantized=False,
+        graph_version=None,
+        n_hidden=shape.n_hidden if shape else None,
+        steps=None,
+        batch=None,
+        context=None,
+        features=None,
+        classes=shape.classes if shape else None,
+        alphabet=None,
+        bytes_output=None,
+        output=None,
+        states="none",
+        takes_lengths=False,
+        layer_norm=shape.layer_norm if shape else False,
+        forget_bias=None,
+        sample_rate=None,
+        window=None,
+        window_step=None,
+        beam_width=None,
+        language=None,
+    )
+
+
+def _chosen_by(path: Path) -> str | None:
+    """The file of a folder that says which of its checkpoints to take."""
+    if not path.is_dir():
+        return None
+    return next((name for name in (BEST, LAST) if (path / name).is_file()), None)
+
+
+def _others(path: Path, prefix: Path) -> list[str]:
+    if not path.is_dir():
+        return []
+    found = sorted(file.with_suffix("") for file in prefix.parent.glob("*.index"))
+    return [str(each) for each in found if each != prefix]
+
+
+def _needed_options(trained: Trained) -> list[str]:
+    """What `dsconv freeze` has to be told of this checkpoint, for want of a default that fits."""
+    shape = trained.shape
+    assert shape is not None
+    options = []
+    kept = any(file.is_file() for file in beside(trained.checkpoint.prefix, "alphabet.txt"))
+    if shape.classes == len(Alphabet.of_bytes().labels) + 1 and not kept:
+        options.append("--bytes-output-mode")
+    elif shape.classes != _ENGLISH_CLASSES and not kept:
+        options.append("--alphabet FILE")
+    usual = FreezeOptions()
+    if shape.window_values != (2 * usual.n_context + 1) * usual.n_input:
+        options.append("--n-context FRAMES --n-input FEATURES")
+    return options
+
+
+def _training_step(checkpoint: Checkpoint) -> int | None:
+    """The number that a training counts its steps with, None if it is not there or damaged."""
+    try:
+        return int(checkpoint.tensor(_STEP).numbers()[0]) if _STEP in checkpoint else None
+    except (IndexError, ModelError):
+        return None
