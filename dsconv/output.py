@@ -40,14 +40,26 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
         folder.mkdir()
         yield folder
         for path in reversed(paths):
-            if path.is_dir():
-                # A folder takes no other's place: what is replaced moves out of the way.
-                path.replace(folder / f"{path.name}.old")
-            (folder / path.name).replace(path)
+            _replace(folder / path.name, path)
     except OSError as error:
         raise _unwritable(main, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Put a file or a folder in the place of another one, or leave that where it is."""
+    if not path.is_dir():
+        new.replace(path)
+        return
+    # A folder takes no other's place, so the old one moves out of the way.
+    old = new.with_name(f"{new.name}.old")
+    path.replace(old)
+    try:
+        new.replace(path)
+    except OSError:
+        old.replace(path)
+        raise
 
 
 def check_writable(path: Path, *, force: bool = False) -> None:

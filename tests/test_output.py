@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dsconv.errors import OutputError
-from dsconv.output import new_file
+from dsconv.output import MANIFEST, new_file, new_files
 
 
 def test_a_finished_file_is_renamed_into_place(tmp_path: Path) -> None:
@@ -86,3 +86,40 @@ def test_a_limit_on_file_size_leaves_nothing(small_model: Path, tmp_path: Path) 
     assert done.returncode == 6
     assert "cannot be written" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def package(path: Path, text: str) -> Path:
+    """A folder that is taken for one file."""
+    path.mkdir()
+    (path / MANIFEST).write_text(text)
+    return path
+
+
+def test_a_package_takes_the_place_of_another(tmp_path: Path) -> None:
+    """With force; without it the old one is named and stays."""
+    path = package(tmp_path / "a.mlpackage", "old")
+    (path / "more").write_text("left over")
+    with pytest.raises(OutputError, match="exists; pass --force"), new_files([path]):
+        pass
+    with new_files([path], force=True) as folder:
+        package(folder / path.name, "new")
+    assert [entry.name for entry in path.iterdir()] == [MANIFEST]
+    assert (path / MANIFEST).read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_package_stays_if_the_new_one_is_missing(tmp_path: Path) -> None:
+    """What was moved out of the way comes back."""
+    path = package(tmp_path / "a.mlpackage", "old")
+    with pytest.raises(OutputError), new_files([path], force=True):
+        pass
+    assert (path / MANIFEST).read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_no_package_is_never_replaced(tmp_path: Path) -> None:
+    """Even with force."""
+    path = tmp_path / "a.mlpackage"
+    path.mkdir()
+    with pytest.raises(OutputError, match="is a folder"), new_files([path], force=True):
+        pass

@@ -152,4 +152,4 @@ def front_end_features(model: Model, windows: FloatArray) -> FloatArray:
 
 def _first(states: NDArray[np.generic], batch: int) -> FloatArray:
     """The state of the first clip."""
-    return np.array(states, np.float32).reshape(batch, -1)[0]
+    return np.asarray(np.array(states, np.float32).reshape(batch, -1)[0])
