@@ -17,7 +17,7 @@ import pytest
 
 from dsconv.digest import Digest
 from dsconv.errors import ModelError
-from dsconv.inspect.coreml_network import _WEIGHTS
+from dsconv.inspect.coreml.network import _WEIGHTS
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import Inspection
 from dsconv.inspect.text import render

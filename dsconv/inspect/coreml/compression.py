@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from dsconv.coreml.program import Argument, Operation, TensorType, Value
 from dsconv.coreml.weights import BITS
-from dsconv.inspect.coreml_blobs import FLOATS
+from dsconv.inspect.coreml.blobs import FLOATS
 
 # What each op unpacks; its other inputs say how.
 _STORED = {

@@ -16,8 +16,8 @@ from dsconv.errors import ModelError
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.storage import unreadable
 from dsconv.inspect.converted import ConvertedFile, inspection_of
-from dsconv.inspect.coreml_network import read_network
-from dsconv.inspect.coreml_program import read_program
+from dsconv.inspect.coreml.network import read_network
+from dsconv.inspect.coreml.program import read_program
 from dsconv.inspect.report import CoreMlInfo, Inspection, TensorInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
 

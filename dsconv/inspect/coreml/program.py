@@ -9,8 +9,8 @@ from dataclasses import replace
 from dsconv.coreml.file import CoreMlFile
 from dsconv.coreml.program import NamedType, Operation, read_function
 from dsconv.inspect.converted import ConvertedFile
-from dsconv.inspect.coreml_blobs import FLOATS, Blobs, constant_shape
-from dsconv.inspect.coreml_compression import Constant
+from dsconv.inspect.coreml.blobs import FLOATS, Blobs, constant_shape
+from dsconv.inspect.coreml.compression import Constant
 from dsconv.inspect.report import TensorInfo, WeightInfo
 
 _WEIGHT_TYPES = (*FLOATS, "int4", "int8", *(f"uint{bits}" for bits in range(1, 9)))

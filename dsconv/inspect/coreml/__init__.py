@@ -1,0 +1,1 @@
+"""What is in Core ML models, read without coremltools."""
