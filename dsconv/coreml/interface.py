@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dsconv.errors import ModelError
 from dsconv.graph.message import Message
 
 _ARRAY_TYPES = {
@@ -52,8 +53,6 @@ class Feature:
         if self.ranges is not None:
             return tuple(least if least == most else _DYNAMIC for least, most in self.ranges)
         if self.shapes is not None:
-            if len({len(shape) for shape in self.shapes}) != 1:
-                return None
             sizes = [set(sizes) for sizes in zip(*self.shapes, strict=True)]
             return tuple(size.pop() if len(size) == 1 else _DYNAMIC for size in sizes)
         return self.shape
@@ -74,7 +73,7 @@ class Description:
 
 
 def read_description(description: Message) -> Description:
-    """The description of a model. Raises WireError if it is damaged."""
+    """The description of a model. Raises ModelError if it is damaged."""
     functions = {function.text(1): function for function in description.messages(20)}
     if functions:
         # A model of several functions is run as its default one.
@@ -102,4 +101,6 @@ def _feature(message: Message) -> Feature:
         ranges = tuple((size.integer(1), size.integer(2)) for size in sizes)
     if 21 in array:
         shapes = tuple(tuple(entry.integers(1)) for entry in array.message(21).messages(1))
+        if len({len(sizes) for sizes in shapes}) != 1:
+            raise ModelError(f"'{name}' takes shapes of unequal rank; copy the model again.")
     return Feature(name, _ARRAY_TYPES.get(array.integer(2), "?"), shape, ranges, shapes)

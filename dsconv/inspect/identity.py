@@ -107,6 +107,7 @@ def identify_network(graph: Graph, metadata: Metadata) -> Identity:
 def metadata_values(metadata: Metadata) -> dict[str, Any]:
     """The exporter's metadata as it stands in the file, the alphabet as its labels."""
     values = {key: value for key, value in vars(metadata).items() if value is not None}
+    del values["assumed"]
     if metadata.alphabet is not None:
         values["alphabet"] = metadata.alphabet.texts
     return values
