@@ -426,6 +426,77 @@ def _convert_network(
         click.get_current_context().exit(1)
 
 
+@main.command("all")
+@model_argument("output_graph.pb")
+@network_options("fp32", "fp16", "int8")
+@output_option("The folder to write into; that of MODEL by default.")
+@force_option
+@json_option
+@quiet_option
+def convert_to_all(
+    model: Path,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    validate: bool,
+    alphabet: Path | None,
+    sample_rate: int | None,
+    **asked: Any,
+) -> None:
+    """Convert MODEL to every target that is installed, and compare them all.
+
+    MODEL is output_graph.pb by default. What a target cannot do, or what is not installed, is
+    listed with the reason; the exit code is 1 if a file does not say the same.
+    """
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.convert.options import Options
+    from dsconv.convert_all import convert_all
+
+    overrides = Overrides.of(alphabet, sample_rate)
+    with _progress("Converting", quiet) as progress:
+        done = convert_all(
+            model,
+            output,
+            options=Options(**asked, overrides=overrides),
+            force=force,
+            validate=validate,
+            progress=lambda _, share: progress(share),
+        )
+    if as_json:
+        _print_json(done.to_json())
+    elif not quiet or not done.passed:
+        from dsconv.tables import render_all
+
+        _print_rich(render_all(done))
+    if not done.passed:
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@json_option
+def formats(as_json: bool) -> None:
+    """List the targets, which of them are installed, and how to install the others."""
+    from dsconv.convert.registry import all_targets
+
+    targets = list(all_targets().values())
+    if as_json:
+        listed = [
+            {
+                "target": target.name,
+                "label": target.label,
+                "installed": not (target.toolkit and target.toolkit.missing),
+                "install": target.toolkit.install if target.toolkit else None,
+            }
+            for target in targets
+        ]
+        _print_json({"schema_version": 1, "targets": listed})
+        return
+    from dsconv.tables import render_formats
+
+    _print_rich(render_formats(targets))
+
+
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @json_option

@@ -8,10 +8,30 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from dsconv.errors import ToolkitError
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """What a target needs: an extra of dsconv, and the modules that come with it."""
+
+    extra: str
+    modules: tuple[str, ...]
+
+    @property
+    def missing(self) -> bool:
+        """Whether a module is not installed; none is imported."""
+        return any(find_spec(module) is None for module in self.modules)
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'dsconv[{self.extra}]'"
 
 
 def import_onnx() -> Any:

@@ -12,6 +12,7 @@ from dsconv.convert.options import Lengths, Options, Plan, Precision, States, ma
 from dsconv.convert.target import Conversion, Job
 from dsconv.digest import Digest
 from dsconv.graph.graph import Graph
+from dsconv.toolkits import Toolkit
 
 
 class NetworkTarget(ABC):
@@ -23,6 +24,7 @@ class NetworkTarget(ABC):
     name: str
     label: str
     suffix: str
+    toolkit: Toolkit | None
     lengths: Lengths = "frozen"
     states: tuple[States, ...] = ("io",)
     precision: Precision = "fp32"

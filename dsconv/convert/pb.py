@@ -17,6 +17,7 @@ class PbTarget:
     name = "pb"
     label = "frozen graph"
     suffix = ".pb"
+    toolkit = None
     validated = False
 
     def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002

@@ -24,6 +24,7 @@ class PbmmTarget:
     name = "pbmm"
     label = "memory-mappable graph"
     suffix = ".pbmm"
+    toolkit = None
     validated = False
 
     def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002

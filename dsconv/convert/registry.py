@@ -12,8 +12,9 @@ from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Job, Target
 from dsconv.convert.tflite import TfliteTarget
 from dsconv.errors import about
-from dsconv.graph.graph import open_graph
+from dsconv.graph.graph import Graph, open_graph
 from dsconv.output import check_writable
+from dsconv.plugins import plugin_targets
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -26,6 +27,12 @@ TARGETS: dict[str, Target] = {
         OnnxTarget(),
     )
 }
+
+
+def all_targets() -> dict[str, Target]:
+    """The targets of dsconv and those of its plug-ins; none of these replaces one of dsconv's."""
+    return TARGETS | {name: t for name, t in plugin_targets().items() if name not in TARGETS}
+
 
 _GRAPH_SUFFIXES = (".pb", ".pbmm")
 
@@ -44,10 +51,22 @@ def convert_file(
     """
     source = Path(source)
     options = options or Options()
-    graph = open_graph(source)
+    output = Path(output) if output else default_output(source, target, options)
+    return convert_graph(target, open_graph(source), source, output, options=options, force=force)
+
+
+def convert_graph(
+    target: Target,
+    graph: Graph,
+    source: Path,
+    output: Path,
+    *,
+    options: Options,
+    force: bool = False,
+) -> Conversion:
+    """Convert the graph that was read from `source`. Raises as `convert_file` does."""
     with about(source):
         target.check(graph, options)
-        output = Path(output) if output else default_output(source, target, options)
         for path in target.outputs(output, options):
             check_writable(path, force=force)
         return target.convert(Job(graph, source, output, options, force))

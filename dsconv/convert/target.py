@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from dsconv.convert.options import Options
 from dsconv.graph.graph import Graph
+from dsconv.toolkits import Toolkit
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Target(Protocol):
 
     def suffix_for(self, options: Options) -> str:
         """The suffix of its files, with the dot."""
+
+    @property
+    def toolkit(self) -> Toolkit | None:
+        """What must be installed for it; None if nothing."""
 
     @property
     def validated(self) -> bool:

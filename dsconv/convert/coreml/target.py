@@ -14,6 +14,7 @@ from dsconv.errors import ConversionError, OutputError
 from dsconv.graph.graph import Graph
 from dsconv.graph.steps import DYNAMIC, check_steps
 from dsconv.output import new_files
+from dsconv.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.coreml.builder import ProgramBuilder
@@ -34,6 +35,7 @@ class CoreMlTarget(NetworkTarget):
 
     name = "coreml"
     label = "Core ML"
+    toolkit = Toolkit("coreml", ("coremltools",))
     suffix = _SUFFIXES["mlprogram"]
     states = ("io", "internal")
 

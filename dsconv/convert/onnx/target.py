@@ -9,6 +9,7 @@ from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Plan
 from dsconv.convert.target import Job
 from dsconv.output import new_files
+from dsconv.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.onnx.builder import GraphBuilder
@@ -19,6 +20,7 @@ class OnnxTarget(NetworkTarget):
 
     name = "onnx"
     label = "ONNX model"
+    toolkit = Toolkit("onnx", ("onnx", "onnxruntime"))
     suffix = ".onnx"
     lengths = "input"
 

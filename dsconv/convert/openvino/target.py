@@ -11,6 +11,7 @@ from dsconv.convert.options import Options, Plan
 from dsconv.convert.target import Job
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.output import new_files
+from dsconv.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.openvino.builder import ModelBuilder
@@ -21,6 +22,7 @@ class OpenVinoTarget(NetworkTarget):
 
     name = "openvino"
     label = "OpenVINO IR"
+    toolkit = Toolkit("openvino", ("openvino",))
     suffix = ".xml"
     states = ("io", "internal")
 

@@ -11,6 +11,7 @@ from dsconv.convert.target import Job
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph
 from dsconv.output import new_file
+from dsconv.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.tflite.builder import ModelBuilder
@@ -21,6 +22,7 @@ class TfliteTarget(NetworkTarget):
 
     name = "tflite"
     label = "TFLite model"
+    toolkit = Toolkit("tflite", ("ai_edge_litert",))
     suffix = ".tflite"
     precision = "int8"
 

@@ -1,0 +1,193 @@
+"""Every target that is installed, side by side, validated against one run of the reference."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from dsconv.convert.options import Options
+from dsconv.convert.registry import all_targets, convert_graph, default_output
+from dsconv.convert.target import Conversion, Target
+from dsconv.digest import Digest
+from dsconv.errors import ConversionError, ModelError, ToolkitError
+from dsconv.graph.graph import Graph, open_graph
+from dsconv.memory import PeakMemory
+
+if TYPE_CHECKING:
+    from dsconv.inspect.parity.result import CandidateResult, Validation
+    from dsconv.speech.corpus import ClipSource
+
+SCHEMA_VERSION = 1
+
+Status: TypeAlias = Literal["converted", "not installed", "refused", "failed"]
+
+Progress: TypeAlias = Callable[[str, float], object]
+"""Is called with what is being done and the share of the work that is."""
+
+
+@dataclass
+class TargetResult:
+    """What became of one target.
+
+    `reason` says why there is no file. `peak_mb` is the peak of the process's memory while the
+    target was converted. `parity` is None where nothing was validated.
+    """
+
+    target: str
+    label: str
+    status: Status
+    reason: str | None = None
+    output: Path | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    peak_mb: float | None = None
+    sha256: str | None = None
+    notes: tuple[str, ...] = ()
+    parity: CandidateResult | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the validation, or what became of the target without one."""
+        return self.parity.verdict if self.parity else self.status
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values."""
+        values = {key: value for key, value in vars(self).items() if key != "parity"}
+        parity = self.parity.to_json() if self.parity else None
+        output = str(self.output) if self.output else None
+        return values | {"output": output, "verdict": self.verdict, "parity": parity}
+
+
+@dataclass
+class AllTargets:
+    """The results in the order of the targets, and the validation that they share."""
+
+    source: Path
+    results: list[TargetResult] = field(default_factory=list)
+    validation: Validation | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every file that was written says the same as its source."""
+        failed = any(result.status == "failed" for result in self.results)
+        return not failed and (self.validation is None or self.validation.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        """The results as plain values."""
+        clips = [asdict(clip) for clip in self.validation.clips] if self.validation else []
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": str(self.source),
+            "passed": self.passed,
+            "clips": clips,
+            "targets": [result.to_json() for result in self.results],
+        }
+
+
+def convert_all(
+    source: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    options: Options | None = None,
+    force: bool = False,
+    validate: bool = True,
+    clips: Sequence[ClipSource] | None = None,
+    progress: Progress = lambda *_: None,
+) -> AllTargets:
+    """Convert a graph to every target whose toolkit is installed, into files beside it.
+
+    The files go into `folder` if one is given. A target that is not installed, or that the graph or
+    the options do not fit, is listed with the reason. All files are validated over the same run of
+    the reference, over `clips` or some packaged speech. Raises ModelError for a source that is no
+    graph, and ConversionError if no target can be made.
+    """
+    source = Path(source)
+    options = options or Options()
+    graph = open_graph(source)
+    targets = [target for target in all_targets().values() if target.name != "pb"]
+    done = AllTargets(source)
+    for number, target in enumerate(targets):
+        progress(f"converting to {target.label}", number / (len(targets) + 1))
+        done.results.append(_convert(target, graph, source, folder, options, force))
+    converted = [result for result in done.results if result.status == "converted"]
+    if not converted:
+        raise ConversionError(f"{source}: no target: {_reasons(done.results)}")
+    if validate:
+        _validate(done, converted, options, clips, progress)
+    return done
+
+
+def _convert(
+    target: Target,
+    graph: Graph,
+    source: Path,
+    folder: str | os.PathLike[str] | None,
+    options: Options,
+    force: bool,
+) -> TargetResult:
+    result = TargetResult(target.name, target.label, "converted")
+    toolkit = target.toolkit
+    if toolkit is not None and toolkit.missing:
+        result.status, result.reason = "not installed", toolkit.install
+        return result
+    output = default_output(source, target, options)
+    if folder is not None:
+        output = Path(folder) / output.name
+    try:
+        with PeakMemory() as peak:
+            conversion = convert_graph(target, graph, source, output, options=options, force=force)
+    except ConversionError as error:
+        result.status, result.reason = "refused", str(error)
+    except ToolkitError as error:
+        result.status, result.reason = "failed", str(error)
+    else:
+        _fill(result, conversion, peak.mb)
+    return result
+
+
+def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
+    result.output = conversion.output
+    result.bytes = conversion.bytes
+    result.seconds = conversion.seconds
+    result.notes = conversion.notes
+    result.peak_mb = peak_mb
+    with Digest(conversion.output) as digest:
+        result.sha256 = digest.hexdigest()
+
+
+def _validate(
+    done: AllTargets,
+    converted: list[TargetResult],
+    options: Options,
+    clips: Sequence[ClipSource] | None,
+    progress: Progress,
+) -> None:
+    """Validate all files at once; each keeps its part of the result."""
+    from dsconv.fixtures.demo_model import SPEECH
+    from dsconv.inspect.parity.validate import Options as ParityOptions
+    from dsconv.inspect.parity.validate import validate_models
+    from dsconv.speech.corpus import find_clips, shortest
+
+    outputs = [result.output for result in converted if result.output]
+    if clips is None:
+        clips = shortest(find_clips([SPEECH]), 2)
+    start = len(done.results) / (len(done.results) + 1)
+    try:
+        done.validation = validate_models(
+            done.source,
+            outputs,
+            clips,
+            ParityOptions(resample=True, overrides=options.overrides),
+            progress=lambda share: progress("validating", start + (1 - start) * share),
+        )
+    except (ConversionError, ModelError, ToolkitError) as error:
+        raise type(error)(f"the files are written, but not validated: {error}") from error
+    for result, candidate in zip(converted, done.validation.candidates, strict=True):
+        result.parity = candidate
+
+
+def _reasons(results: Sequence[TargetResult]) -> str:
+    return "; ".join(f"{result.target}: {result.reason}" for result in results)
