@@ -128,7 +128,8 @@ def _find_alphabet(
     """The alphabet and where it comes from.
 
     Coqui STT keeps an alphabet beside its checkpoints and in its SavedModels; DeepSpeech's
-    exporters take the English one if they are given no other. Raises ConversionError if none fits the classes of the checkpoint.
+    exporters take the English one if they are given no other. Raises ConversionError if none fits
+    the classes of the checkpoint.
     """
     kept = next((path for path in beside(prefix, _ALPHABET_NAME) if path.is_file()), None)
     if options.bytes_output_mode:

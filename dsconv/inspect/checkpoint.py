@@ -27,7 +27,11 @@ _ENGLISH_CLASSES = 29
 
 @dataclass(frozen=True)
 class Trained:
-    """A checkpoint that was read: `shape` is that of its network, None if it is refused."""
+    """A checkpoint that was read.
+
+    `shape` is that of its network, None if it is not known; `refusal` says why it is not frozen,
+    None if it is; `missing` names data files.
+    """
 
     checkpoint: Checkpoint
     shape: TrainedShape | None
@@ -65,9 +69,10 @@ class Trained:
 
     def next_step(self, path: Path) -> str:
         """How to come to a frozen graph from the checkpoint at this path."""
-        if self.shape is None:
+        if self.shape is None or self.refusal is not None:
             return f"`dsconv freeze` does not take it: {self.refusal}"
-        words = ["dsconv freeze", shlex.quote(str(path)), *_needed_options(self)]
+        kept = any(file.is_file() for file in beside(self.checkpoint.prefix, "alphabet.txt"))
+        words = ["dsconv freeze", shlex.quote(str(path)), *_needed_options(self.shape, kept)]
         either = ""
         if "--bytes-output-mode" in words:
             either = ", or with --alphabet FILE instead if it was trained with one"
@@ -82,10 +87,10 @@ def read_trained(prefix: Path) -> Trained:
         shape = trained_shape(checkpoint)
     except (ConversionError, ModelError) as error:
         return Trained(checkpoint, None, str(error).removeprefix(f"{prefix}: "), missing)
+    refusal = None
     if missing:
         refusal = f"its data file {missing[0]} is missing; copy it to the place of its .index."
-        return Trained(checkpoint, None, refusal, missing)
-    return Trained(checkpoint, shape, None, ())
+    return Trained(checkpoint, shape, refusal, missing)
 
 
 def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspection:
@@ -173,12 +178,12 @@ def _others(path: Path, prefix: Path) -> list[str]:
     return [str(each) for each in found if each != prefix]
 
 
-def _needed_options(trained: Trained) -> list[str]:
-    """What `dsconv freeze` has to be told of this checkpoint, for want of a default that fits."""
-    shape = trained.shape
-    assert shape is not None
+def _needed_options(shape: TrainedShape, kept: bool) -> list[str]:
+    """What `dsconv freeze` has to be told, as no default fits.
+
+    `kept` says whether an alphabet lies beside the checkpoint.
+    """
     options = []
-    kept = any(file.is_file() for file in beside(trained.checkpoint.prefix, "alphabet.txt"))
     if shape.classes == len(Alphabet.of_bytes().labels) + 1 and not kept:
         options.append("--bytes-output-mode")
     elif shape.classes != _ENGLISH_CLASSES and not kept:

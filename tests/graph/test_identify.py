@@ -40,7 +40,11 @@ FOREIGN: list[tuple[FileFormat, Callable[[Path], object], str]] = [
         content(b"\x0a\x02\x22\x00\x12\x0b\x0a\x09\x0a\x01a\x12\x04NoOp"),
         "Meta.*freeze its checkpoint",
     ),
-    (FileFormat.CHECKPOINT, folder("checkpoint", "best.index"), "checkpoint.*dsconv freeze .*/model.pb`"),
+    (
+        FileFormat.CHECKPOINT,
+        folder("checkpoint", "best.index"),
+        "checkpoint.*dsconv freeze .*/model.pb`",
+    ),
     (FileFormat.CHECKPOINT, content(b"x" * 40 + bytes.fromhex("57fb808b247547db")), "checkpoint"),
     (FileFormat.GRAPH_TEXT, content(b'node {\n  name: "a"\n}\n'), "in text form.*binary"),
     (FileFormat.TFLITE, content(b"\x1c\0\0\0TFL3" + bytes(40)), "TensorFlow Lite.*made from"),

@@ -179,6 +179,7 @@ def test_missing_weights_and_data(folder: Path) -> None:
     (folder / "train-200.data-00001-of-00002").unlink()
     inspection = inspect_file(folder / "train-200")
     assert info_of(inspection).missing == ["train-200.data-00001-of-00002"]
+    assert inspection.identity.n_hidden == 4
     assert "data file train-200.data-00001-of-00002 is missing" in (inspection.next_step or "")
     assert "missing train-200.data-00001-of-00002" in text_of(folder / "train-200")
 

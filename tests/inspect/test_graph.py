@@ -141,6 +141,9 @@ def test_bidirectional_and_unfrozen(models: Path) -> None:
     assert "output_node" in [tensor.name for tensor in unfrozen.outputs]
     refusals = {target.target: target.refusal for target in unfrozen.converts_to}
     assert "not frozen" in (refusals["pbmm"] or "")
+    assert "pass that to `dsconv freeze`" in (refusals["onnx"] or "")
+    assert "pass its checkpoint to `dsconv freeze`" in (unfrozen.next_step or "")
+    assert old.next_step is None
 
 
 def test_hash_size_and_targets(small_model: Path) -> None:
