@@ -1,0 +1,312 @@
+"""``dsconv pbmm``, ``pb`` and the targets that build the network; ``all``, ``formats``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dsconv.commands.command import Command
+from dsconv.commands.options import (
+    force_option,
+    json_option,
+    model_argument,
+    network_options,
+    output_option,
+    parse_steps,
+    quiet_option,
+    reference_evaluator_option,
+)
+from dsconv.commands.show import print_json, print_rich, progress_bar
+
+
+@click.command(cls=Command)
+@model_argument("output_graph.pb")
+@output_option("The file to write; MODEL with the suffix .pbmm by default.")
+@force_option
+@json_option
+@quiet_option
+def pbmm(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool) -> None:
+    """Convert MODEL, a frozen graph, to a memory-mappable package.
+
+    MODEL is output_graph.pb by default. The original runtimes map the package into memory instead
+    of reading it, so they start faster and use less memory.
+    """
+    _convert("pbmm", model, output, force, as_json, quiet)
+
+
+@click.command(cls=Command)
+@model_argument("output_graph.pbmm")
+@output_option("The file to write; MODEL with the suffix .pb by default.")
+@force_option
+@json_option
+@quiet_option
+def pb(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool) -> None:
+    """Convert MODEL, a memory-mappable package, back to a frozen graph.
+
+    MODEL is output_graph.pbmm by default. The result opens in any tool that reads a .pb.
+    """
+    _convert("pb", model, output, force, as_json, quiet)
+
+
+def _convert(
+    name: str, model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool
+) -> None:
+    from dsconv.convert.registry import TARGETS, convert_file
+
+    conversion = convert_file(TARGETS[name], model, output, force=force)
+    if as_json:
+        print_json(conversion.to_json())
+    elif not quiet:
+        click.echo(f"Converted {conversion.details['converted_nodes']} nodes")
+        click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
+    for note in conversion.notes:
+        click.echo(f"dsconv: note: {note}", err=True)
+
+
+@click.command(cls=Command)
+@model_argument("output_graph.pb")
+@network_options("int8", "fp32", "fp16")
+@click.option(
+    "--lstm",
+    type=click.Choice(["loop", "unrolled"]),
+    help="A loop with one copy of the weights, the default; or the exporter's form.",
+)
+@output_option("The file to write; MODEL with the suffix .tflite by default.")
+@force_option
+@json_option
+@quiet_option
+def tflite(model: Path, **asked: Any) -> None:
+    """Convert MODEL, a frozen graph, to TFLite.
+
+    MODEL is output_graph.pb by default. The inputs and outputs are those of the original exporter,
+    whose runtimes open the result.
+    """
+    _convert_network("tflite", model, **asked)
+
+
+@click.command(cls=Command)
+@model_argument("output_graph.pb")
+@network_options(
+    "fp32",
+    "fp16",
+    "int8",
+    steps=click.option(
+        "--n-steps",
+        "steps",
+        callback=parse_steps,
+        help="Frames per call; -1 for any number, 1,16,32 for a choice.",
+    ),
+)
+@click.option(
+    "--format",
+    "core_ml_format",
+    type=click.Choice(["mlprogram", "neuralnetwork"]),
+    default="mlprogram",
+    help="A package for iOS 16 and later, the default; or an .mlmodel for iOS 13 and later.",
+)
+@click.option(
+    "--target",
+    "deployment_target",
+    type=click.Choice(["ios16", "ios17", "ios18", "ios26"]),
+    help="The oldest system that is to run it; the oldest that can by default.",
+)
+@click.option(
+    "--palettize",
+    "palette_bits",
+    type=click.Choice(["4", "6", "8"]),
+    help="Store each weight as so many bits that point to a value.",
+)
+@click.option(
+    "--max-steps", type=int, help="With --n-steps -1, the most frames of a call. Default: 3000."
+)
+@click.option("--author", default="", help="The author that the model names.")
+@click.option("--license", default="", help="The license that the model names.")
+@click.option("--model-version", default="", help="The version that the model names.")
+@reference_evaluator_option
+@output_option("What to write; MODEL with the suffix .mlpackage or .mlmodel by default.")
+@force_option
+@json_option
+@quiet_option
+def coreml(
+    model: Path,
+    steps: int | tuple[int, ...] | None,
+    core_ml_format: Any,
+    deployment_target: Any,
+    palette_bits: str | None,
+    max_steps: int | None,
+    author: str,
+    license: str,  # noqa: A002
+    model_version: str,
+    **asked: Any,
+) -> None:
+    """Convert MODEL, a frozen graph, to Core ML.
+
+    MODEL is output_graph.pb by default. Reduced precisions compute in float16, as the Neural
+    Engine does; inputs and outputs stay float32. Away from macOS the result is validated by an
+    evaluation of the saved file in numpy.
+    """
+    from dsconv.convert.options import CoreMlOptions
+
+    core_ml = CoreMlOptions(
+        format=core_ml_format,
+        deployment_target=deployment_target,
+        palette_bits=int(palette_bits) if palette_bits else None,  # type: ignore[arg-type]
+        max_steps=max_steps,
+        step_choices=steps if isinstance(steps, tuple) else (),
+        author=author,
+        license=license,
+        model_version=model_version,
+    )
+    one = None if isinstance(steps, tuple) else steps
+    _convert_network("coreml", model, steps=one, core_ml=core_ml, **asked)
+
+
+@click.command(cls=Command)
+@model_argument("output_graph.pb")
+@network_options("fp32", "fp16", "int8")
+@output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
+@force_option
+@json_option
+@quiet_option
+def openvino(model: Path, **asked: Any) -> None:
+    """Convert MODEL, a frozen graph, to OpenVINO IR.
+
+    MODEL is output_graph.pb by default. The states are inputs and outputs; the lengths are frozen
+    to the steps, so that every frame of a call counts.
+    """
+    _convert_network("openvino", model, **asked)
+
+
+@click.command(cls=Command)
+@model_argument("output_graph.pb")
+@network_options("fp32", "fp16", "int8")
+@output_option("The file to write; MODEL with the suffix .onnx by default.")
+@force_option
+@json_option
+@quiet_option
+def onnx(model: Path, **asked: Any) -> None:
+    """Convert MODEL, a frozen graph, to ONNX.
+
+    MODEL is output_graph.pb by default. The inputs and outputs are those of the graph.
+    """
+    _convert_network("onnx", model, **asked)
+
+
+def _convert_network(
+    name: str,
+    model: Path,
+    *,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    validate: bool,
+    evaluated: bool = False,
+    alphabet: Path | None = None,
+    sample_rate: int | None = None,
+    **asked: Any,
+) -> None:
+    """Convert, and print the verdict; the exit code is 1 if the result fails."""
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.checked import convert_checked
+    from dsconv.convert.options import Options
+    from dsconv.convert.registry import TARGETS
+
+    with progress_bar("Validating", quiet or not validate) as progress:
+        checked = convert_checked(
+            TARGETS[name],
+            model,
+            output,
+            options=Options(**asked, overrides=Overrides.of(alphabet, sample_rate)),
+            force=force,
+            validate=validate,
+            evaluated=evaluated,
+            progress=progress,
+        )
+    conversion, result = checked.conversion, checked.result
+    if as_json:
+        print_json(checked.to_json())
+    elif not quiet:
+        click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
+    if result is not None and not as_json and (not quiet or not checked.passed):
+        from dsconv.inspect.parity.text import verdict_line
+
+        click.echo(verdict_line(result), err=quiet)
+    if not quiet:
+        for note in conversion.notes:
+            click.echo(f"dsconv: note: {note}", err=True)
+    if not checked.passed:
+        click.get_current_context().exit(1)
+
+
+@click.command("all", cls=Command)
+@model_argument("output_graph.pb")
+@network_options("fp32", "fp16", "int8")
+@output_option("The folder to write into; that of MODEL by default.")
+@force_option
+@json_option
+@quiet_option
+def convert_to_all(
+    model: Path,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    validate: bool,
+    alphabet: Path | None,
+    sample_rate: int | None,
+    **asked: Any,
+) -> None:
+    """Convert MODEL to every target that is installed, and compare them all.
+
+    MODEL is output_graph.pb by default. What a target cannot do, or what is not installed, is
+    listed with the reason; the exit code is 1 if a file does not say the same.
+    """
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.convert.options import Options
+    from dsconv.convert_all import convert_all
+
+    overrides = Overrides.of(alphabet, sample_rate)
+    with progress_bar("Converting", quiet) as progress:
+        done = convert_all(
+            model,
+            output,
+            options=Options(**asked, overrides=overrides),
+            force=force,
+            validate=validate,
+            progress=lambda _, share: progress(share),
+        )
+    if as_json:
+        print_json(done.to_json())
+    elif not quiet or not done.passed:
+        from dsconv.commands.tables import render_all
+
+        print_rich(render_all(done))
+    if not done.passed:
+        click.get_current_context().exit(1)
+
+
+@click.command(cls=Command)
+@json_option
+def formats(as_json: bool) -> None:
+    """List the targets, which of them are installed, and how to install the others."""
+    from dsconv.convert.registry import all_targets
+
+    targets = list(all_targets().values())
+    if as_json:
+        listed = [
+            {
+                "target": target.name,
+                "label": target.label,
+                "installed": not (target.toolkit and target.toolkit.missing),
+                "install": target.toolkit.install if target.toolkit else None,
+            }
+            for target in targets
+        ]
+        print_json({"schema_version": 1, "targets": listed})
+        return
+    from dsconv.commands.tables import render_formats
+
+    print_rich(render_formats(targets))

@@ -1,0 +1,171 @@
+"""``dsconv freeze``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dsconv.commands.command import SectionedCommand
+from dsconv.commands.options import F, force_option, json_option, quiet_option
+from dsconv.commands.sections import SectionOption
+from dsconv.commands.show import print_json
+
+
+def _section(heading: str) -> Callable[..., Callable[[F], F]]:
+    """`click.option`, for options under a heading of the help."""
+    return partial(click.option, cls=SectionOption, section=heading)
+
+
+_graph_option = _section("The graph")
+_training_option = _section("How it was trained, as far as the checkpoint does not tell")
+_card_option = _section("The model's card")
+
+
+@click.command(cls=SectionedCommand)
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@_graph_option(
+    "--n-steps",
+    type=int,
+    default=16,
+    show_default=True,
+    help="Frames per call; -1 for any number.",
+)
+@_graph_option(
+    "--exporter",
+    type=click.Choice(["0.6.1", "0.9.3", "coqui-1.4.0"]),
+    default="0.9.3",
+    show_default=True,
+    help="Whose graph to write.",
+)
+@_graph_option(
+    "--load",
+    "--load-evaluate",
+    "load",
+    type=click.Choice(["auto", "best", "last"]),
+    default="auto",
+    show_default=True,
+    help="Which checkpoint of a folder; auto is the exporter's choice.",
+)
+@_graph_option(
+    "--batch-size",
+    "--export-batch-size",
+    "batch_size",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Clips at a time.",
+)
+@_graph_option(
+    "--beam-width", "--export-beam-width", "beam_width", type=int, help="Default: 500, where any."
+)
+@_graph_option(
+    "--language",
+    "--export-language",
+    "language",
+    help='A tag such as de-Latn-DE; "" for none. By default the exporter\'s.',
+)
+@_training_option(
+    "--alphabet",
+    "--alphabet-config-path",
+    "alphabet",
+    type=click.Path(path_type=Path),
+    help="The alphabet it was trained with; by default the one beside it, else English.",
+)
+@_training_option(
+    "--bytes-output-mode",
+    "--utf8",
+    "bytes_output_mode",
+    is_flag=True,
+    help="It was trained on the bytes of UTF-8.",
+)
+@_training_option(
+    "--audio-sample-rate",
+    "sample_rate",
+    type=int,
+    default=16000,
+    show_default=True,
+    help="Samples per second.",
+)
+@_training_option(
+    "--feature-win-len", type=int, default=32, show_default=True, help="Window, in milliseconds."
+)
+@_training_option(
+    "--feature-win-step", type=int, default=20, show_default=True, help="Step, in milliseconds."
+)
+@_training_option("--n-input", type=int, default=26, show_default=True, help="Features of a frame.")
+@_training_option(
+    "--n-context", type=int, default=9, show_default=True, help="Frames of context on either side."
+)
+@_training_option(
+    "--relu-clip", type=float, default=20.0, show_default=True, help="Where activations are cut."
+)
+@_card_option(
+    "--metadata",
+    "--model-card",
+    "metadata",
+    is_flag=True,
+    help="Write the model's card, AUTHOR_NAME_VERSION.md, beside the graph, as the exporter did. "
+    "Each of the following options does so too.",
+)
+@_card_option("--export-author-id", "author_id", help="Default: author.")
+@_card_option("--export-model-name", "model_name", help="Default: model.")
+@_card_option("--export-model-version", "model_version", help="Default: 0.0.1.")
+@_card_option("--export-contact-info", "contact_info", help="How to reach the author.")
+@_card_option("--export-license", "license", help="SPDX identifier of the license.")
+@_card_option("--export-description", "description", help="What the model is, in Markdown.")
+@_card_option(
+    "--export-min-ds-version",
+    "--export-min-stt-version",
+    "min_version",
+    help="The first version of the runtimes that it is for.",
+)
+@_card_option(
+    "--export-max-ds-version", "--export-max-stt-version", "max_version", help="The last one."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("output_graph.pb"),
+    show_default=True,
+    help="The file to write.",
+)
+@force_option
+@json_option
+@quiet_option
+def freeze(
+    checkpoint: Path,
+    output: Path,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    metadata: bool,
+    **asked: Any,
+) -> None:
+    """Freeze CHECKPOINT, what a training saved, to the graph that its exporter writes.
+
+    CHECKPOINT is the folder of a training, the .index file of one of its checkpoints, or a
+    SavedModel of Coqui STT; of DeepSpeech 0.6 or later, or Coqui STT. The sizes of the network are
+    read from it; the defaults of the options are the exporter's.
+    """
+    from dsconv.freeze import freeze_checkpoint
+    from dsconv.freeze_options import FreezeOptions
+    from dsconv.model_card import ModelCard
+
+    about_model = {name: asked.pop(name) for name in vars(ModelCard())}
+    about_model = {name: text for name, text in about_model.items() if text is not None}
+    card = ModelCard(**about_model) if metadata or about_model else None
+    frozen = freeze_checkpoint(checkpoint, output, FreezeOptions(**asked, card=card), force=force)
+    if as_json:
+        print_json(frozen.to_json())
+    elif not quiet:
+        click.echo(f"{frozen.output}: {frozen.bytes:,} bytes, {frozen.seconds:.2f} s")
+        if frozen.card:
+            click.echo(f"{frozen.card}: {frozen.card.stat().st_size:,} bytes")
+    if not quiet:
+        for note in frozen.notes:
+            click.echo(f"dsconv: note: {note}", err=True)

@@ -1,0 +1,49 @@
+"""``dsconv inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dsconv.commands.command import Command, report_error
+from dsconv.commands.options import json_option
+from dsconv.commands.show import print_json
+from dsconv.errors import DsconvError
+
+
+@click.command(cls=Command)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Tell what is in FILES: format, network, inputs, outputs, weights, what they convert to.
+
+    The format is told by a file's content, whatever its name. All files are inspected; the exit
+    code is that of the first that fails.
+    """
+    from dsconv.inspect.registry import inspect_file
+    from dsconv.inspect.report import SCHEMA_VERSION
+
+    inspected: list[dict[str, Any]] = []
+    errors: list[DsconvError] = []
+    for number, path in enumerate(files):
+        try:
+            inspection = inspect_file(path)
+        except DsconvError as error:
+            if ctx.meta["traceback"]:
+                raise
+            errors.append(error)
+            inspected.append({"path": str(path), "error": str(error)})
+            report_error(error)
+            continue
+        inspected.append(inspection.to_json())
+        if not as_json:
+            from dsconv.inspect.text import render
+
+            click.echo(("\n" if number else "") + render(inspection))
+    if as_json:
+        print_json({"schema_version": SCHEMA_VERSION, "files": inspected})
+    if errors:
+        ctx.exit(errors[0].exit_code)

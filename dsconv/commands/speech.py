@@ -1,0 +1,183 @@
+"""``dsconv transcribe`` and ``dsconv validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dsconv.commands.command import Command
+from dsconv.commands.options import (
+    beam_option,
+    force_option,
+    json_option,
+    overrides_options,
+    quiet_option,
+    reference_evaluator_option,
+    resample_option,
+)
+from dsconv.commands.show import part_of, print_json, print_rich, progress_bar
+
+
+@click.command(cls=Command)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
+@beam_option
+@resample_option
+@overrides_options
+@reference_evaluator_option
+@json_option
+@quiet_option
+def transcribe(
+    model: Path,
+    audio: tuple[Path, ...],
+    beam: int | None,
+    resample: bool,
+    alphabet: Path | None,
+    sample_rate: int | None,
+    evaluated: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Transcribe AUDIO (WAVs, folders of WAVs, CSVs of clips) with MODEL, of any format.
+
+    A .pb or .pbmm is evaluated by dsconv itself; other formats run in their own runtime.
+    """
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.runtime.transcribe import Transcriber
+    from dsconv.speech.corpus import find_clips
+
+    clips = find_clips(audio)
+    transcriber = Transcriber(
+        model,
+        beam=beam,
+        resample=resample,
+        evaluated=evaluated,
+        overrides=Overrides.of(alphabet, sample_rate),
+    )
+    results = []
+    with progress_bar("Transcribing", quiet) as progress:
+        for number, clip in enumerate(clips):
+            part = part_of(progress, number, len(clips))
+            results.append(transcriber.transcribe(clip, part))
+    if as_json:
+        print_json({"schema_version": 1, **transcriber.about, "clips": [vars(r) for r in results]})
+        return
+    for result in results:
+        click.echo(f"{result.clip}: {result.text}" if len(results) > 1 else result.text)
+    if not quiet:
+        click.echo(transcriber.summary(results), err=True)
+
+
+@click.command(cls=Command)
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("candidates", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--audio",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A WAV, a folder of WAVs or a CSV of clips; the packaged speech by default.",
+)
+@beam_option
+@resample_option
+@click.option("--strict", is_flag=True, help="Fail for another text at reduced precision too.")
+@click.option(
+    "--reference",
+    "evaluator",
+    type=click.Choice(["numpy", "tensorflow"]),
+    default="numpy",
+    show_default=True,
+    help="What runs a reference graph.",
+)
+@overrides_options
+@reference_evaluator_option
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
+)
+@click.option(
+    "--save-io",
+    type=click.Path(path_type=Path),
+    help="Keep the reference's inputs and outputs in this .npz.",
+)
+@click.option(
+    "--load-io",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Compare a run that was made elsewhere, kept in such an .npz.",
+)
+@force_option
+@json_option
+@quiet_option
+@click.pass_context
+def validate(
+    ctx: click.Context,
+    reference: Path,
+    candidates: tuple[Path, ...],
+    audio: tuple[Path, ...],
+    beam: int | None,
+    resample: bool,
+    strict: bool,
+    evaluator: str,
+    alphabet: Path | None,
+    sample_rate: int | None,
+    evaluated: bool,
+    report: Path | None,
+    save_io: Path | None,
+    load_io: tuple[Path, ...],
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check that CANDIDATES still say the same as REFERENCE.
+
+    Three levels: structure, numbers over whole clips with the states fed back, transcripts. The
+    exit code is 0 if every candidate passes, 1 if one fails.
+    """
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.fixtures.demo_model import SPEECH
+    from dsconv.inspect.parity.trace import TraceFile
+    from dsconv.inspect.parity.validate import Options, validate_models
+    from dsconv.output import check_writable
+    from dsconv.speech.corpus import find_clips
+
+    if not candidates and not load_io and save_io is None:
+        raise click.UsageError("pass a candidate, --load-io or --save-io.")
+    written = [path for path in (report, save_io) if path is not None]
+    if len(set(written)) != len(written):
+        raise click.UsageError("--report and --save-io name the same file.")
+    for path in written:
+        check_writable(path, force=force)
+    kept = TraceFile() if save_io else None
+    with progress_bar("Validating", quiet) as progress:
+        validation = validate_models(
+            reference,
+            candidates,
+            find_clips(audio or [SPEECH]),
+            Options(
+                beam,
+                strict,
+                resample,
+                evaluator == "tensorflow",
+                evaluated,
+                Overrides.of(alphabet, sample_rate),
+            ),
+            recorded=load_io,
+            save_to=kept,
+            progress=progress,
+        )
+    if as_json:
+        print_json(validation.to_json())
+    elif not quiet:
+        from dsconv.inspect.parity.text import render
+
+        print_rich(render(validation))
+    if save_io is not None and kept is not None:
+        kept.save(
+            save_io, validation.reference.runtime, validation.reference.precision, force=force
+        )
+    if report is not None:
+        from dsconv.inspect.parity.page import write_page
+
+        write_page(validation, report, force=force)
+    if not validation.passed:
+        ctx.exit(1)
