@@ -58,7 +58,7 @@ def convert_checked(
     as well where the two cannot be compared, for which the same families of errors are raised.
     """
     conversion = convert_file(target, source, output, options=options, force=force)
-    if not validate:
+    if not validate or not target.validated:
         return CheckedConversion(conversion, None)
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.validate import Options as ParityOptions

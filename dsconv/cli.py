@@ -13,7 +13,12 @@ from dsconv.commands import convert, demo, freeze, inspection, speech
 from dsconv.commands.command import Group
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    plugin_names=convert.plugin_names,
+    plugin_command=convert.plugin_command,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="dsconv", message="%(prog)s %(version)s")
 def main() -> None:
     """Deploy DeepSpeech and Coqui STT acoustic models today.

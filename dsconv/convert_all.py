@@ -115,8 +115,10 @@ def convert_all(
     converted = [result for result in done.results if result.status == "converted"]
     if not converted:
         raise ConversionError(f"{source}: no target: {_reasons(done.results)}")
+    runnable = {target.name for target in targets if target.validated}
     if validate:
-        _validate(done, converted, options, clips, progress)
+        files = [result for result in converted if result.target in runnable]
+        _validate(done, files, options, clips, progress)
     return done
 
 
@@ -160,7 +162,7 @@ def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
 
 def _validate(
     done: AllTargets,
-    converted: list[TargetResult],
+    files: list[TargetResult],
     options: Options,
     clips: Sequence[ClipSource] | None,
     progress: Progress,
@@ -171,7 +173,7 @@ def _validate(
     from dsconv.inspect.parity.validate import validate_models
     from dsconv.speech.corpus import find_clips, shortest
 
-    outputs = [result.output for result in converted if result.output]
+    outputs = [result.output for result in files if result.output]
     if clips is None:
         clips = shortest(find_clips([SPEECH]), 2)
     start = len(done.results) / (len(done.results) + 1)
@@ -185,7 +187,7 @@ def _validate(
         )
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(f"the files are written, but not validated: {error}") from error
-    for result, candidate in zip(converted, done.validation.candidates, strict=True):
+    for result, candidate in zip(files, done.validation.candidates, strict=True):
         result.parity = candidate
 
 

@@ -18,7 +18,7 @@ from dsconv.errors import ToolkitError
 if TYPE_CHECKING:
     from dsconv.convert.target import Target
     from dsconv.digest import Digest
-    from dsconv.graph.identify import FileFormat
+    from dsconv.graph.identify import Format
     from dsconv.inspect.report import Inspection
     from dsconv.runtime.model import Model
 
@@ -28,16 +28,17 @@ GROUP = "dsconv.plugins"
 
 @dataclass(frozen=True)
 class FormatPlugin:
-    """A format of files.
+    """A format of files: a key for programs and a name for people.
 
     `matches` tells by its content whether a file or folder is of the format; it is asked about
-    files that dsconv itself does not know. `inspect` and `open_model` are None where the plug-in
-    cannot do that.
+    what dsconv itself cannot inspect or run. `inspect` and `open_model` are None where the plug-in
+    cannot do that; `inspect` is called with the file, the format and the file's hash.
     """
 
-    format: FileFormat
+    key: str
+    label: str
     matches: Callable[[Path], bool]
-    inspect: Callable[[Path, FileFormat, Digest], Inspection] | None = None
+    inspect: Callable[[Path, Format, Digest], Inspection] | None = None
     open_model: Callable[[Path], Model] | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -42,12 +43,35 @@ class SectionedCommand(Command):
 
 
 class Group(click.Group):
-    """The group of all commands, in the order in which they are defined."""
+    """The group of all commands, in the order in which they are defined.
+
+    A name that is none of them may be a target of a plug-in: `plugin_command` makes a command of
+    it, or gives None.
+    """
 
     command_class = Command
 
+    def __init__(
+        self,
+        *args: Any,
+        plugin_names: Callable[[], list[str]] = list,
+        plugin_command: Callable[[str], click.Command | None] = lambda _: None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._plugin_names = plugin_names
+        self._plugin_command = plugin_command
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
+        return [*self.commands, *self._plugin_names()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of dsconv's commands, else one of a plug-in."""
+        try:
+            return super().get_command(ctx, cmd_name) or self._plugin_command(cmd_name)
+        except DsconvError as error:
+            report_error(error)
+            ctx.exit(error.exit_code)
 
 
 def report_error(error: DsconvError) -> None:

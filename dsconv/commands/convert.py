@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dsconv.commands.command import Command
+from dsconv.commands.command import Command, report_error
 from dsconv.commands.options import (
     force_option,
     json_option,
@@ -19,6 +20,7 @@ from dsconv.commands.options import (
     reference_evaluator_option,
 )
 from dsconv.commands.show import print_json, print_rich, progress_bar
+from dsconv.errors import ToolkitError
 
 
 @click.command(cls=Command)
@@ -212,11 +214,11 @@ def _convert_network(
     from dsconv.acoustic.overrides import Overrides
     from dsconv.checked import convert_checked
     from dsconv.convert.options import Options
-    from dsconv.convert.registry import TARGETS
+    from dsconv.convert.registry import find_target
 
     with progress_bar("Validating", quiet or not validate) as progress:
         checked = convert_checked(
-            TARGETS[name],
+            find_target(name),
             model,
             output,
             options=Options(**asked, overrides=Overrides.of(alphabet, sample_rate)),
@@ -310,3 +312,43 @@ def formats(as_json: bool) -> None:
     from dsconv.commands.tables import render_formats
 
     print_rich(render_formats(targets))
+
+
+def plugin_names() -> list[str]:
+    """The targets of plug-ins, which are commands as well; none if a plug-in cannot be loaded."""
+    from dsconv.convert.registry import TARGETS
+    from dsconv.plugins import plugin_targets
+
+    try:
+        return [name for name in plugin_targets() if name not in TARGETS]
+    except ToolkitError as error:
+        report_error(error)
+        return []
+
+
+def plugin_command(name: str) -> click.Command | None:
+    """The command of a plug-in's target, with the options that all targets share."""
+    from dsconv.plugins import plugin_targets
+
+    target = plugin_targets().get(name)
+    if target is None:
+        return None
+
+    def convert(model: Path, **asked: Any) -> None:
+        _convert_network(name, model, **asked)
+
+    convert.__doc__ = (
+        f"Convert MODEL, a frozen graph, to {target.label}.\n\n"
+        "MODEL is output_graph.pb by default. The target is that of a plug-in."
+    )
+    options: list[Callable[[Any], Any]] = [
+        model_argument("output_graph.pb"),
+        network_options("fp32", "fp16", "int8"),
+        output_option(f"The file to write; MODEL with the suffix of {target.label} by default."),
+        force_option,
+        json_option,
+        quiet_option,
+    ]
+    for option in reversed(options):
+        convert = option(convert)
+    return click.command(name, cls=Command)(convert)

@@ -25,7 +25,7 @@ class PbmmTarget:
     label = "memory-mappable graph"
     suffix = ".pbmm"
     toolkit = None
-    validated = False
+    validated = True
 
     def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002
         """A graph with nothing to move stays a .pb."""

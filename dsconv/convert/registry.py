@@ -11,7 +11,7 @@ from dsconv.convert.pb import PbTarget
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Job, Target
 from dsconv.convert.tflite import TfliteTarget
-from dsconv.errors import about
+from dsconv.errors import ConversionError, about
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.output import check_writable
 from dsconv.plugins import plugin_targets
@@ -32,6 +32,17 @@ TARGETS: dict[str, Target] = {
 def all_targets() -> dict[str, Target]:
     """The targets of dsconv and those of its plug-ins; none of these replaces one of dsconv's."""
     return TARGETS | {name: t for name, t in plugin_targets().items() if name not in TARGETS}
+
+
+def find_target(name: str) -> Target:
+    """A target by its name. Raises ConversionError if there is none."""
+    # Plug-ins are not looked for where none is meant.
+    target = TARGETS.get(name) or plugin_targets().get(name)
+    if target is None:
+        raise ConversionError(
+            f"there is no target '{name}'; `dsconv formats` lists those that there are."
+        )
+    return target
 
 
 _GRAPH_SUFFIXES = (".pb", ".pbmm")

@@ -65,7 +65,7 @@ class Target(Protocol):
 
     @property
     def validated(self) -> bool:
-        """Whether results can differ from the source in numbers, so that they are validated."""
+        """Whether dsconv can run the results, so that they are validated."""
 
     def check(self, graph: Graph, options: Options) -> None:
         """Refuse, before any work, a graph that cannot become this target so.

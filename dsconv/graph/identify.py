@@ -5,11 +5,24 @@ import shlex
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 from dsconv.errors import ModelError
 from dsconv.graph import package, wire
 from dsconv.graph.node import parse_node
 from dsconv.graph.storage import Storage, unreadable
+
+
+class Format(Protocol):
+    """A format: a key for programs and a name for people."""
+
+    @property
+    def key(self) -> str:
+        """Such as ``tflite``."""
+
+    @property
+    def label(self) -> str:
+        """Such as ``TensorFlow Lite model``."""
 
 
 class FileFormat(Enum):

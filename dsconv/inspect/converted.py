@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.digest import Digest
-from dsconv.graph.identify import FileFormat
+from dsconv.graph.identify import Format
 from dsconv.inspect.identity import Identity, metadata_values
 from dsconv.inspect.report import CoreMlInfo, Inspection, StateInfo, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import Runtimes
@@ -42,7 +42,7 @@ class ConvertedFile:
 
 
 def inspection_of(
-    path: Path, found: FileFormat, digest: Digest, file: ConvertedFile, runtimes: Runtimes
+    path: Path, found: Format, digest: Digest, file: ConvertedFile, runtimes: Runtimes
 ) -> Inspection:
     """The report on a converted file."""
     values = metadata_values(file.metadata)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dsconv.digest import Digest
 from dsconv.errors import ModelError, about
 from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.plugins import plugin_format
 
 if TYPE_CHECKING:
     from dsconv.inspect.report import Inspection
@@ -38,13 +39,21 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     path = Path(path)
     found = identify(path)
     if found not in _INSPECTORS:
-        raise ModelError(describe(path, found))
+        return _inspect_by_plugin(path, found)
     # Hashing takes longest and needs no interpreter, so it starts before anything else is loaded.
     with about(path), _digest(path, found) as digest:
         module, name = _INSPECTORS[found].split(":")
         inspect: Callable[[Path, FileFormat, Digest], Inspection]
         inspect = getattr(import_module(module), name)
         return inspect(path, found, digest)
+
+
+def _inspect_by_plugin(path: Path, found: FileFormat) -> Inspection:
+    plugin = plugin_format(path)
+    if plugin is None or plugin.inspect is None:
+        raise ModelError(describe(path, found))
+    with about(path), Digest(path) as digest:
+        return plugin.inspect(path, plugin, digest)
 
 
 def _digest(path: Path, found: FileFormat) -> Digest:

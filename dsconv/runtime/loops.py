@@ -193,7 +193,7 @@ def _loop(graph: Graph, frame: str, nodes: list[Node]) -> Loop:
     ends = [node.name for node in [*by_op.get("NextIteration", []), *switches]]
     body = _steps(graph, ends, done={step.node.name for step in condition})
     variables = {node.name: _variable(graph, node) for node in by_op.get("Merge", [])}
-    loop = Loop(
+    return Loop(
         frame,
         constants,
         (*constants, *source_names(name for node in by_op["Enter"] for name in node.inputs)),
@@ -203,11 +203,6 @@ def _loop(graph: Graph, frame: str, nodes: list[Node]) -> Loop:
         *_parts(condition, body, variables),
         {node.name: _leaving(graph, node) for node in by_op.get("Exit", [])},
     )
-    used = {step.node.name for step in [*condition, *body]}
-    for node in nodes:
-        if node.op not in (*_BOUNDARY, "Exit") and node.name not in used:
-            raise unsupported(node, "in no condition and no body of a while loop")
-    return loop
 
 
 def _check_inputs(graph: Graph, node: Node) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ModelError, about
 from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.plugins import plugin_format
 from dsconv.runtime.model import Model
 
 # The function that opens each format; its module, and so its toolkit, is loaded when it is used.
@@ -48,11 +49,16 @@ def open_model(
     """
     path = Path(path)
     found = identify(path)
-    if found not in _OPENERS:
-        raise ModelError(describe(path, found))
     openers = _OPENERS | (_BY_TENSORFLOW if tensorflow else {}) | (_EVALUATED if evaluated else {})
-    module, name = openers[found].split(":")
-    opener: Callable[[Path], Model] = getattr(import_module(module), name)
+    opener: Callable[[Path], Model] | None
+    if found in openers:
+        module, name = openers[found].split(":")
+        opener = getattr(import_module(module), name)
+    else:
+        plugin = plugin_format(path)
+        opener = plugin.open_model if plugin else None
+    if opener is None:
+        raise ModelError(describe(path, found))
     with about(path):
         model = opener(path)
         return _Described(model, overrides) if overrides else model
