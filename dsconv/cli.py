@@ -36,7 +36,7 @@ for command in (
     convert.coreml,
     convert.openvino,
     convert.onnx,
-    convert.convert_to_all,
+    convert.to_all,
     convert.formats,
     inspection.inspect,
     speech.transcribe,

@@ -24,9 +24,6 @@ SCHEMA_VERSION = 1
 
 Status: TypeAlias = Literal["converted", "not installed", "refused", "failed"]
 
-Progress: TypeAlias = Callable[[str, float], object]
-"""Is called with what is being done and the share of the work that is."""
-
 
 @dataclass
 class TargetResult:
@@ -95,7 +92,7 @@ def convert_all(
     force: bool = False,
     validate: bool = True,
     clips: Sequence[ClipSource] | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Callable[[float], object] = float,
 ) -> AllTargets:
     """Convert a graph to every target whose toolkit is installed, into files beside it.
 
@@ -110,7 +107,7 @@ def convert_all(
     targets = [target for target in all_targets().values() if target.name != "pb"]
     done = AllTargets(source)
     for number, target in enumerate(targets):
-        progress(f"converting to {target.label}", number / (len(targets) + 1))
+        progress(number / (len(targets) + 1))
         done.results.append(_convert(target, graph, source, folder, options, force))
     converted = [result for result in done.results if result.status == "converted"]
     if not converted:
@@ -165,7 +162,7 @@ def _validate(
     files: list[TargetResult],
     options: Options,
     clips: Sequence[ClipSource] | None,
-    progress: Progress,
+    progress: Callable[[float], object],
 ) -> None:
     """Validate all files at once; each keeps its part of the result."""
     from dsconv.fixtures.demo_model import SPEECH
@@ -183,7 +180,7 @@ def _validate(
             outputs,
             clips,
             ParityOptions(resample=True, overrides=options.overrides),
-            progress=lambda share: progress("validating", start + (1 - start) * share),
+            progress=lambda share: progress(start + (1 - start) * share),
         )
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(f"the files are written, but not validated: {error}") from error

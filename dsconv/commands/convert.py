@@ -212,14 +212,13 @@ def _convert_network(
 ) -> None:
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.checked import convert_checked
+    from dsconv.api import convert_model
     from dsconv.convert.options import Options
-    from dsconv.convert.registry import find_target
 
     with progress_bar("Validating", quiet or not validate) as progress:
-        checked = convert_checked(
-            find_target(name),
+        checked = convert_model(
             model,
+            name,
             output,
             options=Options(**asked, overrides=Overrides.of(alphabet, sample_rate)),
             force=force,
@@ -250,7 +249,7 @@ def _convert_network(
 @force_option
 @json_option
 @quiet_option
-def convert_to_all(
+def to_all(
     model: Path,
     output: Path | None,
     force: bool,
@@ -267,18 +266,18 @@ def convert_to_all(
     listed with the reason; the exit code is 1 if a file does not say the same.
     """
     from dsconv.acoustic.overrides import Overrides
+    from dsconv.api import convert_to_all
     from dsconv.convert.options import Options
-    from dsconv.convert_all import convert_all
 
     overrides = Overrides.of(alphabet, sample_rate)
     with progress_bar("Converting", quiet) as progress:
-        done = convert_all(
+        done = convert_to_all(
             model,
             output,
             options=Options(**asked, overrides=overrides),
             force=force,
             validate=validate,
-            progress=lambda _, share: progress(share),
+            progress=progress,
         )
     if as_json:
         print_json(done.to_json())

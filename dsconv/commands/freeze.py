@@ -152,7 +152,7 @@ def freeze(
     SavedModel of Coqui STT; of DeepSpeech 0.6 or later, or Coqui STT. The sizes of the network are
     read from it; the defaults of the options are the exporter's.
     """
-    from dsconv.freeze import freeze_checkpoint
+    from dsconv.api import freeze_checkpoint
     from dsconv.freeze_options import FreezeOptions
     from dsconv.model_card import ModelCard
 

@@ -23,14 +23,14 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     The format is told by a file's content, whatever its name. All files are inspected; the exit
     code is that of the first that fails.
     """
-    from dsconv.inspect.registry import inspect_file
+    from dsconv.api import inspect_model
     from dsconv.inspect.report import SCHEMA_VERSION
 
     inspected: list[dict[str, Any]] = []
     errors: list[DsconvError] = []
     for number, path in enumerate(files):
         try:
-            inspection = inspect_file(path)
+            inspection = inspect_model(path)
         except DsconvError as error:
             if ctx.meta["traceback"]:
                 raise

@@ -134,11 +134,10 @@ def validate(
     exit code is 0 if every candidate passes, 1 if one fails.
     """
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.fixtures.demo_model import SPEECH
+    from dsconv.api import validate_models
     from dsconv.inspect.parity.trace import TraceFile
-    from dsconv.inspect.parity.validate import Options, validate_models
+    from dsconv.inspect.parity.validate import Options
     from dsconv.output import check_writable
-    from dsconv.speech.corpus import find_clips
 
     if not candidates and not load_io and save_io is None:
         raise click.UsageError("pass a candidate, --load-io or --save-io.")
@@ -152,8 +151,8 @@ def validate(
         validation = validate_models(
             reference,
             candidates,
-            find_clips(audio or [SPEECH]),
-            Options(
+            audio or None,
+            options=Options(
                 beam,
                 strict,
                 resample,

@@ -1,0 +1,170 @@
+"""dsconv as a library: what its commands do, for programs and notebooks.
+
+Every function is there as ``dsconv.NAME`` too, and raises the errors of `dsconv.errors`, which say
+what to do. Nothing is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from dsconv.checked import CheckedConversion, convert_checked
+from dsconv.convert.options import Options
+from dsconv.convert.registry import find_target
+from dsconv.convert_all import AllTargets, convert_all
+
+if TYPE_CHECKING:
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.freeze import Frozen
+    from dsconv.freeze_options import FreezeOptions
+    from dsconv.inspect.parity.result import Validation
+    from dsconv.inspect.parity.trace import TraceFile
+    from dsconv.inspect.parity.validate import Options as ParityOptions
+    from dsconv.inspect.report import Inspection
+    from dsconv.runtime.transcribe import Transcription
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+Progress: TypeAlias = Callable[[float], object]
+"""Is called with the share of the work that is done, from 0 to 1."""
+
+
+def convert_model(
+    model: AnyPath,
+    target: str,
+    output: AnyPath | None = None,
+    *,
+    options: Options | None = None,
+    force: bool = False,
+    validate: bool = True,
+    evaluated: bool = False,
+    progress: Progress = float,
+) -> CheckedConversion:
+    """Convert a frozen graph, and compare the result with it over some packaged speech.
+
+    `target` is the name of a command, such as ``tflite``; `output` is a file beside the model
+    unless it is given. What the options say nothing about is as in the graph, or the target's
+    default. Files that exist are only replaced with `force`. The result's `passed` says whether the
+    file says the same; one that does not is no error, and stays. With `evaluated` a Core ML model
+    is run in numpy on macOS too.
+
+    Raises ModelError for a model that is damaged or no graph, ConversionError for what cannot be,
+    ToolkitError for a toolkit that is missing or fails, OutputError; then nothing is written.
+    """
+    return convert_checked(
+        find_target(target),
+        model,
+        output,
+        options=options,
+        force=force,
+        validate=validate,
+        evaluated=evaluated,
+        progress=progress,
+    )
+
+
+def convert_to_all(
+    model: AnyPath,
+    folder: AnyPath | None = None,
+    *,
+    options: Options | None = None,
+    force: bool = False,
+    validate: bool = True,
+    progress: Progress = float,
+) -> AllTargets:
+    """Convert a frozen graph to every target that is installed, and compare all files at once.
+
+    The files stand beside the model, or in `folder`. Targets that are not installed, or that the
+    graph or the options do not fit, are listed with the reason. Raises as `convert_model` does, but
+    ConversionError only if no target can be made.
+    """
+    return convert_all(
+        model, folder, options=options, force=force, validate=validate, progress=progress
+    )
+
+
+def inspect_model(path: AnyPath) -> Inspection:
+    """Tell what is in a model file of any format: network, inputs, outputs, weights, metadata.
+
+    No toolkit is needed. Raises ModelError for what is damaged or no model.
+    """
+    from dsconv.inspect.registry import inspect_file
+
+    return inspect_file(path)
+
+
+def validate_models(
+    reference: AnyPath,
+    candidates: Iterable[AnyPath],
+    audio: Iterable[AnyPath] | None = None,
+    *,
+    options: ParityOptions | None = None,
+    recorded: Iterable[AnyPath] = (),
+    save_to: TraceFile | None = None,
+    progress: Progress = float,
+) -> Validation:
+    """Check that candidates still say the same as a reference, over speech.
+
+    `audio` are WAVs, folders of WAVs and CSVs of the training code; the packaged speech unless they
+    are given. Compared are the structure, probabilities [frames, classes] and states [n_hidden] in
+    every call with the states fed back, and the texts. Runs that were made elsewhere are `recorded`;
+    the reference's own is kept in `save_to`. Raises ModelError, ConversionError and
+    ToolkitError for models that cannot be run; a difference is no error.
+    """
+    from dsconv.fixtures.demo_model import SPEECH
+    from dsconv.inspect.parity.validate import Options as Parity
+    from dsconv.inspect.parity.validate import validate_models as validate
+    from dsconv.speech.corpus import find_clips
+
+    clips = find_clips([SPEECH] if audio is None else map(Path, audio))
+    paths = [Path(candidate) for candidate in candidates]
+    return validate(
+        Path(reference),
+        paths,
+        clips,
+        options or Parity(),
+        recorded=list(map(Path, recorded)),
+        save_to=save_to,
+        progress=progress,
+    )
+
+
+def transcribe(
+    model: AnyPath,
+    audio: Iterable[AnyPath],
+    *,
+    beam: int | None = None,
+    resample: bool = False,
+    overrides: Overrides | None = None,
+) -> list[Transcription]:
+    """The texts of recordings: WAVs, folders of WAVs and CSVs, each clip in its place.
+
+    `beam` is the width of the beam search, by default the model's own. Recordings must have the
+    model's sample rate and one channel unless `resample` is set. Raises ModelError, ConversionError
+    and ToolkitError for a model that cannot be run, or holds no alphabet.
+    """
+    from dsconv.runtime.transcribe import Transcriber
+    from dsconv.speech.corpus import find_clips
+
+    transcriber = Transcriber(Path(model), beam=beam, resample=resample, overrides=overrides)
+    return [transcriber.transcribe(clip) for clip in find_clips(map(Path, audio))]
+
+
+def freeze_checkpoint(
+    checkpoint: AnyPath,
+    output: AnyPath = "output_graph.pb",
+    options: FreezeOptions | None = None,
+    *,
+    force: bool = False,
+) -> Frozen:
+    """Write the graph of a training checkpoint, as the original exporter would.
+
+    `checkpoint` is its folder, its .index file, the start of its files, or a SavedModel. Raises
+    ModelError if a weight is missing or anything is damaged, ConversionError if the alphabet or the
+    options do not fit, OutputError if the graph cannot be written.
+    """
+    from dsconv.freeze import freeze_checkpoint as freeze
+
+    return freeze(checkpoint, output, options, force=force)
