@@ -109,7 +109,7 @@ def validate_models(
 
     `audio` are WAVs, folders of WAVs and CSVs of the training code; the packaged speech unless they
     are given. Compared are the structure, probabilities [frames, classes] and states [n_hidden] in
-    every call with the states fed back, and the texts. Runs that were made elsewhere are `recorded`;
+    every call with the states fed back, and the texts. Runs made elsewhere are `recorded`;
     the reference's own is kept in `save_to`. Raises ModelError, ConversionError and
     ToolkitError for models that cannot be run; a difference is no error.
     """

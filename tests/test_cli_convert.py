@@ -33,7 +33,12 @@ from tests.acoustic.edits import Edit, attributes, batch_of_two, constant, op, r
 from tests.convert.conversions import require_toolkits, saved
 
 COMMANDS = ("onnx", "openvino")
-FILES = {"onnx": {"output_graph.onnx"}, "openvino": {"output_graph.xml", "output_graph.bin"}}
+EVERY = (*COMMANDS, "coreml")
+FILES = {
+    "onnx": {"output_graph.onnx"},
+    "openvino": {"output_graph.xml", "output_graph.bin"},
+    "coreml": {"output_graph.mlpackage"},
+}
 FROZEN = (
     "dsconv: note: input_lengths is frozen, all frames of a call are valid: input_lengths->[16].\n"
 )
@@ -43,8 +48,8 @@ NOTES = {"onnx": "", "openvino": FROZEN}
 
 @pytest.fixture(autouse=True, scope="module")
 def toolkits() -> None:
-    """Both are needed."""
-    for command in COMMANDS:
+    """All are needed."""
+    for command in EVERY:
         require_toolkits(command)
 
 
@@ -127,7 +132,7 @@ def lines(command: str) -> list[str]:
     return NOTES[command].splitlines()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_quiet_prints_nothing(command: str, small: Path) -> None:
     """The file is there all the same."""
     result = run(command, "--quiet", "--no-validate")
@@ -135,7 +140,7 @@ def test_quiet_prints_nothing(command: str, small: Path) -> None:
     assert written(small) == FILES[command]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_validation_can_be_left_out(
     command: str, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +221,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_graphs_that_cannot_be_converted(command: str, what: str, small: Path) -> None:
     """Exit code 4 before any output, and what is supported instead."""
     edit, says = REFUSED[what]
@@ -242,7 +247,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_options_that_cannot_be(command: str, options: str, small: Path) -> None:
     """Exit code 4 before any output, and what can be passed instead."""
     result = run(command, *options.split())
@@ -308,7 +313,7 @@ def test_wrong_usage(command: str, options: str, says: str, small: Path) -> None
         ("[1,?,19,26]", DYNAMIC),
     ],
 )
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 @pytest.mark.usefixtures("small")
 def test_shapes_are_read_as_people_write_them(command: str, shape: str, steps: int) -> None:
     """With and without brackets and blanks; a question mark is any size."""
@@ -319,7 +324,7 @@ def test_shapes_are_read_as_people_write_them(command: str, shape: str, steps: i
     assert interface.windows.shape == (1, steps, 19, 26)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 @pytest.mark.usefixtures("small")
 def test_options_reach_the_target(command: str) -> None:
     """Steps, precision, lengths: each is in the file that comes out."""
@@ -358,7 +363,7 @@ def test_existing_files_are_refused_before_the_work(
     assert written(small) == FILES[command]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_an_output_folder_that_is_missing(command: str, small: Path) -> None:
     """Exit code 6, nothing is made."""
     output = f"no/a{TARGETS[command].suffix_for(Options())}"
@@ -377,7 +382,7 @@ def test_a_toolkit_that_is_missing(
     assert written(small) == set()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_a_result_that_cannot_be_run_here(
     command: str, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,7 +406,7 @@ UNFIT: dict[str, Edit] = {
 
 
 @pytest.mark.parametrize("what", UNFIT)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_a_source_that_cannot_be_validated(command: str, what: str, small: Path) -> None:
     """It is refused before any output, or what is written is named; never a refusal and a file."""
     source = saved(UNFIT[what](open_graph(small / "output_graph.pb")), small / "edited.pb")
@@ -423,7 +428,7 @@ def test_weights_that_are_no_numbers() -> None:
     assert result.exit_code in (1, 3, 4)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 def test_a_graph_without_a_front_end_is_converted(command: str, small: Path) -> None:
     """Features may be made elsewhere; only --front-end needs to know how."""
     graph = extract(open_graph(small / "output_graph.pb"), ["logits", "new_state_c", "new_state_h"])
@@ -448,7 +453,7 @@ def test_the_line_of_the_design(demo: Path) -> None:
     assert shape.shape == (1, 16, 19, 26)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY)
 @pytest.mark.usefixtures("small")
 def test_a_package_is_a_source_too(command: str) -> None:
     """A .pbmm is named, and its suffix exchanged."""

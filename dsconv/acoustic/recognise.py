@@ -9,8 +9,9 @@ Source: `create_inference_graph` and `create_model` of the training code, 0.2 to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dsconv.acoustic.bidirectional import is_bidirectional, read_bidirectional
 from dsconv.acoustic.dense import read_layers
 from dsconv.acoustic.era import complete_metadata, feature_era
 from dsconv.acoustic.matching import Matcher, mismatch
@@ -36,7 +37,10 @@ def recognise(graph: Graph) -> Network:
     """
     if reason := why_not_frozen(graph):
         raise ConversionError(reason)
-    return _Reader(graph).network()
+    found = read_bidirectional(graph) if is_bidirectional(graph) else _Reader(graph).network()
+    network = _with_names(found)
+    _check_sizes(network)
+    return network
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class _Reader(Matcher):
         softmax, after, output = self._layers_after(scores, cell)
         samples, features, front_end = self._front_end()
         era = feature_era(self.graph, softmax=softmax)
-        network = Network(
+        return Network(
             names=Names(
                 self.windows.name,
                 cell.lengths.name if cell.lengths else None,
@@ -93,17 +97,15 @@ class _Reader(Matcher):
             steps=self.steps,
             context=self.context,
             features=self.features,
-            before=_named(before, 1),
+            before=tuple(before),
             lstm=cell.lstm,
-            after=_named(after, len(before) + 2),
-            output=_named([output], len(before) + len(after) + 2)[0],
+            after=tuple(after),
+            output=output,
             softmax=softmax,
             front_end=front_end,
             metadata=complete_metadata(self.graph, era, output.units),
             era=era,
         )
-        _check_sizes(network)
-        return network
 
     def _find_windows(self) -> Node:
         node = input_node(self.graph)
@@ -470,12 +472,16 @@ class _Reader(Matcher):
         return users[0]
 
 
-def _named(layers: list[DenseLayer], first: int) -> tuple[DenseLayer, ...]:
-    """Layers by their place in the network, as the exporters number them: the LSTM is the 4th."""
-    return tuple(
-        DenseLayer(f"layer_{number}", layer.weights, layer.bias, layer.relu, layer.clip, layer.norm)
-        for number, layer in enumerate(layers, first)
+def _with_names(network: Network) -> Network:
+    """Dense layers by their place, as the exporters number them: LSTMs count as one of them."""
+    before, after = (
+        tuple(replace(layer, name=f"layer_{number}") for number, layer in enumerate(layers, first))
+        for layers, first in (
+            (network.before, 1),
+            ((*network.after, network.output), len(network.before) + 2),
+        )
     )
+    return replace(network, before=before, after=after[:-1], output=after[-1])
 
 
 def _check_sizes(network: Network) -> None:
@@ -483,7 +489,7 @@ def _check_sizes(network: Network) -> None:
     size, name = network.window_values, "the input"
     parts = [
         *((layer.name, layer.weights.shape[0], layer.units) for layer in network.before),
-        (network.lstm.name, network.lstm.inputs, network.lstm.cells),
+        (network.lstm.name, network.lstm.inputs, _outputs(network)),
         *((layer.name, layer.weights.shape[0], layer.units) for layer in network.after),
         (network.output.name, network.output.weights.shape[0], network.output.units),
     ]
@@ -494,3 +500,8 @@ def _check_sizes(network: Network) -> None:
                 f"gives {size}."
             )
         size, name = outputs, part
+
+
+def _outputs(network: Network) -> int:
+    """Numbers that the LSTMs give for a frame."""
+    return network.lstm.cells * (2 if network.backward else 1)

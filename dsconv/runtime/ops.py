@@ -177,13 +177,14 @@ def select(node: Node, condition: Array, then: Array, otherwise: Array) -> Array
 def reverse_sequence(node: Node, value: Array, lengths: Array) -> Array:
     """The first elements along `seq_dim` backwards, as many as the batch's length says."""
     along, batch = node.attribute("seq_dim", int), attribute(node, "batch_dim", 0)
+    if along == batch:
+        raise unsupported(node, f"whose seq_dim and batch_dim are {along}")
     rows = np.moveaxis(value, (along, batch), (0, 1))
-    if along == batch or lengths.shape != rows.shape[1:2]:
-        raise unsupported(node, f"with {list(lengths.shape)} lengths of {list(value.shape)}")
-    if (lengths < 0).any() or (lengths > len(rows)).any():
+    fits = lengths.shape == rows.shape[1:2]
+    if not fits or (lengths < 0).any() or (lengths > len(rows)).any():
         raise ConversionError(
-            f"'{node.name}' has {len(rows)} steps and the lengths {lengths.tolist()}; "
-            "feed lengths that are not longer than the input."
+            f"'{node.name}' has {rows.shape[1]} sequences of {len(rows)} steps and the lengths "
+            f"{lengths.tolist()}; feed one length for each sequence, not longer than that."
         )
     steps = np.arange(len(rows))[:, None]
     backwards = np.where(steps < lengths, lengths - 1 - steps, steps)

@@ -143,9 +143,9 @@ def gather(node: Node, handle: Array, indices: Array, _: Array) -> Array:
     array.agree(own)
     array.shape = merged_shape(array.shape, own)
     if not len(indices):
-        if array.shape is None or -1 in array.shape:
+        if own is None or -1 in own:
             raise unsupported(node, "of no element, whose shape is not known")
-        return np.zeros((0, *array.shape), array.dtype)
+        return np.zeros((0, *own), array.dtype)
     tensors = [array.read(int(index)) for index in indices]
     if len({tensor.shape for tensor in tensors}) > 1:
         raise unsupported(node, "of tensors of several shapes")

@@ -324,11 +324,11 @@ VALID_FRAMES = {
     ),
     "a mask of 15 frames": (
         constant(f"{MASK}/Const", 15),
-        f"'{MASK}/Range' (Range) has limit [15] where [16] is expected",
+        f"'{MASK}/Range' (Range) has a number of steps [15] where [16] is expected",
     ),
     "a mask of as many frames as the lengths say": (
         takes(f"{MASK}/Range", 1, f"{LSTM}/Max"),
-        f"'{MASK}/Range' takes limit from '{LSTM}/Max' (Max) where a constant is expected",
+        f"'{MASK}/Range' takes a number of steps from '{LSTM}/Max' (Max) where a constant is expected",
     ),
     "limits of another type": (
         attributes(f"{MASK}/Cast", DstT=DataType.INT8),

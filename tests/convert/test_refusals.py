@@ -14,7 +14,7 @@ from dsconv.graph.graph import open_graph
 from tests.acoustic.edits import batch_of_two, constant
 from tests.convert.conversions import saved
 
-BUILT = ("tflite", "openvino", "onnx")
+BUILT = ("tflite", "coreml", "openvino", "onnx")
 FOR_ALL: list[tuple[dict[str, Any], str]] = [
     ({"steps": 0}, "0 steps make no sense"),
     ({"input_shape": (1, 16, 9, 26)}, "does not fit"),
@@ -24,6 +24,7 @@ FOR_ALL: list[tuple[dict[str, Any], str]] = [
 NO_STATES = ({"states": "internal"}, "no internal states; pass --states io")
 ASKED = [
     *((target, *refusal) for target in BUILT for refusal in FOR_ALL[:3]),
+    ("coreml", *FOR_ALL[3]),
     ("openvino", *FOR_ALL[3]),
     ("tflite", *NO_STATES),
     ("onnx", *NO_STATES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,24 @@ from dsconv.runtime.graph import TensorFlowGraphModel, open_graph_model, open_te
 from dsconv.runtime.model import Tensors
 from dsconv.runtime.ops import OPS
 from dsconv.runtime.stream import front_end_features
+from dsconv.speech.decode import softmax
+from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
 from dsconv.speech.framing import sample_windows
+from dsconv.speech.wav import read_wav
+from tests.acoustic.edits import removed
 from tests.graph.test_steps import STREAMING
-from tests.runtime.speech import clip_features, distance, original_clip, run_clip
+from tests.reference import run_graph
+from tests.runtime.doubles import in_doubles
+from tests.runtime.speech import RATE, clip_features, distance, original_clip, run_clip
 
 FLOAT = {"T": DataType.FLOAT}
 ONE = np.array([1], np.float32)
 
+EARLY = "deepspeech-0.1.1-static.pb"
+
 PROBABILITY_BOUND = 1e-6
+SCORE_BOUND = 1e-5
+DOUBLE_BOUND = 1e-12
 STATE_BOUND = 1e-5
 TIMES_TENSORFLOW_ITSELF = 4
 
@@ -301,6 +312,119 @@ def test_models_without_a_front_end_say_so(name: str, models: Path) -> None:
     model = open_graph_model(models / name)
     with pytest.raises(ConversionError, match="makes no features from samples"):
         front_end_features(model, np.zeros((1, 512), np.float32))
+
+
+def early_windows(models: Path, start: int, frames: int) -> Any:
+    """Frames of the original clip with their context [1, frames, 494], as 0.1.1 takes them."""
+    samples = read_wav(models / "LDC93S1_pcms16le_1_16000.wav", RATE)
+    features = early_features(samples, WHOLE_CLIP)
+    return whitened_windows(features[start : start + frames], 9)[None]
+
+
+def early_feeds(models: Path, starts: Iterable[int], frames: int, lengths: Iterable[int]) -> Any:
+    """Sequences from some starts in the clip, one batch."""
+    return {
+        "input_node": np.concatenate([early_windows(models, start, frames) for start in starts]),
+        "input_lengths": np.array(list(lengths), np.int32),
+    }
+
+
+def early_scores(graph: Graph, feeds: Any) -> Any:
+    """The raw scores [frames, batch, classes]."""
+    return Evaluator(graph).run(feeds, ["logits"])["logits"]
+
+
+SEQUENCES = [
+    ((0,), 146, (146,)),
+    ((0,), 146, (97,)),
+    ((0,), 146, (0,)),
+    ((20,), 1, (1,)),
+    ((30,), 16, (16,)),
+    ((110,), 16, (16,)),
+    ((30,), 16, (1,)),
+    ((0, 40), 100, (100, 100)),
+    ((0, 40), 100, (63, 100)),
+    ((40, 0), 100, (99, 2)),
+]
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("starts", "frames", "lengths"), SEQUENCES)
+def test_loops_over_speech_give_tensorflows_scores(
+    starts: tuple[int, ...],
+    frames: int,
+    lengths: tuple[int, ...],
+    models: Path,
+    tensorflow: Any,
+) -> None:
+    """0.1.1 runs its LSTM as a loop in each direction, over whole sequences of several lengths.
+
+    In double precision both give the same. In single precision, where the scores reach 27 with
+    steps of 1.9e-6, they are within 1e-5 of each other.
+    """
+    graph = open_graph(models / EARLY)
+    feeds = early_feeds(models, starts, frames, lengths)
+    scores = early_scores(graph, feeds)
+    (expected,) = run_graph(tensorflow, graph, feeds, ["logits"])
+    assert scores.dtype == expected.dtype
+    assert expected.shape == (frames, len(starts), 29)
+
+    feeds["input_node"] = feeds["input_node"].astype(np.float64)
+    # The decoder, which takes single precision alone, is left out.
+    in_double = in_doubles(removed("CTCBeamSearchDecoder", "SparseToDense", "output_node")(graph))
+    doubles = early_scores(in_double, feeds)
+    (exact,) = run_graph(tensorflow, in_double, feeds, ["logits"])
+    assert doubles.dtype == exact.dtype == np.float64
+    found, in_doubles_found = distance(scores, expected), distance(doubles, exact)
+    print(f"{starts} {frames} {lengths}: {found:.2e}, in double precision {in_doubles_found:.2e}")
+    assert found < SCORE_BOUND
+    assert in_doubles_found < DOUBLE_BOUND
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("lengths", [(146,), (97,), (146, 120)])
+def test_a_whole_clip_gives_tensorflows_probabilities(
+    lengths: tuple[int, ...], models: Path, tensorflow: Any
+) -> None:
+    """Alone and two at once, one of them cut off.
+
+    (Of a few frames they can be 2e-6 apart: TensorFlow itself is up to 1.5e-6 off the exact ones.)
+    """
+    graph = open_graph(models / EARLY)
+    feeds = early_feeds(models, [0] * len(lengths), 146, lengths)
+    scores = early_scores(graph, feeds)
+    (expected,) = run_graph(tensorflow, graph, feeds, ["logits"])
+    assert distance(softmax(scores), softmax(expected)) < PROBABILITY_BOUND
+
+
+@pytest.mark.models
+def test_what_stands_behind_a_sequence_changes_nothing(models: Path) -> None:
+    """The scores of a sequence are the same bits whatever is fed behind its end.
+
+    The loops stand still there, backwards as well.
+    """
+    evaluator = Evaluator(open_graph(models / EARLY))
+    x = early_windows(models, 0, 60)
+    feeds: dict[str, Any] = {"input_node": x, "input_lengths": np.array([40], np.int32)}
+    expected = evaluator.run(feeds, ["logits"])["logits"]
+    changed = np.concatenate([x[:, :40], 3 - x[:, 40:]], axis=1)
+    found = evaluator.run({**feeds, "input_node": changed}, ["logits"])["logits"]
+    np.testing.assert_array_equal(found, expected)
+    longer = evaluator.run({**feeds, "input_lengths": np.array([41], np.int32)}, ["logits"])
+    assert distance(longer["logits"][:40], expected[:40]) > 1e-3
+
+
+@pytest.mark.models
+def test_a_length_for_each_sequence_is_asked_for(models: Path) -> None:
+    """The Assert of the graph, and the reversal of the sequences, say what does not fit."""
+    evaluator = Evaluator(open_graph(models / EARLY))
+    feeds: dict[str, Any] = {"input_node": early_windows(models, 0, 10)}
+    for lengths in ([10, 10], [11]):
+        feeds["input_lengths"] = np.array(lengths, np.int32)
+        with pytest.raises(ConversionError, match="feed (other inputs|one length for each)"):
+            evaluator.run(feeds, ["logits"])
 
 
 def has_variables(graph: Graph) -> bool:

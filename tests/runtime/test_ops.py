@@ -16,6 +16,7 @@ from dsconv.graph.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.ops import OPS
 from tests.reference import run_graph
+from tests.runtime.built import built
 
 TOLERANCE = 1e-6
 
@@ -198,7 +199,7 @@ CASES = [
     Case("ConcatV2", "first dimension", (MATRIX, floats(1, 4), scalar(0))),
     Case("ConcatV2", "last dimension", (MATRIX, floats(3, 2), floats(3, 1), scalar(-1))),
     Case("Equal", "integers", (ints(1, 2), ints([1], [2]))),
-    Case("Equal", "floats", (MATRIX, MATRIX * np.float32([1, 1, 2, 1]))),
+    Case("Equal", "floats", (MATRIX, MATRIX * np.array([1, 1, 2, 1], np.float32))),
     Case("ExpandDims", "front", (MATRIX, scalar(0))),
     Case("ExpandDims", "back", (MATRIX, scalar(-1))),
     Case("ExpandDims", "vector of one axis", (MATRIX, ints(-1))),
@@ -372,12 +373,8 @@ def test_every_op_is_compared() -> None:
             "'node' is a GatherV2 with batch_dims",
         ),
         (
-            reverse("", floats(5, 3), ints(5, 2), seq_dim=0, batch_dim=1),
-            r"'node' is a ReverseSequence with \[2\] lengths of \[5, 3\]",
-        ),
-        (
             reverse("", floats(3, 3), ints(1, 2, 3), seq_dim=0, batch_dim=0),
-            r"'node' is a ReverseSequence with \[3\] lengths of \[3, 3\]",
+            "'node' is a ReverseSequence whose seq_dim and batch_dim are 0",
         ),
         (
             Case("Select", "", (bools(True), MATRIX, MATRIX)),
@@ -419,11 +416,11 @@ def test_the_same_attributes_at_rest_are_no_reason_to_refuse() -> None:
     np.testing.assert_array_equal(found, sliced.inputs[0][1:3])
 
 
-@pytest.mark.parametrize("lengths", [ints(6, 2, 0), ints(5, -1, 0)])
+@pytest.mark.parametrize("lengths", [ints(6, 2, 0), ints(5, -1, 0), ints(5, 2), ints(1, 2, 3, 4)])
 def test_lengths_that_do_not_fit_are_refused(lengths: Any) -> None:
-    """A sequence cannot be longer than the input that holds it, nor shorter than nothing."""
+    """No sequence is longer than the input that holds it, and each has one length."""
     case = reverse("", floats(5, 3, 2), lengths, seq_dim=0, batch_dim=1)
-    with pytest.raises(ConversionError, match="'node' has 5 steps and the lengths .*; feed"):
+    with pytest.raises(ConversionError, match="'node' has 3 sequences of 5 steps and .*; feed"):
         Evaluator(case.graph()).run(case.feeds, ["node"])
 
 
@@ -460,22 +457,19 @@ def test_an_assert_stops_the_run_with_its_message(attributes: dict[str, int], sh
 @pytest.mark.tensorflow
 def test_an_assert_says_what_tensorflow_says(tensorflow: Any) -> None:
     """The same message for texts and vectors, cut off at the same length."""
-    v1 = tensorflow.compat.v1
-    with tensorflow.Graph().as_default() as built:
+
+    def make(v1: Any) -> None:
         x = v1.placeholder(tensorflow.int32, [5], name="x")
         data = ["saw", x, tensorflow.cast(x, tensorflow.int64)[:3]]
-        asserted = v1.Assert(tensorflow.reduce_all(x > 0), data, summarize=3, name="check")
-        with v1.Session() as session, pytest.raises(Exception, match="assertion failed") as error:
-            session.run(asserted, {"x:0": [1, 2, -3, 4, 5]})
-    (said,) = re.findall(r"assertion failed: (\[.*\])", str(error.value).splitlines()[0])
-    assert built is not None
-    nodes = [
-        new_node("x", "Placeholder", [], {"dtype": DataType.INT32, "shape": (5,)}),
-        new_constant("no", np.array(False)),
-        new_constant("saw", np.array(b"saw", object)),
-        new_constant("first", ints(1, 2, -3)),
-        new_node("check", "Assert", ["no", "saw", "x", "first"], {"summarize": 3}),
-        new_node("y", "NoOp", ["^check"]),
-    ]
+        check = tensorflow.raw_ops.Assert(condition=v1.reduce_all(x >= 0), data=data, summarize=3)
+        with v1.control_dependencies([check]):
+            v1.identity(x, name="y")
+
+    graph = built(tensorflow, make)
+    feeds = {"x": ints(1, 2, -3, 4, 5)}
+    with pytest.raises(tensorflow.errors.InvalidArgumentError) as expected:
+        run_graph(tensorflow, graph, feeds, ["y"])
+    (said,) = re.findall(r"assertion failed: (\[.*\])", expected.value.message)
+    assert said.startswith("[saw] [1 2 -3...]")
     with pytest.raises(ConversionError, match=re.escape(f"fails: {said}; feed")):
-        Evaluator(Graph(nodes)).run({"x": ints(1, 2, -3, 4, 5)}, ["y"])
+        Evaluator(graph).run(feeds, ["y"])

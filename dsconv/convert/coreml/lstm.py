@@ -39,6 +39,7 @@ class LstmBuilder:
         self.plan = plan
         self.backward = backward
         self.prefix = "backward_" if backward else ""
+        self.name = f"{self.prefix}lstm"
         self.inputs = np.concatenate([input_kernel(lstm, gate) for gate in GATES], axis=1).T
 
     def add(self, rows: Any, lengths: Any, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
@@ -47,11 +48,12 @@ class LstmBuilder:
         `rows` are [frames, inputs], the states [1, cells]; `lengths` None takes all frames for
         valid.
         """
-        frames = self.turned("inputs", self.sequence("lstm_inputs", rows, self.lstm.inputs))
+        rows = self.turned("inputs", rows)
+        frames = self.sequence(f"{self.name}_inputs", rows, self.lstm.inputs)
         if lengths is None:
             every, last, cell = self.fused(frames, hidden, cell, self.inputs)
-            every = self.turned("outputs", every)
-            return self.reshape("hidden_states", every, [-1, self.lstm.cells]), last, cell
+            rows = self.reshape(f"{self.prefix}hidden_states", every, [-1, self.lstm.cells])
+            return self.turned("outputs", rows), last, cell
         invalid = self.invalid(rows, lengths)
         drive, weights = self.driven()
         frames = self.valid("valid_inputs", invalid, frames)
@@ -75,18 +77,18 @@ class LstmBuilder:
             return self.single(given, weights)
         constants = {key: builder.constant(value) for key, value in weights.items()}
         every, last, cell = builder.op(
-            "lstm", f"{self.prefix}lstm", **given, **constants, output_sequence=True
+            "lstm", self.name, **given, **constants, output_sequence=True
         )
         return every, last, cell
 
     def single(self, given: dict[str, Any], weights: dict[str, FloatArray]) -> tuple[Any, Any, Any]:
         """The op in float32 in a program of float16, where systems know no other."""
         builder = self.builder
-        given = {key: builder.single(f"lstm_{key}", value) for key, value in given.items()}
+        given = {key: builder.single(f"{self.name}_{key}", value) for key, value in given.items()}
         constants = {key: self.wide(key, value) for key, value in weights.items()}
-        found = builder.op("lstm", "lstm", **given, **constants, output_sequence=True)
+        found = builder.op("lstm", self.name, **given, **constants, output_sequence=True)
         every, last, cell = (
-            builder.computed(f"lstm_{name}", value)
+            builder.computed(f"{self.name}_{name}", value)
             for name, value in zip(("every", "last", "cell"), found, strict=True)
         )
         return every, last, cell
@@ -95,13 +97,13 @@ class LstmBuilder:
         """Weights in float32; the toolkit compresses no others than plain constants."""
         if self.plan.precision == "int8":
             return np.ascontiguousarray(weights)
-        return self.builder.wide(f"lstm_{name}", weights)
+        return self.builder.wide(f"{self.name}_{name}", weights)
 
-    def turned(self, name: str, frames: Any) -> Any:
-        """The last frame first, for an LSTM that reads backward."""
+    def turned(self, name: str, rows: Any) -> Any:
+        """The rows, the last first where the LSTM reads backward."""
         if not self.backward:
-            return frames
-        return self.builder.op("reverse", f"backward_{name}", x=frames, axes=[0])
+            return rows
+        return self.builder.op("reverse", f"{self.prefix}{name}", x=rows, axes=[0])
 
     def driven(self) -> tuple[float, FloatArray]:
         """The input that closes the cell, and the input weights with a column for it.

@@ -112,9 +112,7 @@ class _NetworkBuilder:
         builder, found = self.builder, []
         for lstm in self.plan.lstms:
             backward = lstm is self.network.backward
-            direction = LstmBuilder(
-                builder, lstm, self.weights, self.plan.steps, backward=backward
-            )
+            direction = LstmBuilder(builder, lstm, self.weights, self.plan.steps, backward=backward)
             zeros = np.zeros((1, lstm.cells))
             cell, hidden = (
                 builder.constant(f"{direction.name}/first_{kind}", zeros) for kind in "ch"

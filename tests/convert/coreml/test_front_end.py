@@ -22,7 +22,7 @@ from dsconv.fixtures.write import write_random_model
 from dsconv.graph.graph import open_graph
 from dsconv.graph.storage import write_chunks
 from dsconv.inspect.parity.tolerances import FRONT_END, TOLERANCES
-from dsconv.runtime.model import Model
+from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.alphabet import Alphabet
@@ -152,6 +152,21 @@ def test_too_short_and_too_long_a_clip(
         with pytest.raises(ConversionError, match=rf"'input_samples' .*\[{length}\]") as caught:
             said(model, noise(length))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("style", FORMATS)
+def test_samples_in_probabilities_out(
+    style: CoreMlFormat, small_model: Path, tmp_path: Path
+) -> None:
+    """One input and one output by the graph's names; the rest stays inside."""
+    interface = core_ml_model(small_model, tmp_path / "a", front_end=True, format=style).interface
+    assert interface.inputs == (TensorSpec("input_samples", "float32", (-1,)),)
+    assert [spec.name for spec in interface.outputs] == ["logits"]
+    assert (interface.windows, interface.lengths, interface.states) == (None, None, ())
+    assert interface.classes == 29
+    reference = open_model(small_model).interface
+    assert interface.metadata == reference.metadata
+    assert interface.features_from == reference.features_from
 
 
 def test_clips_of_one_model_do_not_mix(small_model: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_the_result_is_beside_the_graph_by_default(
     assert (conversion.target, conversion.source) == ("coreml", source)
     assert conversion.output == source.with_suffix(SUFFIXES[style])
     assert folder_of(tmp_path) == sorted([source.name, conversion.output.name])
-    written = [path for path in (conversion.output, *conversion.output.rglob("*"))]
+    written = (conversion.output, *conversion.output.rglob("*"))
     assert conversion.bytes == sum(path.stat().st_size for path in written if path.is_file())
 
 
