@@ -1,0 +1,170 @@
+"""Recognise an LSTM that a loop of TensorFlow 1 runs over the frames of a sequence.
+
+Each round reads a frame from an array and writes one to another. From a clip's length on the
+output is zero, and its states stay what they were.
+
+Source: ``dynamic_rnn`` in ``tensorflow/python/ops/rnn.py`` of TensorFlow 1.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsconv.acoustic.basic_lstm import Step, read_step
+from dsconv.acoustic.loop import LoopMatcher, Variable
+from dsconv.acoustic.matching import ADD, mismatch
+from dsconv.acoustic.network import Lstm
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.graph import Graph
+from dsconv.graph.node import Node, TensorName
+
+_INTEGERS = (DataType.INT32, DataType.INT64)
+
+
+@dataclass(frozen=True)
+class RunLstm:
+    """An LSTM from zero states over `sequence` [steps, batch, inputs], valid up to `lengths`."""
+
+    lstm: Lstm
+    sequence: TensorName
+    lengths: Node
+    frame: object
+    """What the graph calls the loop."""
+
+
+def read_lstm(graph: Graph, outputs: TensorName, name: str) -> RunLstm:
+    """The LSTM that makes outputs [steps, batch, cells].
+
+    Raises ConversionError if anything else does, and says where it differs.
+    """
+    return _RnnReader(graph, outputs).read(name)
+
+
+def read_lengths(matcher: LoopMatcher, name: TensorName) -> Node:
+    """The input that lengths come from, converted between types of integers or not."""
+    seen = []
+    while (node := matcher.made_by(name, "Cast", "Placeholder")).op == "Cast":
+        if node in seen:
+            raise mismatch(node, "takes its own output", "another tensor")
+        seen.append(node)
+        for key in ("SrcT", "DstT"):
+            if node.attribute(key, DataType) not in _INTEGERS:
+                raise mismatch(node, f"converts from or to no int32 or int64 ({key})", "one")
+        name = matcher.inputs(node, 1)[0]
+    if node.shape() != (-1,) or node.attribute("dtype", DataType) is not DataType.INT32:
+        raise mismatch(node, f"has shape {node.shape()}", "an int32 of [-1]")
+    return node
+
+
+class _RnnReader(LoopMatcher):
+    def __init__(self, graph: Graph, outputs: TensorName) -> None:
+        super().__init__(graph)
+        self.gather = self.made_by(outputs, "TensorArrayGatherV3")
+        self.array, self.picked, self.flow = self.inputs(self.gather, 3)
+        self.written = self.last(self.flow)
+        self.write = self.made_by(self.written.next, "TensorArrayWriteV3")
+        self.time = self.current(self.inputs(self.write, 4)[1])
+
+    def read(self, name: str) -> RunLstm:
+        """The whole loop."""
+        handle, _, value, flow = self.inputs(self.write, 4)
+        self.check_same(self.write, self.invariant(handle), self.array)
+        self.check_current(self.write, flow, self.written)
+        choice, beyond, new_hidden = self._chosen(value)
+        step = read_step(self, new_hidden, name)
+        sequence = self._sequence(step.x)
+        length = self._check_choice(choice)
+        self._check_zeros(choice, self.invariant(beyond), sequence, step.lstm.cells)
+        for state, new in ((step.cell, step.new_cell), (step.hidden, new_hidden)):
+            self._check_state(state, new, length)
+            self._check_zeros(state.merge, state.initial, sequence, step.lstm.cells)
+        self._check_time(sequence)
+        self._check_gathered(sequence, step)
+        return RunLstm(step.lstm, sequence, read_lengths(self, length), self.frame)
+
+    def _chosen(self, name: TensorName) -> tuple[Node, TensorName, TensorName]:
+        """A choice by clip, what it takes beyond the clip's length, and what before."""
+        choice = self.made_by(name, "Select")
+        _, beyond, within = self.inputs(choice, 3)
+        return choice, beyond, within
+
+    def _check_choice(self, choice: Node) -> TensorName:
+        """A clip must be beyond its length from the frame of that number on. Returns the length."""
+        compared = self.made_by(self.inputs(choice, 3)[0], "GreaterEqual")
+        time, length = self.inputs(compared, 2)
+        self.check_current(compared, time, self.time)
+        return self.invariant(length)
+
+    def _check_state(self, state: Variable, new: TensorName, length: TensorName) -> None:
+        """A state must become the new one, and beyond the clip's length stay what it is."""
+        choice, beyond, within = self._chosen(state.next)
+        self.check_same(choice, self._check_choice(choice), length)
+        self.check_current(choice, beyond, state)
+        self.check_same(choice, within, new)
+
+    def _check_zeros(self, user: Node, name: TensorName, sequence: TensorName, cells: int) -> None:
+        """A tensor must be zeros [batch, cells]."""
+        filled = self.made_by(name, "Fill")
+        shape, value = self.inputs(filled, 2)
+        self.numbers(filled, value, 0, "a value")
+        joined = self.made_by(shape, "ConcatV2")
+        first, second, axis = self.inputs(joined, 3)
+        self.numbers(joined, axis, 0, "axis")
+        self.numbers(joined, second, [cells], "a size")
+        expanded = self.made_by(first, "ExpandDims")
+        batch, axis = self.inputs(expanded, 2)
+        self.numbers(expanded, axis, 0, "axis")
+        self.check_dimension(user, batch, sequence, 1)
+
+    def _sequence(self, x: TensorName) -> TensorName:
+        """The sequence of which a round reads the frame of its number."""
+        read = self.made_by(x, "TensorArrayReadV3")
+        handle, index, flow = self.inputs(read, 3)
+        self.check_current(read, index, self.time)
+        scatter = self.made_by(self.invariant(flow), "TensorArrayScatterV3")
+        array, places, sequence, empty = self.inputs(scatter, 4)
+        self.check_same(read, self.invariant(handle), array)
+        self._check_array(scatter, array, empty, sequence)
+        count = self._numbers_up_to(places)
+        self.check_dimension(scatter, count, sequence, 0)
+        return sequence
+
+    def _check_array(
+        self, user: Node, array: TensorName, empty: TensorName, sequence: TensorName
+    ) -> None:
+        """An array must be as long as the sequence, with nothing in it yet."""
+        node = self.made_by(array, "TensorArrayV3")
+        self.expect(node, dtype=DataType.FLOAT, dynamic_size=False, element_shape=None)
+        self.check_dimension(node, self.inputs(node, 1)[0], sequence, 0)
+        if self.made_by(empty, "TensorArrayV3", output=1) is not node:
+            raise mismatch(user, f"takes '{empty}'", f"'{node.name}:1'")
+
+    def _numbers_up_to(self, name: TensorName) -> TensorName:
+        """The end of the numbers 0, 1, 2..."""
+        node = self.made_by(name, "Range")
+        start, limit, delta = self.inputs(node, 3)
+        self.numbers(node, start, 0, "start")
+        self.numbers(node, delta, 1, "delta")
+        return limit
+
+    def _check_time(self, sequence: TensorName) -> None:
+        """Rounds must be numbered from 0 up to the number of frames."""
+        assert self.condition is not None
+        self.numbers(self.time.merge, self.time.initial, 0, "a first number")
+        added = self.made_by(self.time.next, *ADD)
+        number, increment = self.inputs(added, 2)
+        self.check_current(added, number, self.time)
+        self.numbers(added, increment, 1, "an increment")
+        less = self.made_by(self.inputs(self.condition, 1)[0], "Less")
+        number, frames = self.inputs(less, 2)
+        if self.made_by(number, "Merge") is not self.time.merge:
+            raise mismatch(less, f"compares '{number}'", f"'{self.time.merge.name}'")
+        self.check_dimension(less, self.invariant(frames), sequence, 0)
+
+    def _check_gathered(self, sequence: TensorName, step: Step) -> None:
+        """The outputs must be all that was written, in order."""
+        self._check_array(self.gather, self.array, self.written.initial, sequence)
+        self.expect(self.gather, dtype=DataType.FLOAT, element_shape=(-1, step.lstm.cells))
+        sized = self.made_by(self._numbers_up_to(self.picked), "TensorArraySizeV3")
+        for found, wanted in zip(self.inputs(sized, 2), (self.array, self.flow), strict=True):
+            self.check_same(sized, found, wanted)

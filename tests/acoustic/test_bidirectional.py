@@ -1,0 +1,797 @@
+"""The network of DeepSpeech 0.1 is recognised; what computes something else is refused.
+
+All on the original export. Each table has what is wrong, the edit that makes it so, and what the
+refusal has to say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+from dsconv.acoustic.era import FeatureEra
+from dsconv.acoustic.network import GATES, Names
+from dsconv.acoustic.recognise import recognise
+from dsconv.errors import ConversionError, DsconvError
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.edit import extract
+from dsconv.graph.graph import Graph, open_graph
+from dsconv.graph.write import edited, new_node
+from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
+from dsconv.speech.wav import read_wav
+from tests.acoustic.edits import (
+    Edit,
+    added,
+    as_type,
+    attributes,
+    behind,
+    constant,
+    edits,
+    inputs,
+    op,
+    renamed,
+    takes,
+    with_nodes,
+)
+from tests.acoustic.mutations import mutations, valued
+from tests.acoustic.whole_clip import DoubleArray, evaluate
+from tests.reference import run_graph
+
+FORWARD, BACKWARD = "bidirectional_rnn/fw", "bidirectional_rnn/bw"
+RNN = f"{FORWARD}/fw"
+LOOP = f"{RNN}/while"
+CELL = f"{LOOP}/fw/basic_lstm_cell"
+BACKWARD_RNN = f"{BACKWARD}/bw"
+BACKWARD_LOOP = f"{BACKWARD_RNN}/while"
+BACKWARD_CELL = f"{BACKWARD_LOOP}/bw/basic_lstm_cell"
+STATE = f"{RNN}/DropoutWrapperZeroState/BasicLSTMCellZeroState"
+
+TOLERANCE = 1e-4
+"""The largest difference of a raw score; those of the clip are from -27 to 17."""
+
+Cases: TypeAlias = dict[str, tuple[Edit, str]]
+
+
+@pytest.fixture
+def graph(models: Path) -> Graph:
+    """The graph of the original export of 0.1.1."""
+    return open_graph(models / "deepspeech-0.1.1-static.pb")
+
+
+def difference(
+    tensorflow: Any, graph: Graph, windows: Any, lengths: list[int]
+) -> tuple[float, DoubleArray]:
+    """How far the recognised network's scores are from the graph's own, and the former."""
+    network = recognise(graph)
+    feeds = {"input_node": windows, "input_lengths": lengths}
+    (wanted,) = run_graph(tensorflow, graph, feeds, [network.names.probabilities])
+    found = evaluate(network, windows, lengths)
+    assert found.shape == wanted.shape
+    return float(np.abs(found - wanted).max()), found
+
+
+def noise(*shape: int) -> Any:
+    """Windows like whitened ones."""
+    return np.random.default_rng(1).normal(size=(*shape, 494)).astype(np.float32)
+
+
+@pytest.mark.models
+def test_network_of_the_original_export(graph: Graph) -> None:
+    """Sizes, parameters and names are those that the model was trained with."""
+    network = recognise(graph)
+    assert network.names == Names("input_node", "input_lengths", probabilities="logits")
+    assert (network.batch, network.steps, network.context, network.features) == (-1, -1, 9, 26)
+    shapes = {layer.name: layer.weights.shape for layer in network.layers}
+    assert shapes == {
+        "layer_1": (494, 100),
+        "layer_2": (100, 100),
+        "layer_3": (100, 200),
+        "layer_5": (200, 100),
+        "layer_6": (100, 29),
+    }
+    hidden = [*network.before, *network.after]
+    assert [(layer.relu, layer.clip, layer.norm) for layer in hidden] == [(True, 20, None)] * 4
+    assert (network.output.relu, network.output.clip, network.output.norm) == (False, None, None)
+    assert (network.softmax, network.front_end) == (False, None)
+
+
+@pytest.mark.models
+def test_lstms_of_the_original_export(graph: Graph) -> None:
+    """Each LSTM has the weights of its own direction."""
+    network = recognise(graph)
+    assert network.backward is not None
+    for lstm, scope in ((network.lstm, FORWARD), (network.backward, BACKWARD)):
+        assert (lstm.inputs, lstm.cells, lstm.forget_bias, lstm.gates) == (200, 100, 1, GATES)
+        for tensor, part in ((lstm.kernel, "kernel"), (lstm.bias, "bias")):
+            value = graph.tensor(graph[f"{scope}/basic_lstm_cell/{part}"])
+            np.testing.assert_array_equal(tensor.array(), value.array())
+
+
+@pytest.mark.models
+def test_what_the_version_took_for_granted(graph: Graph) -> None:
+    """The graph says nothing of how features are made, nor of labels."""
+    network = recognise(graph)
+    assert network.era is FeatureEra.WHOLE_CLIP
+    metadata = network.metadata
+    settings = (metadata.sample_rate, metadata.feature_win_len, metadata.feature_win_step)
+    assert settings == (16000, 25, 20)
+    assert metadata.alphabet == Alphabet.english()
+
+
+@pytest.mark.models
+def test_names_mean_nothing(graph: Graph) -> None:
+    """A graph whose nodes are called otherwise is the same network, with its own names."""
+    names = {node.name: f"n{number}" for number, node in enumerate(graph)}
+    network = recognise(renamed(rebuildable(graph), names))
+    wanted = Names(names["input_node"], names["input_lengths"], probabilities=names["logits"])
+    assert network.names == wanted
+    assert network.lstm.cells == 100
+
+
+@pytest.mark.models
+def test_decoder_is_not_needed(graph: Graph) -> None:
+    """A graph that ends with its scores is the same network."""
+    assert recognise(extract(graph, ["logits"])).names == recognise(graph).names
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("length", [146, 90, 1, 0])
+def test_scores_of_speech_are_those_of_the_graph(
+    models: Path, graph: Graph, tensorflow: Any, length: int
+) -> None:
+    """On the clip it was trained on; behind a shorter length all frames have the same scores."""
+    samples = read_wav(models / "LDC93S1_pcms16le_1_16000.wav", 16000)
+    rows = whitened_windows(early_features(samples, WHOLE_CLIP), 9)
+    assert len(rows) == 146
+    off, scores = difference(tensorflow, graph, rows[None], [length])
+    assert off < TOLERANCE
+    assert np.abs(np.diff(scores[length:], axis=0)).max(initial=0) == 0
+    assert length < 2 or np.abs(np.diff(scores[:length], axis=0)).max() > 1
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+def test_scores_of_a_batch_are_those_of_the_graph(graph: Graph, tensorflow: Any) -> None:
+    """Clips of several lengths at once, none of which fills the batch's steps."""
+    off, scores = difference(tensorflow, graph, noise(4, 12), [11, 5, 1, 0])
+    assert scores.shape == (12, 4, 29)
+    assert off < TOLERANCE
+
+
+def together(*changes: tuple[str, int, str]) -> Edit:
+    """Some nodes take other tensors, all at once: (node, number of the input, tensor)."""
+
+    def edit(graph: Graph) -> Graph:
+        taken = {name: list(graph[name].inputs) for name, _, _ in changes}
+        for name, number, tensor in changes:
+            taken[name][number] = tensor
+        changed = [edited(graph[name], inputs=tensors) for name, tensors in taken.items()]
+        return extract(with_nodes(graph, *changed), ["output_node"])
+
+    return edit
+
+
+def swapped(*pairs: tuple[str, str]) -> Edit:
+    """The nodes of each pair take each other's first input."""
+    return lambda graph: together(
+        *((name, 0, graph[other].inputs[0]) for pair in pairs for name, other in (pair, pair[::-1]))
+    )(graph)
+
+
+def rebuildable(graph: Graph) -> Graph:
+    """The graph without the attributes that `renamed` cannot copy, and what is asserted."""
+    changed = [
+        new_node(
+            node.name,
+            node.op,
+            [name for name in node.inputs if not name.endswith("/Assert")],
+            {key: value for key, value in node.attributes.items() if value is not None},
+        )
+        for node in graph
+        if node.op == "TensorArrayV3" or node.name.endswith("/CheckSeqLen")
+    ]
+    return extract(with_nodes(graph, *changed), ["output_node"])
+
+
+KERNELS, BIASES = (
+    (f"{FORWARD}/basic_lstm_cell/{part}/read", f"{BACKWARD}/basic_lstm_cell/{part}/read")
+    for part in ("kernel", "bias")
+)
+
+READ: dict[str, Edit] = {
+    "other forget biases": edits(
+        valued(f"{CELL}/add/y", 0.25), valued(f"{BACKWARD_CELL}/add/y", -2)
+    ),
+    "a bias turned round": lambda graph: constant(
+        f"{BACKWARD}/basic_lstm_cell/bias",
+        graph.tensor(graph[f"{BACKWARD}/basic_lstm_cell/bias"]).array()[::-1].copy(),
+    )(graph),
+    "kernels exchanged": swapped(KERNELS),
+    "kernels and biases exchanged": swapped(KERNELS, BIASES),
+    "input and output gate exchanged": swapped((f"{CELL}/Sigmoid_1", f"{CELL}/Sigmoid_2")),
+    "candidate and forget gate exchanged": swapped((f"{CELL}/Tanh", f"{CELL}/add")),
+    "another clip": constant("Minimum/y", 0.5),
+    "factors turned round": lambda graph: inputs(
+        f"{CELL}/mul", *reversed(graph[f"{CELL}/mul"].inputs)
+    )(graph),
+}
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("what", READ)
+def test_other_parameters_are_read(what: str, graph: Graph, tensorflow: Any) -> None:
+    """What may differ from model to model comes out as the graph computes it."""
+    off, _ = difference(tensorflow, READ[what](graph), noise(2, 6), [6, 4])
+    assert off < TOLERANCE
+
+
+@pytest.mark.models
+def test_each_direction_has_its_own_parameters(graph: Graph) -> None:
+    """A forget bias and an order of gates belong to one LSTM."""
+    network = recognise(READ["other forget biases"](graph))
+    assert network.backward is not None
+    assert (network.lstm.forget_bias, network.backward.forget_bias) == (0.25, -2)
+    network = recognise(READ["input and output gate exchanged"](graph))
+    assert network.backward is not None
+    assert (network.lstm.gates, network.backward.gates) == (("o", "c", "f", "i"), GATES)
+
+
+SHAPE = "a float32 of [-1, -1, (2 * context + 1) * 26] is expected"
+
+AROUND: Cases = {
+    "one loop": (
+        lambda graph: extract(graph, [f"{RNN}/TensorArrayStack/TensorArrayGatherV3"]),
+        "the graph has 1 loops where one LSTM that reads forward and one that reads backward",
+    ),
+    "a front end": (
+        added("mfcc", "Mfcc"),
+        "'mfcc' (Mfcc) makes features where a graph that takes features is expected",
+    ),
+    "two inputs": (
+        lambda graph: with_nodes(
+            graph, new_node("other", "Placeholder", (), {"shape": (-1, -1, 494)})
+        ),
+        "the graph has 2 inputs of three dimensions where one, [batch, steps, values]",
+    ),
+    "one clip": (
+        attributes("input_node", shape=(1, -1, 494)),
+        f"'input_node' has shape [1, -1, 494] where {SHAPE}",
+    ),
+    "a number of steps": (
+        attributes("input_node", shape=(-1, 16, 494)),
+        f"'input_node' has shape [-1, 16, 494] where {SHAPE}",
+    ),
+    "an even number of frames": (
+        attributes("input_node", shape=(-1, -1, 520)),
+        f"'input_node' has shape [-1, -1, 520] where {SHAPE}",
+    ),
+    "parts of frames": (
+        attributes("input_node", shape=(-1, -1, 495)),
+        f"'input_node' has shape [-1, -1, 495] where {SHAPE}",
+    ),
+    "any number of values": (
+        attributes("input_node", shape=(-1, -1, -1)),
+        f"'input_node' has shape [-1, -1, -1] where {SHAPE}",
+    ),
+    "less context than the weights": (
+        edits(attributes("input_node", shape=(-1, -1, 442)), constant("Reshape/shape", [-1, 442])),
+        "layer_1 takes 494 numbers a frame and the input gives 442",
+    ),
+    "windows of another type": (
+        attributes("input_node", dtype=DataType.DOUBLE),
+        f"'input_node' has shape [-1, -1, 494] where {SHAPE}",
+    ),
+    "lengths of one clip": (
+        attributes("input_lengths", shape=(1,)),
+        "'input_lengths' has shape (1,) where an int32 of [-1] is expected",
+    ),
+    "another order": (
+        constant("transpose/perm", [0, 1, 2]),
+        "'transpose' (Transpose) has permutation [0, 1, 2] where [1, 0, 2] is expected",
+    ),
+    "other rows": (
+        constant("Reshape/shape", [-1, 247]),
+        "'Reshape' (Reshape) has shape [-1, 247] where [-1, 494] is expected",
+    ),
+    "no layers before": (
+        takes("Reshape_1", 0, "Reshape"),
+        "'Reshape_1' takes no dense layer where one or more is expected",
+    ),
+    "a dropout": (
+        edits(
+            constant("keep", 0.5, np.float32),
+            added("dropped", "Mul", "Minimum_1", "keep"),
+            takes("MatMul_2", 0, "dropped"),
+        ),
+        "'dropped' is a Mul where Reshape is expected",
+    ),
+    "another activation": (
+        op("Relu_1", "Relu6"),
+        "'Minimum_1' (Minimum) takes no Relu where one is expected",
+    ),
+    "an op between layers": (behind("Minimum_1", "Tanh"), "'inserted' is a Tanh where Reshape"),
+    "weights of double precision": (
+        as_type("h2", "float64"),
+        "'MatMul_1' has weights of float64 where float32 is expected",
+    ),
+    "steps of another size": (
+        constant("Reshape_1/shape/2", 100),
+        "'Reshape_1/shape' (Pack) has a size [100] where [200] is expected",
+    ),
+    "clips told by number": (
+        takes("Reshape_1/shape", 1, "Reshape_1/shape/2"),
+        "'Reshape_1/shape/2' is a Const where StridedSlice is expected",
+    ),
+    "the steps for the clips": (
+        edits(constant("strided_slice/stack", [1]), constant("strided_slice/stack_1", [2])),
+        "'strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "clips side by side": (
+        constant("concat/axis", 1),
+        "'concat' (ConcatV2) has axis [1] where [2] is expected",
+    ),
+    "directions exchanged": (
+        lambda graph: inputs("concat", *graph["concat"].inputs[1::-1], "concat/axis")(graph),
+        "'ReverseSequence' is a ReverseSequence where TensorArrayGatherV3 is expected",
+    ),
+    "one direction twice": (
+        takes("concat", 1, f"{RNN}/TensorArrayStack/TensorArrayGatherV3"),
+        "the graph has 1 loops",
+    ),
+    "rows of one direction": (
+        constant("Reshape_2/shape", [-1, 100]),
+        "'Reshape_2' (Reshape) has shape [-1, 100] where [-1, 200] is expected",
+    ),
+    "scores that are clipped": (
+        takes("logits", 0, "Minimum_3"),
+        "'logits' takes no plain dense layer where one that gives the scores is expected",
+    ),
+    "probabilities": (
+        behind("logits", "Softmax"),
+        "'inserted' is a Softmax where Reshape is expected",
+    ),
+    "another output": (
+        added("loudest", "Tanh", "Minimum_1"),
+        "its one output should be the scores, or the labels that the graph decodes them to; there "
+        "are 'loudest' (Tanh), 'output_node' (Pack).",
+    ),
+    "scores that are used on": (
+        added("loudest", "Tanh", "logits"),
+        "there are 'loudest' (Tanh), 'output_node' (Pack).",
+    ),
+}
+
+
+def other_lengths(graph: Graph) -> Graph:
+    """The graph with a second input of lengths, which nothing takes yet."""
+    kind = {"shape": (-1,), "dtype": DataType.INT32}
+    return with_nodes(graph, new_node("others", "Placeholder", (), kind))
+
+
+DIRECTIONS: Cases = {
+    "no reverse before": (
+        lambda graph: together(
+            *(
+                (node.name, list(node.inputs).index(f"{BACKWARD}/ReverseSequence"), "Reshape_1")
+                for node in graph.consumers[f"{BACKWARD}/ReverseSequence"]
+            )
+        )(graph),
+        "'Reshape_1' is a Reshape where ReverseSequence is expected",
+    ),
+    "no reverse after": (
+        takes("concat", 1, f"{BACKWARD_RNN}/TensorArrayStack/TensorArrayGatherV3"),
+        "TensorArrayGatherV3 where ReverseSequence is expected",
+    ),
+    "batches reversed": (
+        attributes("ReverseSequence", seq_dim=1, batch_dim=0),
+        "'ReverseSequence' (ReverseSequence) has seq_dim 1 where 0 is expected",
+    ),
+    "reversed by another dimension": (
+        attributes(f"{BACKWARD}/ReverseSequence", batch_dim=2),
+        f"'{BACKWARD}/ReverseSequence' (ReverseSequence) has batch_dim 2 where 1 is expected",
+    ),
+    "reversed with constant lengths": (
+        edits(constant("sixteen", [16], np.int64), takes("ReverseSequence", 1, "sixteen")),
+        "'sixteen' is a Const where Cast or Placeholder is expected",
+    ),
+    "other lengths backward": (
+        edits(
+            other_lengths,
+            takes(f"{BACKWARD}/ToInt32", 0, "others"),
+            attributes(f"{BACKWARD}/ToInt32", SrcT=DataType.INT32),
+        ),
+        "'ReverseSequence' is valid up to 'others' where the same lengths is expected",
+    ),
+    "lengths of few bits": (
+        attributes(f"{FORWARD}/ToInt32", DstT=DataType.INT8),
+        f"'{FORWARD}/ToInt32' converts from or to no int32 or int64 (DstT)",
+    ),
+    "lengths in a ring": (
+        lambda graph: with_nodes(graph, edited(graph["ToInt64"], inputs=[f"{FORWARD}/ToInt32"])),
+        "takes its own output where another tensor is expected",
+    ),
+    "lengths changed": (
+        behind("ToInt64", "Neg"),
+        "'inserted' is a Neg where Cast or Placeholder is expected",
+    ),
+    "the forward outputs reversed for backward": (
+        takes("ReverseSequence", 0, f"{RNN}/TensorArrayStack/TensorArrayGatherV3"),
+        "the graph has 1 loops",
+    ),
+}
+
+STEP: Cases = {
+    "an op in between": (
+        behind(f"{CELL}/Tanh", "Tanh"),
+        f"'{CELL}/Tanh' (Tanh) makes a gate where one Split for all four is expected",
+    ),
+    "the cell clipped": (
+        behind(f"{CELL}/add_1", "Relu"),
+        "'inserted' is a Relu where Add or AddV2 is expected",
+    ),
+    "another activation of a gate": (
+        op(f"{CELL}/Sigmoid_2", "Tanh"),
+        f"'{CELL}/Sigmoid_2' is a Tanh where Sigmoid is expected",
+    ),
+    "another activation of the candidate": (
+        op(f"{CELL}/Tanh", "Relu"),
+        f"'{CELL}/add_1' adds 0 new values where one new value to the old is expected",
+    ),
+    "another activation of the cell": (
+        op(f"{CELL}/Tanh_1", "Relu"),
+        f"'{CELL}/mul_2' (Mul) takes no Tanh where one is expected",
+    ),
+    "a difference": (
+        op(f"{CELL}/add_1", "Sub"),
+        f"'{CELL}/add_1' is a Sub where Add or AddV2 is expected",
+    ),
+    "a gate twice": (
+        takes(f"{CELL}/Sigmoid_1", 0, f"{CELL}/split:3"),
+        f"'{CELL}/split' gives its outputs [1, 2, 3] where four gates is expected",
+    ),
+    "no forget bias": (
+        takes(f"{CELL}/Sigmoid", 0, f"{CELL}/split:2"),
+        f"'{CELL}/split' is a Split where Add or AddV2 is expected",
+    ),
+    "a forget bias for each cell": (
+        constant(f"{CELL}/add/y", np.ones(100)),
+        f"'{CELL}/add' has a forget bias of shape [100] where one number is expected",
+    ),
+    "h before x": (
+        lambda graph: inputs(
+            f"{CELL}/concat", *graph[f"{CELL}/concat"].inputs[1::-1], f"{CELL}/concat/axis"
+        )(graph),
+        f"'{LOOP}/TensorArrayReadV3' is a TensorArrayReadV3 where Switch is expected",
+    ),
+    "x and h of all clips": (
+        constant(f"{CELL}/concat/axis", 0),
+        f"'{CELL}/concat' (ConcatV2) has axis [0] where [1] is expected",
+    ),
+    "split by clips": (
+        constant(f"{CELL}/split/split_dim", 0),
+        f"'{CELL}/split' (Split) has a dimension [0] where [1] is expected",
+    ),
+    "a transposed kernel": (
+        attributes(f"{CELL}/MatMul", transpose_b=True),
+        f"'{CELL}/MatMul' (MatMul) has transpose_b True where False is expected",
+    ),
+    "a bias along the rows": (
+        attributes(f"{CELL}/BiasAdd", data_format=b"NCHW"),
+        f"'{CELL}/BiasAdd' adds along another dimension (data_format) where the last",
+    ),
+    "a computed kernel": (
+        behind(f"{FORWARD}/basic_lstm_cell/kernel/read", "Tanh"),
+        f"'{CELL}/split' takes a kernel from 'inserted' (Tanh) where a constant is expected",
+    ),
+    "a kernel of another size": (
+        constant(f"{FORWARD}/basic_lstm_cell/kernel", np.zeros((301, 400))),
+        "joins LSTMs of two sizes where two of one size is expected",
+    ),
+    "the cell for the hidden state": (
+        takes(f"{CELL}/concat", 1, f"{LOOP}/Identity_2"),
+        f"'{LOOP}/Select_1' takes '{CELL}/add_1' where '{CELL}/mul_2' is expected",
+    ),
+    "states exchanged at the end of a round": (
+        swapped((f"{LOOP}/NextIteration_2", f"{LOOP}/NextIteration_3")),
+        f"'{LOOP}/Select_2' takes '{LOOP}/Switch_3' where '{LOOP}/Switch_2' is expected",
+    ),
+    "states exchanged in a round": (
+        together(
+            (f"{CELL}/concat", 1, f"{LOOP}/Identity_2"),
+            (f"{CELL}/mul", 0, f"{LOOP}/Identity_3"),
+        ),
+        f"'{LOOP}/Select_2' takes '{CELL}/mul_2' where '{CELL}/add_1' is expected",
+    ),
+    "the cell put out": (
+        takes(f"{LOOP}/Select", 2, f"{CELL}/add_1"),
+        f"'{CELL}/add_1' is a Add where Mul is expected",
+    ),
+}
+
+ROUNDS: Cases = {
+    "a first state of ones": (
+        constant(f"{STATE}/zeros/Const", 1),
+        f"'{STATE}/zeros' (Fill) has a value [1.0] where [0] is expected",
+    ),
+    "ones behind the clip": (
+        constant(f"{RNN}/zeros/Const", 1),
+        f"'{RNN}/zeros' (Fill) has a value [1.0] where [0] is expected",
+    ),
+    "a first state of another size": (
+        constant(f"{STATE}/Const_2", [50]),
+        f"'{STATE}/concat_1' (ConcatV2) has a size [50] where [100] is expected",
+    ),
+    "the frame behind the end": (
+        op(f"{LOOP}/GreaterEqual", "Greater"),
+        f"'{LOOP}/GreaterEqual' is a Greater where GreaterEqual is expected",
+    ),
+    "a state behind the end": (
+        op(f"{LOOP}/GreaterEqual_2", "Greater"),
+        f"'{LOOP}/GreaterEqual_2' is a Greater where GreaterEqual is expected",
+    ),
+    "a choice by unit": (
+        op(f"{LOOP}/Select_1", "SelectV2"),
+        f"'{LOOP}/Select_1' is a SelectV2 where Select is expected",
+    ),
+    "a choice turned round": (
+        lambda graph: inputs(
+            f"{LOOP}/Select",
+            *[graph[f"{LOOP}/Select"].inputs[number] for number in (0, 2, 1)],
+        )(graph),
+        f"'{LOOP}/Select/Enter' is a Enter where Mul is expected",
+    ),
+    "no state kept": (
+        takes(f"{LOOP}/NextIteration_3", 0, f"{CELL}/mul_2"),
+        f"'{CELL}/mul_2' is a Mul where Select is expected",
+    ),
+    "the second frame first": (
+        constant(f"{RNN}/time", 1),
+        f"'{LOOP}/Merge' (Merge) has a first number [1] where [0] is expected",
+    ),
+    "every second frame": (
+        constant(f"{LOOP}/add/y", 2),
+        f"'{LOOP}/add' (Add) has an increment [2] where [1] is expected",
+    ),
+    "one frame more": (
+        op(f"{LOOP}/Less", "LessEqual"),
+        f"'{LOOP}/Less' is a LessEqual where Less is expected",
+    ),
+    "as many frames as clips": (
+        edits(
+            constant(f"{RNN}/strided_slice_1/stack", [1]),
+            constant(f"{RNN}/strided_slice_1/stack_1", [2]),
+        ),
+        f"'{RNN}/strided_slice_1' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "as many frames as values": (
+        attributes(f"{RNN}/strided_slice_1", ellipsis_mask=1),
+        f"'{RNN}/strided_slice_1' (StridedSlice) has ellipsis_mask 1 where 0 is expected",
+    ),
+    "the size of something else": (
+        takes(f"{RNN}/Shape_2", 0, "Reshape"),
+        "takes a size of 'Reshape' where one of 'Reshape_1' is expected",
+    ),
+    "frames in another order": (
+        constant(f"{RNN}/TensorArrayUnstack/range/start", 1),
+        f"'{RNN}/TensorArrayUnstack/range' (Range) has start [1] where [0] is expected",
+    ),
+    "outputs in another order": (
+        constant(f"{RNN}/TensorArrayStack/range/delta", 2),
+        f"'{RNN}/TensorArrayStack/range' (Range) has delta [2] where [1] is expected",
+    ),
+    "always the same frame": (
+        edits(
+            constant(f"{LOOP}/first", 0, np.int32),
+            takes(f"{LOOP}/TensorArrayReadV3", 1, f"{LOOP}/first"),
+        ),
+        f"'{LOOP}/first' is a Const where Switch is expected",
+    ),
+    "the backward LSTM's frames": (
+        edits(
+            takes(f"{LOOP}/TensorArrayReadV3/Enter", 0, f"{BACKWARD_RNN}/TensorArray_1"),
+            takes(
+                f"{LOOP}/TensorArrayReadV3/Enter_1",
+                0,
+                f"{BACKWARD_RNN}/TensorArrayUnstack/TensorArrayScatter/TensorArrayScatterV3",
+            ),
+        ),
+        f"takes a size of 'Reshape_1' where one of '{BACKWARD}/ReverseSequence' is expected",
+    ),
+    "what is written read again": (
+        takes(f"{LOOP}/TensorArrayReadV3/Enter", 0, f"{RNN}/TensorArray"),
+        f"'{LOOP}/TensorArrayReadV3' takes '{RNN}/TensorArray' where '{RNN}/TensorArray_1'",
+    ),
+    "an array that grows": (
+        attributes(f"{RNN}/TensorArray", dynamic_size=True),
+        f"'{RNN}/TensorArray' (TensorArrayV3) has dynamic_size True where False is expected",
+    ),
+    "a value of one round": (
+        attributes(f"{CELL}/MatMul/Enter", is_constant=False),
+        f"'{CELL}/MatMul/Enter' (Enter) has is_constant False where True is expected",
+    ),
+    "a state that stays": (
+        attributes(f"{LOOP}/Enter_2", is_constant=True),
+        f"'{LOOP}/Enter_2' (Enter) has is_constant True where False is expected",
+    ),
+    "a value of another loop": (
+        attributes(f"{CELL}/MatMul/Enter", frame_name=b"other"),
+        f"'{CELL}/MatMul/Enter' enters the loop b'other' where",
+    ),
+    "two loops in one": (
+        lambda graph: with_nodes(
+            graph,
+            *(
+                edited(node, attributes={"frame_name": b"one"})
+                for node in graph
+                if node.op == "Enter"
+            ),
+        ),
+        "is made by the loop that reads forward where a loop of its own is expected",
+    ),
+    "no parallel rounds": (
+        attributes(f"{LOOP}/Enter", parallel_iterations=0),
+        f"'{LOOP}/Enter' runs no rounds (parallel_iterations) where one or more is expected",
+    ),
+}
+
+PARTS: Cases = {
+    "a state that goes on with another loop": (
+        takes(f"{LOOP}/Switch_2", 1, f"{BACKWARD_LOOP}/LoopCond"),
+        f"'{LOOP}/Switch_2' goes on with '{BACKWARD_LOOP}/LoopCond' "
+        f"where '{LOOP}/LoopCond' is expected",
+    ),
+    "kernels without inputs": (
+        edits(
+            constant(f"{FORWARD}/basic_lstm_cell/kernel", np.zeros((100, 400))),
+            constant(f"{BACKWARD}/basic_lstm_cell/kernel", np.zeros((100, 400))),
+        ),
+        f"'{CELL}/split' has a kernel of shape [100, 400] "
+        "where [inputs + cells, 4 * cells] is expected",
+    ),
+    "five gates": (
+        attributes(f"{CELL}/split", num_split=5),
+        f"'{CELL}/split' (Split) has num_split 5 where 4 is expected",
+    ),
+    "written to another array": (
+        takes(f"{LOOP}/TensorArrayWrite/TensorArrayWriteV3/Enter", 0, f"{RNN}/TensorArray_1"),
+        f"'{LOOP}/TensorArrayWrite/TensorArrayWriteV3' takes '{RNN}/TensorArray_1' "
+        f"where '{RNN}/TensorArray' is expected",
+    ),
+    "written after something else": (
+        takes(f"{LOOP}/TensorArrayWrite/TensorArrayWriteV3", 3, f"{LOOP}/Identity_2"),
+        f"'{LOOP}/TensorArrayWrite/TensorArrayWriteV3' takes '{LOOP}/Switch_2' "
+        f"where '{LOOP}/Switch_1' is expected",
+    ),
+    "lengths compared with a state": (
+        takes(f"{LOOP}/GreaterEqual", 0, f"{LOOP}/Identity_3"),
+        f"'{LOOP}/GreaterEqual' takes '{LOOP}/Switch_3' where '{LOOP}/Switch' is expected",
+    ),
+    "a first state of other dimensions": (
+        constant(f"{STATE}/concat/axis", 1),
+        f"'{STATE}/concat' (ConcatV2) has axis [1] where [0] is expected",
+    ),
+    "a batch size in a column": (
+        constant(f"{STATE}/ExpandDims/dim", 1),
+        f"'{STATE}/ExpandDims' (ExpandDims) has axis [1] where [0] is expected",
+    ),
+    "a first state for each step": (
+        takes(f"{STATE}/ExpandDims", 0, f"{RNN}/strided_slice_1"),
+        f"'{RNN}/strided_slice_1' (StridedSlice) has ends [0] where [1] is expected",
+    ),
+    "frames in an array that grows": (
+        attributes(f"{RNN}/TensorArray_1", dynamic_size=True),
+        f"'{RNN}/TensorArray_1' (TensorArrayV3) has dynamic_size True where False is expected",
+    ),
+    "as many frames read as clips": (
+        takes(f"{RNN}/TensorArrayUnstack/range", 1, f"{RNN}/strided_slice"),
+        f"'{RNN}/strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "room for as many frames as clips": (
+        takes(f"{RNN}/TensorArray", 0, f"{RNN}/strided_slice"),
+        f"'{RNN}/strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "frames put in after something else": (
+        takes(
+            f"{RNN}/TensorArrayUnstack/TensorArrayScatter/TensorArrayScatterV3",
+            3,
+            f"{RNN}/TensorArray:1",
+        ),
+        f"/TensorArrayScatterV3' takes '{RNN}/TensorArray:1' where '{RNN}/TensorArray_1:1' is",
+    ),
+    "another number raised": (
+        takes(f"{LOOP}/add", 0, f"{LOOP}/Identity_2"),
+        f"'{LOOP}/add' takes '{LOOP}/Switch_2' where '{LOOP}/Switch' is expected",
+    ),
+    "another number compared": (
+        takes(f"{LOOP}/Less", 0, f"{LOOP}/Merge_2"),
+        f"'{LOOP}/Less' compares '{LOOP}/Merge_2' where '{LOOP}/Merge' is expected",
+    ),
+    "as many rounds as clips": (
+        takes(f"{LOOP}/Less/Enter", 0, f"{RNN}/strided_slice"),
+        f"'{RNN}/strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "outputs of another size": (
+        attributes(f"{RNN}/TensorArrayStack/TensorArrayGatherV3", element_shape=(-1, 99)),
+        "(TensorArrayGatherV3) has element_shape (-1, 99) where (-1, 100) is expected",
+    ),
+    "as many outputs as inputs": (
+        takes(f"{RNN}/TensorArrayStack/TensorArraySizeV3", 0, f"{RNN}/TensorArray_1"),
+        f"'{RNN}/TensorArrayStack/TensorArraySizeV3' takes '{RNN}/TensorArray_1' "
+        f"where '{RNN}/TensorArray' is expected",
+    ),
+    "scores of other classes": (
+        constant("logits/shape/2", 30),
+        "'logits/shape' (Pack) has a size [30] where [29] is expected",
+    ),
+    "reversed with other lengths": (
+        edits(
+            other_lengths,
+            takes("ReverseSequence", 1, "others"),
+        ),
+        "'ReverseSequence' takes 'others' where 'input_lengths' is expected",
+    ),
+    "windows changed": (
+        edits(added("inserted", "Tanh", "input_node"), takes("transpose", 0, "inserted")),
+        "'transpose' takes 'inserted' where 'input_node' is expected",
+    ),
+    "a shape in a column": (
+        attributes("Reshape_1/shape", axis=1),
+        "'Reshape_1/shape' (Pack) has axis 1 where 0 is expected",
+    ),
+    "scores of one frame": (
+        constant("logits/shape/0", 1),
+        "'logits/shape' (Pack) has a number of frames [1] where [-1] is expected",
+    ),
+}
+
+REFUSED = AROUND | DIRECTIONS | STEP | ROUNDS | PARTS
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_computes_something_else_is_refused(what: str, graph: Graph) -> None:
+    """Each single difference is named, and what was expected instead."""
+    edit, says = REFUSED[what]
+    with pytest.raises(ConversionError) as caught:
+        recognise(edit(graph))
+    assert says in str(caught.value)
+
+
+SEED, SAMPLE = 20180125, 200
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+def test_any_single_edit_is_refused_or_read_right(graph: Graph, tensorflow: Any) -> None:
+    """A sample of edits of any input, attribute, constant or op, drawn anew for each seed.
+
+    A graph that TensorFlow refuses too, for one that does not fit its types, has no scores to
+    differ from.
+    """
+    random = np.random.default_rng(SEED)
+    every = list(mutations(graph, random, tensors=2))
+    windows, lengths = noise(3, 6), [6, 3, 0]
+    counts = dict.fromkeys(("refused", "as in TensorFlow", "no graph"), 0)
+    for number in random.choice(len(every), SAMPLE, replace=False):
+        what, edit = every[number]
+        changed = edit(graph)
+        try:
+            recognise(changed)
+        except DsconvError:
+            counts["refused"] += 1
+            continue
+        try:
+            off, _ = difference(tensorflow, changed, windows, lengths)
+        except (ValueError, tensorflow.errors.OpError):
+            counts["no graph"] += 1
+            continue
+        assert off < TOLERANCE, what
+        counts["as in TensorFlow"] += 1
+    assert counts["refused"] > SAMPLE / 2, counts
+    assert counts["as in TensorFlow"] > SAMPLE / 100, counts
