@@ -62,13 +62,7 @@ class LoopMatcher(Matcher):
 
     def check_dimension(self, user: Node, name: TensorName, of: TensorName, axis: int) -> None:
         """A tensor must be the size of one dimension of another."""
-        piece = self.made_by(name, "StridedSlice")
-        source, *ends = self.inputs(piece, 4)
-        for end, wanted in zip(ends, (axis, axis + 1, 1), strict=True):
-            self.numbers(piece, end, [wanted], "ends")
-        self.expect(
-            piece, shrink_axis_mask=1, begin_mask=0, end_mask=0, new_axis_mask=0, ellipsis_mask=0
-        )
+        source = self.sliced(self.made_by(name, "StridedSlice"), axis)
         shape = self.made_by(source, "Shape")
         found = self.inputs(shape, 1)[0]
         if self.graph.origin(found) != self.graph.origin(of):

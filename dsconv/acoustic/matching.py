@@ -97,3 +97,26 @@ class Matcher:
             if self.graph.origin(found)[0].op in ops:
                 return found, other
         raise mismatch(node, f"({node.op}) takes no {' or '.join(ops)}", "one")
+
+    def check_is(self, user: Node, name: TensorName, wanted: Node) -> None:
+        """Raises ConversionError if a tensor is not made by the node that is wanted."""
+        found = self.graph.source(name)
+        if found is not wanted:
+            raise mismatch(user, f"takes '{found.name}'", f"'{wanted.name}'")
+
+    def sliced(self, piece: Node, first: int) -> TensorName:
+        """What a slice takes one element of, the one at `first`."""
+        source, *ends = self.inputs(piece, 4)
+        for end, wanted in zip(ends, (first, first + 1, 1), strict=True):
+            self.numbers(piece, end, [wanted], "ends")
+        self.expect(
+            piece, shrink_axis_mask=1, begin_mask=0, end_mask=0, new_axis_mask=0, ellipsis_mask=0
+        )
+        return source
+
+    def check_zeros(self, node: Node) -> None:
+        """A node must make nothing but zeros."""
+        if node.op == "Fill":
+            self.numbers(node, self.inputs(node, 2)[1], 0, "a value")
+        elif node.op not in CONSTANTS or any(self.graph.tensor(node).numbers()):
+            raise mismatch(node, f"({node.op}) is a first state", "zeros")

@@ -9,7 +9,7 @@ Source: `create_inference_graph` and `create_model` of the training code, 0.2 to
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dsconv.acoustic.bidirectional import is_bidirectional, read_bidirectional
 from dsconv.acoustic.dense import read_layers
@@ -17,6 +17,7 @@ from dsconv.acoustic.era import complete_metadata, feature_era
 from dsconv.acoustic.matching import Matcher, mismatch
 from dsconv.acoustic.network import DenseLayer, Lstm, Names, Network
 from dsconv.acoustic.parts import FrontEnd, find_front_end
+from dsconv.acoustic.states import ASSIGN, VARIABLE, Cell, StateReader
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import why_not_frozen
@@ -24,10 +25,8 @@ from dsconv.graph.graph import CONSTANTS, Graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.graph.steps import DYNAMIC, input_node
 
-# Nodes that follow the outputs and compute nothing, and those that keep states in variables.
+# Nodes that follow the outputs and compute nothing.
 _NO_RESULT_OPS = ("Assert", "NoOp")
-_ASSIGN = "Assign"
-_VARIABLE = "VariableV2"
 
 
 def recognise(graph: Graph) -> Network:
@@ -41,22 +40,6 @@ def recognise(graph: Graph) -> Network:
     network = _with_names(found)
     _check_sizes(network)
     return network
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """The LSTM as it stands in the graph.
-
-    `masked` is its output, padding set to zero; the LSTM itself in a graph without `lengths`. The
-    states before are inputs or variables; None where each call starts from zeros.
-    """
-
-    node: Node
-    lstm: Lstm
-    lengths: Node | None
-    masked: Node
-    previous_c: Node | None
-    previous_h: Node | None
 
 
 class _Reader(Matcher):
@@ -125,7 +108,7 @@ class _Reader(Matcher):
             )
         return lstms[0]
 
-    def _read_cell(self, node: Node) -> _Cell:
+    def _read_cell(self, node: Node) -> Cell:
         """The LSTM with its parameters, inputs and masked output."""
         count, _, cell, hidden, kernel, _, _, _, bias = self.inputs(node, 9)
         if node.attributes.get("use_peephole"):
@@ -150,7 +133,7 @@ class _Reader(Matcher):
         states = [self._state_before(name, lstm.cells) for name in (cell, hidden)]
         if (states[0] is None) != (states[1] is None):
             raise mismatch(node, "is given only one of its states", "both or none")
-        return _Cell(node, lstm, lengths, masked, *states)
+        return Cell(node, lstm, lengths, masked, *states)
 
     def _lengths_of(self, lstm: Node, count: TensorName) -> Node | None:
         """The input of the lengths, whose longest is the LSTM's number of steps.
@@ -172,20 +155,13 @@ class _Reader(Matcher):
 
     def _state_before(self, name: TensorName, cells: int) -> Node | None:
         """The input or the variable of a state; None for zeros."""
-        node = self.made_by(name, "Placeholder", _VARIABLE, "Fill", *CONSTANTS)
-        if node.op not in ("Placeholder", _VARIABLE):
-            self._check_zeros(node)
+        node = self.made_by(name, "Placeholder", VARIABLE, "Fill", *CONSTANTS)
+        if node.op not in ("Placeholder", VARIABLE):
+            self.check_zeros(node)
             return None
         if node.shape() != (self.batch, cells):
             raise mismatch(node, f"has shape {node.shape()}", f"[{self.batch}, {cells}]")
         return node
-
-    def _check_zeros(self, node: Node) -> None:
-        """A node must make nothing but zeros."""
-        if node.op == "Fill":
-            self.numbers(node, self.inputs(node, 2)[1], 0, "a value")
-        elif node.op not in CONSTANTS or any(self.graph.tensor(node).numbers()):
-            raise mismatch(node, f"({node.op}) is a first state", "zeros")
 
     def _masked(self, lstm: Node, lengths: Node, cells: int) -> Node:
         """The product of the LSTM's hidden states and the mask of the valid frames."""
@@ -218,7 +194,7 @@ class _Reader(Matcher):
         column = self.made_by(self.inputs(as_integers, 1)[0], "ExpandDims")
         source, axis = self.inputs(column, 2)
         self.numbers(column, axis, -1, "axis")
-        self._check_is(column, source, lengths)
+        self.check_is(column, source, lengths)
 
     def _check_numbers(self, node: Node) -> None:
         """The numbers of the frames, from 0 to the input's number of steps."""
@@ -233,43 +209,31 @@ class _Reader(Matcher):
             self.numbers(user, count, self.steps, "a number of steps")
             return
         piece = self.made_by(count, "StridedSlice")
-        sized = self.made_by(self._sliced(piece, 0), "Shape")
-        self._check_is(sized, self.inputs(sized, 1)[0], self._input_of(lstm))
-
-    def _sliced(self, piece: Node, first: int) -> TensorName:
-        """What a slice takes one element of, the one at `first`."""
-        source, *ends = self.inputs(piece, 4)
-        for end, wanted in zip(ends, (first, first + 1, 1), strict=True):
-            self.numbers(piece, end, [wanted], "ends")
-        self.expect(piece, shrink_axis_mask=1, begin_mask=0, end_mask=0)
-        return source
+        sized = self.made_by(self.sliced(piece, 0), "Shape")
+        self.check_is(sized, self.inputs(sized, 1)[0], self._input_of(lstm))
 
     def _input_of(self, lstm: Node) -> Node:
         return self.graph.source(self.inputs(lstm, 9)[1])
 
-    def _check_is(self, user: Node, name: TensorName, wanted: Node) -> None:
-        found = self.graph.source(name)
-        if found is not wanted:
-            raise mismatch(user, f"takes '{found.name}'", f"'{wanted.name}'")
-
-    def _find_outputs(self, cell: _Cell) -> tuple[Node, dict[str, str]]:
+    def _find_outputs(self, cell: Cell) -> tuple[Node, dict[str, str]]:
         """The scores, and the names of the states, as far as they are inputs and outputs."""
         reached = self.graph.downstream([self.windows])
         ends = [
             node
             for node in reached.values()
-            if node.op not in (*_NO_RESULT_OPS, _ASSIGN)
+            if node.op not in (*_NO_RESULT_OPS, ASSIGN)
             and all(user.op in _NO_RESULT_OPS for user in self.graph.consumers[node.name])
         ]
         if cell.previous_c is None or cell.previous_h is None:
             return self._scores(ends, []), {}
         before = {"previous_c": cell.previous_c, "previous_h": cell.previous_h}
-        if cell.previous_c.op == cell.previous_h.op == _VARIABLE:
+        reader = StateReader(self.graph, cell, self.batch)
+        if cell.previous_c.op == cell.previous_h.op == VARIABLE:
             scores = self._scores(ends, [])
             for variable in before.values():
-                self._check_variable(variable, cell, scores, reached)
+                reader.check_variable(variable, scores, reached)
             return scores, {}
-        after = {name: node for node in ends if (name := self._state_of(node, cell))}
+        after = {name: node for node in ends if (name := reader.state_of(node))}
         scores = self._scores(ends, list(after.values()))
         names = {key: node.name for key, node in before.items()}
         if set(after) != set(names.values()):
@@ -291,100 +255,6 @@ class _Reader(Matcher):
             f"after the last frame; they are {names}."
         )
 
-    def _check_variable(
-        self, variable: Node, cell: _Cell, scores: Node, reached: dict[str, Node]
-    ) -> None:
-        """A state's variable must start at zero, and be set before the scores are given."""
-        users = [user for user in self.graph.consumers[variable.name] if user.op == _ASSIGN]
-        updates = [user for user in users if user.name in reached]
-        if len(updates) != 1:
-            raise mismatch(variable, f"is set {len(updates)} times", "once in a call")
-        for assign in users:
-            target, value = self.inputs(assign, 2)
-            self._check_is(assign, target, variable)
-            if assign is not updates[0]:
-                self._check_zeros(self.graph.source(value))
-            elif self._state_after(value, cell) is not variable:
-                raise mismatch(assign, f"sets '{variable.name}'", "the state that it takes")
-        waits = [TensorName.parse(name) for name in scores.inputs]
-        if not any(name.control and name.node == updates[0].name for name in waits):
-            raise mismatch(scores, f"does not wait for '{updates[0].name}'", "a state that is kept")
-
-    def _state_of(self, output: Node, cell: _Cell) -> str | None:
-        """The name of the state whose value after the last valid frame an output gives."""
-        if self.graph.source(output.name).op not in ("Gather", "GatherNd", "StridedSlice"):
-            return None
-        return self._state_after(TensorName.parse(output.name), cell).name
-
-    def _state_after(self, name: TensorName, cell: _Cell) -> Node:
-        """The state before the first frame of which a tensor is the value after the last."""
-        node = self.made_by(name, "Gather", "GatherNd", "StridedSlice")
-        if cell.lengths is None:
-            return self._state_of_last_step(node, cell)
-        source, picked = self.inputs(node, 2)
-        if node.op == "Gather":
-            source = self._check_picks_row(source, picked, cell)
-        else:
-            self._check_picks_last(self.made_by(picked, "Pack"), cell.lengths)
-        history = self.made_by(source, "ConcatV2")
-        first, steps, axis = self.inputs(history, 3)
-        self.numbers(history, axis, 0, "axis")
-        expanded = self.made_by(first, "ExpandDims")
-        previous, axis = self.inputs(expanded, 2)
-        self.numbers(expanded, axis, [0], "axis")
-        state = self.graph.source(previous)
-        if state is cell.previous_c:
-            self._check_is(history, steps, cell.node)
-            self.made_by(steps, "BlockLSTM", output=1)
-        elif state is cell.previous_h:
-            self._check_is(history, steps, cell.masked)
-        else:
-            raise mismatch(expanded, f"takes '{state.name}'", "a state before the first frame")
-        return state
-
-    def _state_of_last_step(self, node: Node, cell: _Cell) -> Node:
-        """In a graph without lengths, the state whose last step a node gives."""
-        if node.op != "StridedSlice":
-            raise mismatch(node, f"is a {node.op}", "the last step of the LSTM")
-        steps = self._sliced(node, -1)
-        found, output = self.graph.origin(steps)
-        states = {1: cell.previous_c, 6: cell.previous_h}
-        state = states.get(output) if found is cell.node else None
-        if state is None:
-            raise mismatch(node, f"takes '{steps}'", "the steps of a state")
-        return state
-
-    def _check_picks_last(self, pack: Node, lengths: Node) -> None:
-        """The indices [length, number in the batch]."""
-        self.expect(pack, axis=1)
-        count, numbers = self.inputs(pack, 2)
-        self._check_is(pack, count, lengths)
-        self._check_clip_numbers(numbers)
-
-    def _check_picks_row(self, source: TensorName, picked: TensorName, cell: _Cell) -> TensorName:
-        """As 0.2 picks the last step: of steps and clips as rows, length * batch + number.
-
-        Returns the steps before they became rows.
-        """
-        rows = self.made_by(source, "Reshape")
-        source, shape = self.inputs(rows, 2)
-        self.numbers(rows, shape, [-1, cell.lstm.cells], "shape")
-        added = self.made_by(picked, "Add", "AddV2")
-        product, numbers = self.one_of(added, "Mul")
-        self._check_clip_numbers(numbers)
-        scaled = self.made_by(product, "Mul")
-        lengths, batch = self.one_of(scaled, "Placeholder")
-        self.numbers(scaled, batch, self.batch, "a factor")
-        assert cell.lengths is not None
-        self._check_is(scaled, lengths, cell.lengths)
-        return source
-
-    def _check_clip_numbers(self, name: TensorName) -> None:
-        """The numbers of the clips in the batch."""
-        in_batch = self.made_by(name, "Range")
-        for end, wanted in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
-            self.numbers(in_batch, end, wanted, "ends")
-
     def _layers_before(self, lstm: Node) -> list[DenseLayer]:
         """The dense layers from the windows to the LSTM."""
         sequence = self.made_by(self.inputs(lstm, 9)[1], "Reshape")
@@ -399,10 +269,10 @@ class _Reader(Matcher):
         transposed = self.made_by(source, "Transpose")
         source, order = self.inputs(transposed, 2)
         self.numbers(transposed, order, [1, 0, 2, 3], "permutation")
-        self._check_is(transposed, source, self.windows)
+        self.check_is(transposed, source, self.windows)
         return layers
 
-    def _layers_after(self, scores: Node, cell: _Cell) -> tuple[bool, list[DenseLayer], DenseLayer]:
+    def _layers_after(self, scores: Node, cell: Cell) -> tuple[bool, list[DenseLayer], DenseLayer]:
         """Whether there is a softmax, and the layers from the LSTM to the scores."""
         source, softmax = TensorName.parse(scores.name), False
         if self.graph.source(source).op == "Softmax":
@@ -416,7 +286,7 @@ class _Reader(Matcher):
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)
         self._check_reshape(flat, shape, (cell.lstm.cells,))
-        self._check_is(flat, source, cell.masked)
+        self.check_is(flat, source, cell.masked)
         if cell.masked is cell.node:
             self.made_by(source, "BlockLSTM", output=6)
         return softmax, layers[:-1], layers[-1]
@@ -440,10 +310,10 @@ class _Reader(Matcher):
         """One size: a number, or the batch size as a slice of the shape of the windows."""
         if self.graph.source(name).op in CONSTANTS:
             return self.number(pack, name, "a size")
-        shape = self._sliced(self.made_by(name, "StridedSlice"), 0)
+        shape = self.sliced(self.made_by(name, "StridedSlice"), 0)
         source = self.graph.source(shape)
         if source.op == "Shape":
-            self._check_is(source, self.inputs(source, 1)[0], self.windows)
+            self.check_is(source, self.inputs(source, 1)[0], self.windows)
         else:
             self.numbers(source, shape, list(self.windows.shape() or ()), "a shape")
         return self.batch
