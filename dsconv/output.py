@@ -49,7 +49,7 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
 
 def _replace(new: Path, path: Path) -> None:
     """Put a file or a folder in the place of another one, or leave that where it is."""
-    if not path.is_dir():
+    if not path.exists() or not (path.is_dir() or new.is_dir()):
         new.replace(path)
         return
     # A folder takes no other's place, so the old one moves out of the way.

@@ -52,7 +52,7 @@ def recurrent_kernel(lstm: Lstm, gate: str | None = None) -> FloatArray:
 def halved(weights: FloatArray) -> NDArray[np.float16]:
     """Weights in float16. Raises ConversionError if one is too large for that."""
     largest = float(_largest(weights))
-    if largest > np.finfo(np.float16).max:
+    if largest > float(np.finfo(np.float16).max):
         raise ConversionError(
             f"a weight of {largest:g} is too large for float16; pass --precision fp32."
         )

@@ -1,15 +1,10 @@
-"""Write Core ML files: an .mlmodel, or an .mlpackage, the folder that Apple's tools take for one.
-
-The toolkit's own writer gives every package new random identifiers; with these the same graph
-gives the same bytes.
-"""
+"""Write Core ML files: an .mlmodel, or an .mlpackage."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
-import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,14 +12,9 @@ from typing import Any
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.precision import compressed_network, pipeline
 from dsconv.convert.options import Plan
+from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.errors import ToolkitError
-from dsconv.output import MANIFEST
 from dsconv.runtime.model import reason_of
-
-_AUTHOR = "com.apple.CoreML"
-_MODEL, _WEIGHTS = "model.mlmodel", "weights"
-# Any fixed name space will do; identifiers only have to differ within a package.
-_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://developer.apple.com/documentation/coreml")
 
 
 def write_package(
@@ -41,11 +31,11 @@ def write_package(
         # The weights are written where they stay.
         package_dir=str(path),
     ).get_spec()
+    # The toolkit's version is there too.
+    specification.mlProgram.attributes.clear()
     describe(specification, plan, properties)
-    folder = path / "Data" / _AUTHOR
-    _write(specification, folder / _MODEL)
-    manifest = json.dumps(_manifest(folder), indent=4, sort_keys=True)
-    (path / MANIFEST).write_text(f"{manifest}\n", encoding="utf-8")
+    _write(specification, path / MODEL_FOLDER / MODEL_NAME)
+    write_manifest(path)
 
 
 def write_neural_network(
@@ -87,7 +77,12 @@ def file_bytes(path: Path) -> int:
 def _quiet() -> Iterator[None]:
     """The toolkit's own progress and advice are not for users of dsconv."""
     silent = io.StringIO()
-    with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+    with (
+        contextlib.redirect_stdout(silent),
+        contextlib.redirect_stderr(silent),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
         yield
 
 
@@ -109,28 +104,3 @@ def _converted(builder: ProgramBuilder, **options: Any) -> Any:
 def _write(specification: Any, path: Path) -> None:
     """Write a Model message, its maps in a fixed order."""
     path.write_bytes(specification.SerializeToString(deterministic=True))
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """What a package holds."""
-    items = {_MODEL: "CoreML Model Specification"}
-    if (folder / _WEIGHTS).is_dir():
-        items[_WEIGHTS] = "CoreML Model Weights"
-    entries = {
-        _identifier(name): {
-            "author": _AUTHOR,
-            "description": description,
-            "name": name,
-            "path": f"{_AUTHOR}/{name}",
-        }
-        for name, description in items.items()
-    }
-    return {
-        "fileFormatVersion": "1.0.0",
-        "itemInfoEntries": entries,
-        "rootModelIdentifier": _identifier(_MODEL),
-    }
-
-
-def _identifier(name: str) -> str:
-    return str(uuid.uuid5(_SPACE, name)).upper()

@@ -28,8 +28,11 @@ def samples_shape(builder: ProgramBuilder, network: Network, most_frames: int) -
     """The shape of a clip's samples, from the least that make a frame."""
     settings = _settings(network)
     least = max(settings.window - settings.step, 1)
-    most = settings.window + (most_frames - 1) * settings.step
-    return (builder.coremltools.RangeDim(least, max(most, least), default=settings.window),)
+    # One sample more would make one frame more, of what is left over.
+    most = settings.window + (most_frames - 1) * settings.step - 1
+    most = max(most, least)
+    usual = min(settings.window, most)
+    return (builder.coremltools.RangeDim(least, most, default=usual),)
 
 
 def add_front_end(builder: ProgramBuilder, network: Network, first: DenseLayer) -> Any:

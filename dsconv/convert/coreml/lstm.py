@@ -56,11 +56,9 @@ class LstmBuilder:
             return self.turned("outputs", rows), last, cell
         invalid = self.invalid(rows, lengths)
         drive, weights = self.driven()
-        frames = self.valid("valid_inputs", invalid, frames)
-        driver = self.driver(invalid, drive)
-        frames = self.builder.op("concat", "driven_inputs", values=[frames, driver], axis=2)
+        frames = self.driven_where(invalid, frames, drive)
         every, _, cell = self.fused(frames, hidden, cell, weights)
-        every = self.valid("valid_hidden_states", invalid, every)
+        every = self.select("valid_hidden_states", invalid, self.builder.number(0), every)
         rows = self.reshape("hidden_states", every, [-1, self.lstm.cells])
         return rows, self.last_valid(rows, lengths, hidden), cell
 
@@ -142,17 +140,20 @@ class LstmBuilder:
         states = self.builder.op("concat", "all_hidden_states", values=[hidden, rows], axis=0)
         return self.builder.op("gather", "last_hidden_state", x=states, indices=lengths, axis=0)
 
-    def driver(self, invalid: Any, drive: float) -> Any:
-        """The input that drives the gates [frames, 1, 1]."""
+    def driven_where(self, invalid: Any, frames: Any, drive: float) -> Any:
+        """The frames with one more input; those that are not valid are nothing but the drive."""
         builder = self.builder
-        dtype = "fp16" if builder.half else "fp32"
-        switch = builder.op("cast", "switch", x=invalid, dtype=dtype)
-        return builder.op("mul", "driver", x=switch, y=builder.number(drive))
+        widths = np.array([0, 0, 0, 0, 0, 1], np.int32)
+        wider = builder.op(
+            "pad", "wider_inputs", x=frames, pad=widths, constant_val=builder.number(0)
+        )
+        driven = np.zeros((1, 1, self.lstm.inputs + 1))
+        driven[..., -1] = drive
+        return self.select("driven_inputs", invalid, builder.constant(driven), wider)
 
-    def valid(self, name: str, invalid: Any, frames: Any) -> Any:
-        """The frames, those that are not valid being zeros."""
-        none = self.builder.number(0)
-        return self.builder.op("select", name, cond=invalid, a=none, b=frames)
+    def select(self, name: str, condition: Any, value: Any, other: Any) -> Any:
+        """One value where a condition holds, the other elsewhere."""
+        return self.builder.op("select", name, cond=condition, a=value, b=other)
 
     def sequence(self, name: str, rows: Any, size: int) -> Any:
         """Rows as [frames, 1, size]."""

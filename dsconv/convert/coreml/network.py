@@ -149,8 +149,9 @@ class _NetworkBuilder:
         rows, hidden, cell = lstm.add(rows, lengths, *before)
         if plan.states == "io":
             return rows, {names.new_c: cell, names.new_h: hidden}
-        self.keep(names.previous_c, cell)
+        # In the other order the toolkit fails to find the states that it updates.
         self.keep(names.previous_h, hidden)
+        self.keep(names.previous_c, cell)
         return rows, {}
 
     def whole_clip(self, rows: Any) -> Any:

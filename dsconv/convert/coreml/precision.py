@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsconv.convert.coreml.front_end import MATRICES
+from dsconv.convert.coreml.front_end import FRONT_END, MATRICES
 from dsconv.convert.options import Plan
 from dsconv.toolkits import import_coremltools
 
@@ -39,11 +39,32 @@ def pipeline(plan: Plan) -> Any:
 
 def compressed_network(model: Any, plan: Plan) -> Any:
     """The Model message of a neural network with its weights in the precision of a plan."""
-    from coremltools.models.neural_network.quantization_utils import quantize_weights
-
     if plan.precision == "fp32":
         return model.get_spec()
+    from coremltools.models.neural_network.quantization_utils import (
+        QuantizedLayerSelector,
+        quantize_weights,
+    )
+
+    class Weights(QuantizedLayerSelector):  # type: ignore[misc]
+        """The layers whose weights may be rounded."""
+
+        def do_quantize(self, layer: Any, **asked: Any) -> bool:
+            return _is_rounded(layer, plan) and bool(super().do_quantize(layer, **asked))
+
     bits, mode = (16, "linear") if plan.precision == "fp16" else (8, "linear_symmetric")
-    found = quantize_weights(model, bits, mode)
+    found = quantize_weights(model, bits, mode, selector=Weights())
     # On macOS it is a model, elsewhere the message.
     return found if hasattr(found, "neuralNetwork") else found.get_spec()
+
+
+def _is_rounded(layer: Any, plan: Plan) -> bool:
+    """Whether the weights of a layer may be rounded.
+
+    Constants are numbers of frames among others. Convolutions are the spectrum and the first layer
+    of a model of samples; the first layer is where most of the error would come from.
+    """
+    if layer.WhichOneof("layer") in ("loadConstantND", "convolution"):
+        return False
+    first = f"{plan.network.before[0].name}_product"
+    return not layer.name.startswith(FRONT_END) and layer.name != first

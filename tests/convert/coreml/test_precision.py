@@ -53,13 +53,15 @@ def precision_of(form: str) -> str:
 @pytest.mark.parametrize("name", EXPORTS)
 def test_originals_are_within_the_tolerances(name: str, models: Path, tmp_path: Path) -> None:
     """The whole clip that each was trained on, in every form; and rounded they are."""
+    # A palette of 256 values takes longer to find than all the others; one model is enough.
+    forms = [form for form in REDUCED if form != "palette8" or "0.6.1" in name]
     candidates = [
-        core_ml_path(models / name, tmp_path / form.replace(" ", "-"), **asked)
-        for form, asked in REDUCED.items()
+        core_ml_path(models / name, tmp_path / form.replace(" ", "-"), **REDUCED[form])
+        for form in forms
     ]
     clip = find_clips([models / f"LDC93S1_pcms16le_1_{EXPORTS[name].rate}.wav"])
     validation = validate_models(models / name, candidates, clip, Options(beam=BEAM))
-    for form, result in zip(REDUCED, validation.candidates, strict=True):
+    for form, result in zip(forms, validation.candidates, strict=True):
         print(name, form, *(f"{part.tensor} {part.max_abs:.1e}" for part in result.differences))
         assert result.model.precision == precision_of(form)
         assert result.tolerance is TOLERANCES[precision_of(form)]
@@ -70,7 +72,7 @@ def test_originals_are_within_the_tolerances(name: str, models: Path, tmp_path: 
 @pytest.mark.models
 @pytest.mark.parametrize("form", ["fp16", "int8", "palette6", "int8 ios16", "int8 neuralnetwork"])
 @pytest.mark.parametrize("steps", [16, DYNAMIC])
-@pytest.mark.parametrize("name", ["deepspeech-0.9.3-ln-static.pb", "coqui-1.4.0-static.pb"])
+@pytest.mark.parametrize("name", ["coqui-1.4.0-static.pb"])
 def test_every_length_is_close_to_the_graph(
     name: str, steps: int, form: str, models: Path, tmp_path: Path
 ) -> None:
