@@ -46,7 +46,7 @@ def verdict_line(candidate: CandidateResult) -> str:
     if candidate.transcripts:
         equal = sum(transcript.equal for transcript in candidate.transcripts)
         parts.append(f"{equal} of {len(candidate.transcripts)} texts")
-    lines = [f"{candidate.verdict}: {', '.join(parts)}"]
+    lines = [f"{candidate.verdict}: {', '.join(parts)}" if parts else candidate.verdict]
     if candidate.model.format in _RUN_ELSEWHERE:
         lines.append(f"run by {candidate.model.runtime}")
     lines += [
