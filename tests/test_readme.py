@@ -56,6 +56,24 @@ def test_commands_give_the_output_that_is_shown(tmp_path: Path) -> None:
         assert comparable(done.stdout) == comparable(shown), command
 
 
+def test_the_python_runs(tmp_path: Path) -> None:
+    """Each line of the Python block, in a folder with the demo model."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = block.strip().splitlines()
+    shown = "\n".join(f"print({line})" if "(" in line else line for line in lines)
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{shown}"
+    for command in ([sys.executable, "-m", "dsconv", "fixture"], [sys.executable, "-c", program]):
+        done = subprocess.run(
+            command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "128",
+        "True",
+        "don't trust a number that nobody measured",
+    ]
+
+
 def test_every_command_is_documented() -> None:
     """Each command stands in the README's table."""
     from dsconv.cli import main
