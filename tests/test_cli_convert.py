@@ -29,7 +29,7 @@ from dsconv.graph.graph import open_graph
 from dsconv.graph.steps import DYNAMIC
 from dsconv.runtime.registry import open_model
 from dsconv.speech.features import FloatArray
-from tests.acoustic.edits import Edit, attributes, batch_of_two, constant, op, renamed
+from tests.acoustic.edits import Edit, attributes, constant, op, renamed
 from tests.convert.conversions import require_toolkits, saved
 
 COMMANDS = ("onnx", "openvino")
@@ -212,7 +212,6 @@ def test_json_has_finite_numbers_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 NODE = f"{LSTM}/BlockLSTM"
 REFUSED: dict[str, tuple[Edit, str]] = {
-    "batch of two": (batch_of_two, r"takes 2 clips at a time.*export it with --export_batch_size"),
     "cell clip": (attributes(NODE, cell_clip=3.0), r"clips its cell at 3 .*no clip is expected"),
     "peepholes": (attributes(NODE, use_peephole=True), "has peephole weights where an LSTM with"),
     "not frozen": (op("layer_1/weights", "VariableV2"), "is not frozen: 1 .*export a frozen graph"),

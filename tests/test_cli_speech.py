@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from dsconv.fixtures import demo_model
+from dsconv.graph.graph import Graph
+from tests.acoustic.edits import removed
+from tests.convert.conversions import saved
 from tests.test_cli import assert_one_line_error, run, run_json
 
 SAID = "she had your dark suit in greasy wash water all year"
@@ -108,11 +111,10 @@ def test_another_recording_is_refused_or_converted(
     assert run("transcribe", demo_model.MODEL, path, "--resample").exit_code == 0
 
 
-@pytest.mark.models
-def test_a_model_without_alphabet_is_refused(models: Path) -> None:
-    """Versions before 0.6 keep no alphabet in the graph."""
-    wav = models / "LDC93S1_pcms16le_1_16000.wav"
-    result = run("transcribe", models / "deepspeech-0.5.1-static.pb", wav)
+def test_a_model_without_alphabet_is_refused(small_graph: Graph, tmp_path: Path) -> None:
+    """Since 0.6 it is in the graph, so none is assumed where it is missing."""
+    model = saved(removed("metadata_alphabet")(small_graph), tmp_path / "a.pb")
+    result = run("transcribe", model, demo_model.clips()[0].wav)
     assert_one_line_error(result, 4, "holds no alphabet")
 
 

@@ -173,22 +173,10 @@ def assert_same(tensor: Tensor, graph: Graph, name: str) -> None:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("deepspeech-0.1.1-static.pb", "no input of the form [batch, steps, context, features]"),
-        ("deepspeech-0.2.0-static.pb", "'previous_state_c' is a VariableV2"),
-        ("deepspeech-0.4.1-static.pb", "'previous_state_c' is a VariableV2"),
-        ("deepspeech-0.4.1-nosl.pb", "'lstm_fused_cell/ToInt64/x' is a Const where Max"),
-        ("deepspeech-0.5.1-static.pb", "'previous_state_c' is a VariableV2"),
-        ("not-frozen-0.1.1.pb", "not frozen: 7 of its weights are variables"),
-    ],
-)
-def test_earlier_graphs_are_refused_with_the_place(name: str, says: str, models: Path) -> None:
-    """What dsconv does not know yet says where it differs."""
-    with pytest.raises(ConversionError) as caught:
-        recognise(open_graph(models / name))
-    assert says in str(caught.value)
+def test_a_graph_that_is_not_frozen_is_refused(models: Path) -> None:
+    """Its weights are elsewhere."""
+    with pytest.raises(ConversionError, match="not frozen: 7 of its weights are variables"):
+        recognise(open_graph(models / "not-frozen-0.1.1.pb"))
 
 
 def numbered(graph: Graph, *, interface: bool) -> Graph:

@@ -66,7 +66,7 @@ INPUTS = {
     ),
     "any batch": (
         attributes("input_node", shape=(-1, 16, 19, 26)),
-        "'input_node' has shape [-1, 16, 19, 26] where [batch, steps, 2 * context + 1, features]",
+        "'input_lengths' has shape (1,) where an int32 of [-1] is expected",
     ),
     "lengths of another batch": (
         attributes("input_lengths", shape=(2,)),
@@ -94,11 +94,11 @@ INPUTS = {
     ),
     "a frozen state": (
         constant("previous_state_c", np.zeros((1, 32)), np.float32),
-        "'previous_state_c' is a Const where Placeholder is expected",
+        f"'{LSTM}/BlockLSTM' is given only one of its states where both or none is expected",
     ),
     "a state that is computed": (
         behind("previous_state_h", "Tanh"),
-        "'inserted' is a Tanh where Placeholder is expected",
+        "'inserted' is a Tanh where Placeholder or VariableV2 or Fill or Const",
     ),
     "another batch than the shapes say": (
         edits(batch_of_two, constant("Reshape_2/shape", [-1, 1, 32])),
@@ -237,7 +237,7 @@ CELL = {
     ),
     "the shortest length": (
         op(f"{LSTM}/Max", "Min"),
-        f"'{LSTM}/Max' is a Min where Max is expected",
+        f"'{LSTM}/Cast' takes a number of steps from '{LSTM}/Max' (Min) where a constant",
     ),
     "the longest over another dimension": (
         constant(f"{LSTM}/Const", [1]),
@@ -328,7 +328,7 @@ VALID_FRAMES = {
     ),
     "a mask of as many frames as the lengths say": (
         takes(f"{MASK}/Range", 1, f"{LSTM}/Max"),
-        f"'{MASK}/Range' takes a number of steps from '{LSTM}/Max' (Max) where a constant is expected",
+        f"'{MASK}/Range' takes a number of steps from '{LSTM}/Max' (Max) where a constant",
     ),
     "limits of another type": (
         attributes(f"{MASK}/Cast", DstT=DataType.INT8),
@@ -403,7 +403,7 @@ OUTPUTS = {
     ),
     "a state that is picked in another way": (
         op(f"{LSTM}/GatherNd", "Gather"),
-        "'new_state_c' (Identity)",
+        f"'{LSTM}/concat' is a ConcatV2 where Reshape is expected",
     ),
     "a state that is computed on": (
         behind(f"{LSTM}/GatherNd", "Tanh"),

@@ -11,7 +11,7 @@ from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import open_graph
-from tests.acoustic.edits import batch_of_two, constant
+from tests.acoustic.edits import constant
 from tests.convert.conversions import saved
 
 BUILT = ("tflite", "coreml", "openvino", "onnx")
@@ -46,10 +46,9 @@ def test_options_are_refused_before_any_work(
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (batch_of_two, "takes 2 clips at a time"),
         (constant("Reshape_3/shape", [-1, 16]), "'Reshape_3' has shape"),
     ],
-    ids=["batch", "network"],
+    ids=["network"],
 )
 def test_other_graphs_are_refused(
     edit: Any, says: str, target: str, small_model: Path, tmp_path: Path

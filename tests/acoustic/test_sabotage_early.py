@@ -1,0 +1,469 @@
+"""A graph of 0.2 to 0.5 that computes something else is refused, with the place.
+
+Each table has what is wrong, the edit that makes it so, and what the refusal has to say.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dsconv.acoustic.export import LSTM
+from dsconv.acoustic.recognise import recognise
+from dsconv.errors import ConversionError
+from dsconv.graph.graph import Graph
+from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.graph.write import edited, new_constant, new_node
+from tests.acoustic.early import VERSIONS, Version, early, stateless
+from tests.acoustic.edits import (
+    Edit,
+    added,
+    as_type,
+    attributes,
+    batch_of_two,
+    behind,
+    constant,
+    edits,
+    inputs,
+    op,
+    takes,
+    with_nodes,
+)
+from tests.acoustic.test_sabotage import VALID_FRAMES, fewer_inputs, refusal, swapped
+
+GATHER = f"{LSTM}/Gather"
+SLICE = f"{LSTM}/strided_slice"
+LAST = "the last step of the LSTM"
+
+
+def scores_wait_for(*names: str) -> Edit:
+    """The scores wait for these only; what nothing waits for is still there."""
+    return lambda graph: with_nodes(
+        graph, edited(graph["logits"], inputs=[graph["logits"].inputs[0], *names])
+    )
+
+
+def starts_with(value: float) -> Edit:
+    """The states start with something else, be it stored or filled in."""
+
+    def edit(graph: Graph) -> Graph:
+        if "zeros/Const" in graph:
+            return constant("zeros/Const", value)(graph)
+        return constant("zeros", np.full((1, 32), value))(graph)
+
+    return edit
+
+
+def exchanged(first: str, second: str, number: int) -> Edit:
+    """Two nodes exchange one of what they take."""
+
+    def edit(graph: Graph) -> Graph:
+        names = [graph[name].inputs[number] for name in (first, second)]
+        pairs = zip((first, second), reversed(names), strict=True)
+        nodes = []
+        for name, taken in pairs:
+            own = list(graph[name].inputs)
+            own[number] = taken
+            nodes.append(edited(graph[name], inputs=own))
+        return with_nodes(graph, *nodes)
+
+    return edit
+
+
+STATES: dict[str, tuple[Edit, str]] = {
+    "the states of each other": (
+        exchanged("Assign_2", "Assign_3", 1),
+        "'Assign_2' sets 'previous_state_c' where the state that it takes is expected",
+    ),
+    "the variables of each other": (
+        exchanged("Assign_2", "Assign_3", 0),
+        "'Assign_3' sets 'previous_state_c' where the state that it takes is expected",
+    ),
+    "one state for both": (
+        lambda graph: with_nodes(
+            graph,
+            edited(graph["Assign_3"], inputs=["previous_state_h", graph["Assign_2"].inputs[1]]),
+        ),
+        "its outputs should be the scores",
+    ),
+    "the LSTM takes them the other way round": (
+        lambda graph: inputs(f"{LSTM}/BlockLSTM", *swapped(graph[f"{LSTM}/BlockLSTM"], 2, 3))(
+            graph
+        ),
+        "",
+    ),
+    "a state that is set to itself": (
+        takes("Assign_2", 1, "previous_state_c/read"),
+        "'previous_state_c' is set 0 times where once in a call is expected",
+    ),
+    "a state that is not set": (
+        lambda graph: with_nodes(
+            scores_wait_for("^Assign_3")(graph),
+            edited(graph["Assign_2"], inputs=["previous_state_c", "zeros"]),
+        ),
+        "its outputs should be the scores",
+    ),
+    "a state that is set twice": (
+        lambda graph: with_nodes(
+            graph,
+            new_node(
+                "again", "Assign", graph["Assign_2"].inputs, dict(graph["Assign_2"].attributes)
+            ),
+        ),
+        "'previous_state_c' is set 2 times where once in a call is expected",
+    ),
+    "scores that do not wait for the cell": (
+        scores_wait_for("^Assign_3"),
+        "'logits' does not wait for 'Assign_2' where a state that is kept is expected",
+    ),
+    "scores that do not wait for the hidden state": (
+        scores_wait_for("^Assign_2"),
+        "'logits' does not wait for 'Assign_3' where a state that is kept is expected",
+    ),
+    "scores that wait for the start": (
+        scores_wait_for("^Assign", "^Assign_1"),
+        "'logits' does not wait for 'Assign_2' where a state that is kept is expected",
+    ),
+    "a first state of ones": (starts_with(1.0), "'zeros' ("),
+    "a first state that is hardly zero": (
+        starts_with(1e-30),
+        "'zeros' (",
+    ),
+    "a first state that is computed": (
+        behind("zeros", "Tanh"),
+        "'inserted' (Tanh) is a first state where zeros is expected",
+    ),
+    "a state that is changed before it is kept": (
+        lambda graph: edits(
+            added("changed", "Tanh", graph["Assign_2"].inputs[1]), takes("Assign_2", 1, "changed")
+        )(graph),
+        "'changed' is a Tanh where Gather or GatherNd or StridedSlice is expected",
+    ),
+    "a state that is changed behind the variable": (
+        behind("previous_state_h/read", "Tanh"),
+        "'inserted' is a Tanh where Placeholder or VariableV2 or Fill or Const",
+    ),
+    "only one state in a variable": (
+        edits(
+            constant("none", np.zeros((1, 32)), np.float32),
+            takes(f"{LSTM}/BlockLSTM", 3, "none"),
+        ),
+        f"'{LSTM}/BlockLSTM' is given only one of its states where both or none is expected",
+    ),
+    "a variable of another batch": (
+        attributes("previous_state_c", shape=(2, 32)),
+        "'previous_state_c' has shape (2, 32) where [1, 32] is expected",
+    ),
+    "a variable of another size": (
+        attributes("previous_state_h", shape=(1, 31)),
+        "'previous_state_h' has shape (1, 31) where [1, 32] is expected",
+    ),
+    "an older kind of variable": (
+        op("previous_state_c", "Variable"),
+        "'previous_state_c' is a Variable where Placeholder or VariableV2",
+    ),
+    "a state that is given too": (
+        added("given", "Identity", "raw_logits"),
+        "its outputs should be the scores",
+    ),
+    "an Assign that adds": (
+        op("Assign_2", "AssignAdd"),
+        "'previous_state_c' is set 0 times where once in a call is expected",
+    ),
+    "an Assign without a value": (
+        inputs("Assign_3", "previous_state_h"),
+        "'previous_state_h' is set 0 times where once in a call is expected",
+    ),
+    "peepholes": (
+        attributes(f"{LSTM}/BlockLSTM", use_peephole=True),
+        f"'{LSTM}/BlockLSTM' has peephole weights",
+    ),
+    "a clip of the cell": (
+        attributes(f"{LSTM}/BlockLSTM", cell_clip=3.0),
+        f"'{LSTM}/BlockLSTM' clips its cell at 3 (cell_clip)",
+    ),
+    "a kernel of double precision": (
+        as_type(f"{LSTM}/kernel", "float64"),
+        "has a kernel of float64 where float32 is expected",
+    ),
+    "another batch in a shape": (
+        lambda graph: constant("raw_logits/shape", [-1, 2, 29], np.int32)(graph),
+        "'raw_logits' has shape [-1, 2, 29] where [-1, 1, 29] is expected",
+    ),
+    "scores that are computed on": (
+        behind("raw_logits", "Tanh"),
+        "'inserted' is a Tanh where Reshape is expected",
+    ),
+}
+
+GATHERED: dict[str, tuple[Edit, str]] = {
+    "a factor of two": (
+        constant(f"{GATHER}/factor", 2),
+        f"'{GATHER}/mul' (Mul) has a factor [2] where [1] is expected",
+    ),
+    "no factor": (
+        takes(f"{GATHER}/add", 0, "input_lengths"),
+        f"'{GATHER}/add' (Add) takes no Mul where one is expected",
+    ),
+    "other lengths": (
+        edits(
+            lambda graph: with_nodes(
+                graph,
+                new_node("others", "Placeholder", (), dict(graph["input_lengths"].attributes)),
+            ),
+            takes(f"{GATHER}/mul", 0, "others"),
+        ),
+        f"'{GATHER}/mul' takes 'others' where 'input_lengths' is expected",
+    ),
+    "a fixed length": (
+        takes(f"{GATHER}/mul", 0, f"{LSTM}/SequenceMask/Const"),
+        f"'{GATHER}/mul' (Mul) takes no Placeholder where one is expected",
+    ),
+    "clips from the second on": (
+        constant(f"{LSTM}/range/start", 1),
+        f"'{LSTM}/range' (Range) has ends [1] where [0] is expected",
+    ),
+    "more clips": (
+        constant(f"{LSTM}/range/limit", 2),
+        f"'{LSTM}/range' (Range) has ends [2] where [1] is expected",
+    ),
+    "rows of another size": (
+        constant(f"{GATHER}/shape", [-1, 16]),
+        f"'{GATHER}/rows' (Reshape) has shape [-1, 16] where [-1, 32] is expected",
+    ),
+    "rows of something else": (
+        takes(f"{GATHER}/rows", 0, f"{LSTM}/BlockLSTM:1"),
+        f"'{LSTM}/BlockLSTM' is a BlockLSTM where ConcatV2 is expected",
+    ),
+    "the other state's rows": (
+        takes(f"{GATHER}/rows", 0, f"{LSTM}/concat_1"),
+        "'Assign_2' sets 'previous_state_c' where the state that it takes is expected",
+    ),
+    "rows that are no rows": (
+        takes(GATHER, 0, f"{LSTM}/concat"),
+        f"'{LSTM}/concat' is a ConcatV2 where Reshape is expected",
+    ),
+    "indices of another kind": (
+        takes(GATHER, 1, "input_lengths"),
+        "'input_lengths' is a Placeholder where Add or AddV2 is expected",
+    ),
+    "a difference": (op(f"{GATHER}/add", "Sub"), f"'{GATHER}/add' is a Sub where Add or AddV2"),
+}
+
+SLICED: dict[str, tuple[Edit, str]] = {
+    "the first step": (
+        edits(constant(f"{SLICE}/stack", [0]), constant(f"{SLICE}/stack_1", [1])),
+        f"'{SLICE}' (StridedSlice) has ends [0] where [-1] is expected",
+    ),
+    "the last step but one": (
+        edits(constant(f"{SLICE}/stack", [-2]), constant(f"{SLICE}/stack_1", [-1])),
+        f"'{SLICE}' (StridedSlice) has ends [-2] where [-1] is expected",
+    ),
+    "to another end": (
+        constant(f"{SLICE}/stack_1", [1]),
+        f"'{SLICE}' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "backward": (
+        constant(f"{SLICE}/stack_2", [-1]),
+        f"'{SLICE}' (StridedSlice) has ends [-1] where [1] is expected",
+    ),
+    "a list of one": (
+        attributes(SLICE, shrink_axis_mask=0),
+        f"'{SLICE}' (StridedSlice) has shrink_axis_mask 0 where 1 is expected",
+    ),
+    "all from the first on": (
+        attributes(SLICE, begin_mask=1),
+        f"'{SLICE}' (StridedSlice) has begin_mask 1 where 0 is expected",
+    ),
+    "all to the last": (
+        attributes(SLICE, end_mask=1),
+        f"'{SLICE}' (StridedSlice) has end_mask 1 where 0 is expected",
+    ),
+    "a new axis": (
+        attributes(SLICE, new_axis_mask=1),
+        f"'{SLICE}' (StridedSlice) has new_axis_mask 1 where 0 is expected",
+    ),
+    "an ellipsis": (
+        attributes(SLICE, ellipsis_mask=1),
+        f"'{SLICE}' (StridedSlice) has ellipsis_mask 1 where 0 is expected",
+    ),
+    "the gates": (
+        takes(SLICE, 0, f"{LSTM}/BlockLSTM"),
+        f"'{SLICE}' takes '{LSTM}/BlockLSTM' where the steps of a state is expected",
+    ),
+    "the hidden state for the cell": (
+        takes(SLICE, 0, f"{LSTM}/BlockLSTM:6"),
+        "'Assign_2' sets 'previous_state_c' where the state that it takes is expected",
+    ),
+    "the steps of something else": (
+        takes(SLICE, 0, "Reshape_2"),
+        f"'{SLICE}' takes 'Reshape_2' where the steps of a state is expected",
+    ),
+    "picked in another way": (
+        edits(
+            lambda graph: with_nodes(
+                graph,
+                new_constant("index", np.array([[15, 0]], np.int32)),
+                new_node("picked", "GatherNd", [f"{LSTM}/BlockLSTM:1", "index"]),
+            ),
+            takes("Assign_2", 1, "picked"),
+        ),
+        f"'picked' is a GatherNd where {LAST} is expected",
+    ),
+    "fewer steps": (
+        constant(f"{LSTM}/steps", 15),
+        f"'{LSTM}/ToInt64' (Cast) has a number of steps [15] where [16] is expected",
+    ),
+    "more steps": (
+        constant(f"{LSTM}/steps", 17),
+        f"'{LSTM}/ToInt64' (Cast) has a number of steps [17] where [16] is expected",
+    ),
+    "layers that take the cells": (
+        takes("Reshape_3", 0, f"{LSTM}/BlockLSTM:1"),
+        f"'{LSTM}/BlockLSTM' gives its output 1 where output 6 of BlockLSTM is expected",
+    ),
+    "a mask that nobody asked for": (
+        lambda graph: edits(
+            added("masked", "Mul", f"{LSTM}/BlockLSTM:6", f"{LSTM}/BlockLSTM:1"),
+            takes("Reshape_3", 0, "masked"),
+        )(graph),
+        f"'Reshape_3' takes 'masked' where '{LSTM}/BlockLSTM' is expected",
+    ),
+}
+
+STATELESS: dict[str, tuple[Edit, str]] = {
+    "a first state of ones": (
+        constant("first/Const", 1.0),
+        "'first' (Fill) has a value [1.0] where [0] is expected",
+    ),
+    "lengths of one clip": (
+        attributes("input_lengths", shape=(1,)),
+        "'input_lengths' has shape (1,) where an int32 of [-1] is expected",
+    ),
+    "scores of one clip": (
+        constant("raw_logits/shape", [-1, 1, 29], np.int32),
+        "'raw_logits' has shape [-1, 1, 29] where [-1, -1, 29] is expected",
+    ),
+    "clips counted by steps": (
+        edits(
+            constant("strided_slice/stack", [1]),
+            constant("strided_slice/stack_1", [2]),
+        ),
+        "'strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+    ),
+    "clips of something else": (
+        takes("Shape", 0, "transpose"),
+        "'Shape' takes 'transpose' where 'input_node' is expected",
+    ),
+    "sizes side by side": (
+        attributes("raw_logits/shape", axis=1),
+        "'raw_logits/shape' (Pack) has axis 1 where 0 is expected",
+    ),
+    "no batch at all": (
+        attributes("input_node", shape=(0, -1, 19, 26)),
+        "'input_node' has shape [0, -1, 19, 26] where",
+    ),
+    "a state that is given": (
+        added("given", "Tanh", f"{LSTM}/BlockLSTM:1"),
+        "its outputs should be the scores",
+    ),
+}
+
+
+def check(edit: Edit, says: str, graph: Graph) -> None:
+    """The edited graph is refused, and so said."""
+    recognise(graph)
+    with pytest.raises(ConversionError) as caught:
+        recognise(edit(graph))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("what", STATES)
+def test_other_uses_of_the_states_are_refused(
+    what: str, version: Version, small_graph: Graph
+) -> None:
+    """In every version."""
+    check(*STATES[what], early(small_graph, version))
+
+
+@pytest.mark.parametrize("what", GATHERED)
+def test_other_rows_are_refused(what: str, small_graph: Graph) -> None:
+    """0.2 picks the last step among the rows of all steps and clips."""
+    check(*GATHERED[what], early(small_graph, "0.2"))
+
+
+@pytest.mark.parametrize(("factor", "batch"), [(1, 2), (2, 1)])
+def test_the_factor_of_the_rows_is_the_batch(factor: int, batch: int, small_graph: Graph) -> None:
+    """Rows of two clips are two a step."""
+    graph = early(small_graph if batch == 1 else batch_of_two(small_graph), "0.2")
+    says = f"'{GATHER}/mul' (Mul) has a factor [{factor}] where [{batch}] is expected"
+    check(constant(f"{GATHER}/factor", factor), says, graph)
+
+
+@pytest.mark.parametrize("what", SLICED)
+def test_other_steps_are_refused(what: str, small_graph: Graph) -> None:
+    """Exports without lengths keep the states after the last step, and run all."""
+    check(*SLICED[what], early(small_graph, "0.4 without lengths"))
+
+
+@pytest.mark.parametrize("version", ["0.2", "0.4", "0.5"])
+@pytest.mark.parametrize("what", VALID_FRAMES)
+def test_other_masks_are_refused(what: str, version: Version, small_graph: Graph) -> None:
+    """As in later versions."""
+    check(*VALID_FRAMES[what], early(small_graph, version))
+
+
+@pytest.mark.parametrize("what", STATELESS)
+def test_other_graphs_without_states_are_refused(what: str, small_graph: Graph) -> None:
+    """The first states must be zeros, and the batch that of the windows."""
+    check(*STATELESS[what], stateless(set_steps(small_graph, DYNAMIC)))
+
+
+def test_the_constant_shape_must_be_that_of_the_windows(small_graph: Graph) -> None:
+    """0.5 takes the batch from such a constant."""
+    graph = early(small_graph, "0.5")
+    says = "'Shape' (Const) has a shape [2, 16, 19, 26] where [1, 16, 19, 26] is expected"
+    check(constant("Shape", [2, 16, 19, 26]), says, graph)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_op_that_is_put_between_is_refused(version: Version, small_graph: Graph) -> None:
+    """A Tanh behind any tensor that is used, but for weights of peepholes that are not used."""
+    graph = early(small_graph, version)
+    used = sorted({name for node in graph for name in node.inputs if not name.startswith("^")})
+    assert len(used) > 60
+    accepted = {name for name in used if refusal(behind(name, "Tanh")(graph)) is None}
+    # What a Fill for the unused peepholes or the front end is made of is not looked at.
+    assert accepted <= UNREAD
+
+
+def test_every_op_put_between_without_states_is_refused(small_graph: Graph) -> None:
+    """The same for a graph of any batch."""
+    graph = stateless(set_steps(small_graph, DYNAMIC))
+    used = sorted({name for node in graph for name in node.inputs})
+    accepted = {name for name in used if refusal(behind(name, "Tanh")(graph)) is None}
+    assert accepted <= UNREAD
+
+
+UNREAD = {
+    f"{LSTM}/zeros",
+    f"{LSTM}/zeros/Const",
+    f"{LSTM}/zeros/shape_as_tensor",
+    "zeros/shape_as_tensor",
+    "sizes",
+    "cells",
+    "strided_slice",
+}
+"""What only unused peepholes and the sizes of zeros are made of."""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_missing_input_is_refused(version: Version, small_graph: Graph) -> None:
+    """No node may lack an input, nor the scores what they wait for."""
+    graph = early(small_graph, version)
+    edited_graphs = [(name, each) for name, each in fewer_inputs(graph) if name != "Mfcc"]
+    assert len(edited_graphs) > 80
+    accepted = {name for name, each in edited_graphs if refusal(each) is None}
+    # What sets the states at the start is checked where it sets them.
+    assert accepted <= {"Assign", "Assign_1", "initialize_state", f"{LSTM}/zeros", "zeros"}
