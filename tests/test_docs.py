@@ -1,16 +1,19 @@
-"""The table of versions in the documentation says what the code does."""
+"""What the documentation says is what the code does."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.exporters import DEEPSPEECH_0_6_1, DEEPSPEECH_0_9_3
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
+from dsconv.cli import main
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ConversionError
@@ -20,6 +23,7 @@ from dsconv.inspect.runtimes import original_runtimes, tflite_runtimes
 from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP, EarlySettings
 from tests.acoustic.early import VERSIONS, Version, early
 from tests.acoustic.edits import takes
+from tools.cli_reference import reference
 
 ROOT = Path(__file__).parents[1]
 VERSIONS_PAGE = (ROOT / "docs" / "versions.md").read_text("utf-8")
@@ -151,3 +155,28 @@ def converts(graph: Graph) -> list[str]:
 def test_eras_are_named_by_their_versions() -> None:
     """The three ways to make features outside of the graph."""
     assert [era.version for era in FeatureEra] == ["0.1", "0.2", "0.4"]
+
+
+def test_the_reference_of_the_command_line_is_what_is_printed() -> None:
+    """`python -m tools.cli_reference > docs/cli.md` was not forgotten."""
+    assert (ROOT / "docs" / "cli.md").read_text("utf-8") == reference()
+
+
+def test_links_lead_somewhere() -> None:
+    """Files that pages name are there."""
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+\.md)\)", page.read_text("utf-8")):
+            assert (page.parent / link).is_file(), (page, link)
+
+
+def test_commands_of_the_migration_page_are_understood() -> None:
+    """Each of ours on the right is a command with options that it has."""
+    page = (ROOT / "docs" / "migrate.md").read_text("utf-8")
+    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| `")]
+    commands = [words for row in rows for words in re.findall(r"`dsconv ([^`]+)`", row)]
+    assert len(commands) >= 12
+    for words in commands:
+        name, *rest = words.replace("...", "a").split()
+        command = main.commands[name]
+        context = click.Context(command, info_name=name)
+        command.parse_args(context, rest)

@@ -1,0 +1,39 @@
+"""Write docs/cli.md: the help of every command, as it is printed.
+
+python -m tools.cli_reference > docs/cli.md
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dsconv.cli import main
+
+_HEAD = """# The command line
+
+What `dsconv COMMAND --help` prints, written by `python -m tools.cli_reference`. Completion for your
+shell is one line in its start-up file: `eval "$(_DSCONV_COMPLETE=bash_source dsconv)"` for bash,
+`eval "$(_DSCONV_COMPLETE=zsh_source dsconv)"` for zsh, and for fish
+`_DSCONV_COMPLETE=fish_source dsconv | source`.
+"""
+
+
+def reference() -> str:
+    """The page."""
+    settings: dict[str, Any] = {**main.context_settings, "terminal_width": 80}
+    group = click.Context(main, info_name="dsconv", **settings)
+    parts = [_HEAD, _section("dsconv", main.get_help(group))]
+    for name, command in main.commands.items():
+        context = click.Context(command, group, name, **settings)
+        parts.append(_section(f"dsconv {name}", command.get_help(context)))
+    return "\n".join(parts)
+
+
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n```text\n{text.rstrip()}\n```\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
