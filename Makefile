@@ -10,7 +10,8 @@ demo: $(VENV)/.demo-installed
 	$(BIN)/dsconv demo --force
 
 test: $(VENV)/.test-installed check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/.test-installed
 	$(BIN)/ruff check .

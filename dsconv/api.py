@@ -104,6 +104,9 @@ def validate_models(
     recorded: Iterable[AnyPath] = (),
     save_to: TraceFile | None = None,
     progress: Progress = float,
+    jobs: int = 1,
+    dask: str | None = None,
+    resume: AnyPath | None = None,
 ) -> Validation:
     """Check that candidates still say the same as a reference, over speech.
 
@@ -112,6 +115,12 @@ def validate_models(
     every call with the states fed back, and the texts. Runs made elsewhere are `recorded`;
     the reference's own is kept in `save_to`. Raises ModelError, ConversionError and
     ToolkitError for models that cannot be run; a difference is no error.
+
+    Clips are run here, in `jobs` processes, or by the workers of the Dask cluster at the address
+    `dask`; the figures are the same to the bit. With `jobs` a program needs the usual
+    ``if __name__ == "__main__":``, because processes are started afresh. With `resume` finished
+    clips are kept in that file, and a run that was stopped goes on from there; OutputError if the
+    file is of another run.
     """
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.validate import Options as Parity
@@ -128,6 +137,9 @@ def validate_models(
         recorded=list(map(Path, recorded)),
         save_to=save_to,
         progress=progress,
+        jobs=jobs,
+        dask=dask,
+        resume=None if resume is None else Path(resume),
     )
 
 

@@ -12,8 +12,10 @@ from dsconv.convert.options import Options
 from dsconv.convert.registry import convert_file
 from dsconv.convert.target import Conversion, Target
 from dsconv.errors import ConversionError, ModelError, ToolkitError
+from dsconv.graph.graph import open_graph
 
 if TYPE_CHECKING:
+    from dsconv.convert.toolkit.check import RandomCheck
     from dsconv.inspect.parity.result import CandidateResult
 
 
@@ -23,10 +25,13 @@ _CLIPS = 2
 
 @dataclass(frozen=True)
 class CheckedConversion:
-    """A conversion and how its result compares with its source; None if it was not validated."""
+    """A conversion and how its result compares with its source; None if it was not validated.
+
+    Where no speech can be fed, as the source is no acoustic model, random inputs are.
+    """
 
     conversion: Conversion
-    result: CandidateResult | None
+    result: CandidateResult | RandomCheck | None
 
     @property
     def passed(self) -> bool:
@@ -52,33 +57,78 @@ def convert_checked(
 ) -> CheckedConversion:
     """Convert a graph, and validate the result over some packaged speech unless told not to.
 
-    With `evaluated` a Core ML model is run in numpy also where Core ML could run it.
+    With `evaluated` a Core ML model is run in numpy also where Core ML could run it. The result of
+    the toolkit route is compared with TensorFlow on random inputs if it is no acoustic model.
 
     Raises the errors of `convert_file`. A parity that fails is no error: the file stays. It stays
     as well where the two cannot be compared, for which the same families of errors are raised.
     """
+    options = options or Options()
     conversion = convert_file(target, source, output, options=options, force=force)
     if not validate or not target.validated:
         return CheckedConversion(conversion, None)
+    result: CandidateResult | RandomCheck
+    try:
+        if takes_random_inputs(conversion.details.get("route"), conversion.source, options):
+            result = check_on_random_inputs(
+                conversion.source, conversion.output, options, evaluated=evaluated
+            )
+        else:
+            result = _check_on_speech(conversion, options, evaluated=evaluated, progress=progress)
+    except (ConversionError, ModelError, ToolkitError) as error:
+        raise type(error)(
+            f"{conversion.output} is written, but not validated: {error} Or pass --no-validate."
+        ) from error
+    return CheckedConversion(conversion, result)
+
+
+def takes_random_inputs(route: object, source: Path, options: Options) -> bool:
+    """Whether a conversion gives no whole acoustic model, so that speech says nothing of it."""
+    if route != "toolkit":
+        return False
+    from dsconv.convert.toolkit.route import why_not_recognised
+
+    asked = options.toolkit
+    parts = bool(asked.inputs or asked.outputs or asked.freeze)
+    return parts or why_not_recognised(open_graph(source)) is not None
+
+
+def check_on_random_inputs(
+    source: Path, output: Path, options: Options, *, evaluated: bool = False
+) -> RandomCheck:
+    """Compare a result of the toolkit route with TensorFlow. Raises as `check_file` does."""
+    from dsconv.convert.toolkit.check import check_file
+    from dsconv.convert.toolkit.prepare import prepare
+
+    prepared = prepare(open_graph(source), options)
+    return check_file(prepared, output, evaluated=evaluated)
+
+
+def _check_on_speech(
+    conversion: Conversion,
+    options: Options,
+    *,
+    evaluated: bool,
+    progress: Callable[[float], object],
+) -> CandidateResult:
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.validate import Options as ParityOptions
     from dsconv.inspect.parity.validate import validate_models
     from dsconv.speech.corpus import find_clips, shortest
 
-    try:
-        validation = validate_models(
-            Path(source),
-            [conversion.output],
-            shortest(find_clips([SPEECH]), _CLIPS),
-            ParityOptions(
-                resample=True,
-                evaluated=evaluated,
-                overrides=options.overrides if options else None,
-            ),
-            progress=progress,
-        )
-    except (ConversionError, ModelError, ToolkitError) as error:
-        raise type(error)(
-            f"{conversion.output} is written, but not validated: {error} Or pass --no-validate."
-        ) from error
-    return CheckedConversion(conversion, validation.candidates[0])
+    validation = validate_models(
+        conversion.source,
+        [conversion.output],
+        shortest(find_clips([SPEECH]), _CLIPS),
+        ParityOptions(resample=True, evaluated=evaluated, overrides=options.overrides),
+        progress=progress,
+    )
+    return validation.candidates[0]
+
+
+def verdict_of(result: CandidateResult | RandomCheck) -> str:
+    """The verdict for people: one line, and what speaks against the result in more."""
+    from dsconv.convert.toolkit.check import RandomCheck
+    from dsconv.inspect.parity.text import verdict_line
+
+    return result.line if isinstance(result, RandomCheck) else verdict_line(result)

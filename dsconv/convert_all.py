@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from dsconv.checked import check_on_random_inputs, takes_random_inputs
 from dsconv.convert.options import Options
 from dsconv.convert.registry import all_targets, convert_graph, default_output
 from dsconv.convert.target import Conversion, Target
@@ -17,6 +18,7 @@ from dsconv.graph.graph import Graph, open_graph
 from dsconv.memory import PeakMemory
 
 if TYPE_CHECKING:
+    from dsconv.convert.toolkit.check import RandomCheck
     from dsconv.inspect.parity.result import CandidateResult, Validation
     from dsconv.speech.corpus import ClipSource
 
@@ -30,7 +32,8 @@ class TargetResult:
     """What became of one target.
 
     `reason` says why there is no file. `peak_mb` is the peak of the process's memory while the
-    target was converted. `parity` is None where nothing was validated.
+    target was converted. `route` is ``toolkit`` where the toolkit's own converter made the file.
+    `parity` is None where nothing was validated.
     """
 
     target: str
@@ -43,7 +46,8 @@ class TargetResult:
     peak_mb: float | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = ()
-    parity: CandidateResult | None = None
+    route: str | None = None
+    parity: CandidateResult | RandomCheck | None = None
 
     @property
     def verdict(self) -> str:
@@ -70,7 +74,8 @@ class AllTargets:
     def passed(self) -> bool:
         """Whether every file that was written says the same as its source."""
         failed = any(result.status == "failed" for result in self.results)
-        return not failed and (self.validation is None or self.validation.passed)
+        differs = any(result.parity and not result.parity.passed for result in self.results)
+        return not failed and not differs
 
     def to_json(self) -> dict[str, Any]:
         """The results as plain values."""
@@ -152,6 +157,8 @@ def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
     result.bytes = conversion.bytes
     result.seconds = conversion.seconds
     result.notes = conversion.notes
+    route = conversion.details.get("route")
+    result.route = str(route) if route else None
     result.peak_mb = peak_mb
     with Digest(conversion.output) as digest:
         result.sha256 = digest.hexdigest()
@@ -164,26 +171,50 @@ def _validate(
     clips: Sequence[ClipSource] | None,
     progress: Callable[[float], object],
 ) -> None:
-    """Validate all files at once; each keeps its part of the result."""
+    """Validate all files at once; each keeps its part of the result.
+
+    Where the toolkits' converters made some of no acoustic model, these alone are compared.
+    """
+    start = len(done.results) / (len(done.results) + 1)
+    others = [r for r in files if takes_random_inputs(r.route, done.source, options)]
+    try:
+        if others:
+            _check_others(done.source, others, options)
+        else:
+            _validate_speech(
+                done, files, options, clips, lambda share: progress(start + (1 - start) * share)
+            )
+    except (ConversionError, ModelError, ToolkitError) as error:
+        raise type(error)(f"the files are written, but not validated: {error}") from error
+
+
+def _check_others(source: Path, files: list[TargetResult], options: Options) -> None:
+    for result in files:
+        assert result.output is not None
+        result.parity = check_on_random_inputs(source, result.output, options)
+
+
+def _validate_speech(
+    done: AllTargets,
+    files: list[TargetResult],
+    options: Options,
+    clips: Sequence[ClipSource] | None,
+    progress: Callable[[float], object],
+) -> None:
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.validate import Options as ParityOptions
     from dsconv.inspect.parity.validate import validate_models
     from dsconv.speech.corpus import find_clips, shortest
 
-    outputs = [result.output for result in files if result.output]
     if clips is None:
         clips = shortest(find_clips([SPEECH]), 2)
-    start = len(done.results) / (len(done.results) + 1)
-    try:
-        done.validation = validate_models(
-            done.source,
-            outputs,
-            clips,
-            ParityOptions(resample=True, overrides=options.overrides),
-            progress=lambda share: progress(start + (1 - start) * share),
-        )
-    except (ConversionError, ModelError, ToolkitError) as error:
-        raise type(error)(f"the files are written, but not validated: {error}") from error
+    done.validation = validate_models(
+        done.source,
+        [result.output for result in files if result.output],
+        clips,
+        ParityOptions(resample=True, overrides=options.overrides),
+        progress=progress,
+    )
     for result, candidate in zip(files, done.validation.candidates, strict=True):
         result.parity = candidate
 

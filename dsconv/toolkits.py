@@ -56,16 +56,39 @@ def import_litert_schema() -> Any:
     return _imported("ai_edge_litert.schema_py_generated", "LiteRT", "tflite")
 
 
-def import_coremltools() -> Any:
+def import_litert() -> Any:
+    """The interpreter of LiteRT. Raises ToolkitError if it is not installed."""
+    return _imported("ai_edge_litert.interpreter", "LiteRT", "tflite")
+
+
+def import_coremltools(*, with_tensorflow: bool = False) -> Any:
     """Core ML Tools. Raises ToolkitError if it is not installed.
 
-    It imports TensorFlow and PyTorch where they are installed, to convert their models; nothing of
-    that is needed here, and it takes seconds and hundreds of megabytes.
+    It imports TensorFlow and PyTorch where they are installed, to convert their models; that is
+    rarely needed here, and it takes seconds and hundreds of megabytes.
     """
     logging.getLogger("coremltools").setLevel(logging.ERROR)
     os.environ.setdefault("TQDM_DISABLE", "1")
-    with _missing("tensorflow", "torch"):
+    with _missing("torch", *(() if with_tensorflow else ("tensorflow",))):
         return _imported("coremltools", "Core ML Tools", "coreml")
+
+
+def import_tensorflow() -> Any:
+    """TensorFlow, without its greetings. Raises ToolkitError if it is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    return _imported("tensorflow", "TensorFlow", "toolkit")
+
+
+def import_tf2onnx() -> Any:
+    """The converter of TensorFlow graphs to ONNX. Raises ToolkitError if it is not installed."""
+    import_tensorflow()
+    return _imported("tf2onnx", "tf2onnx", "toolkit")
+
+
+def import_distributed() -> Any:
+    """Dask's package for clusters. Raises ToolkitError if it is not installed."""
+    return _imported("distributed", "Dask", "dask")
 
 
 @contextmanager

@@ -267,6 +267,7 @@ def test_no_library_is_imported_before_it_is_needed(
     assert done.stderr.strip() == "[]"
 
 
+@pytest.mark.alone
 def test_starts_in_well_under_half_a_second() -> None:
     """The best of three starts; the bound is wide of what it takes, for slow machines."""
     seconds = []

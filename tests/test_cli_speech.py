@@ -72,6 +72,7 @@ def test_one_clip_gives_its_text_alone() -> None:
     assert dsconv("transcribe", demo_model.MODEL, clip.wav, "-q").stdout == f"{clip.text}\n"
 
 
+@pytest.mark.alone
 def test_transcribing_takes_no_toolkit_and_little_time() -> None:
     """The demo model, one clip: within 1.5 s of process time, nothing heavy imported."""
     clip = demo_model.clips()[0]
@@ -197,6 +198,7 @@ def test_progress_shows_on_a_terminal_only() -> None:
     assert "Transcribing" not in dsconv(*command[3:]).stderr
 
 
+@pytest.mark.alone
 def test_release_size_is_faster_than_real_time(tmp_path: Path) -> None:
     """A graph of n_hidden 2048 in numpy, best of two: less time than the clip is long."""
     assert run("fixture", "--n-hidden", "2048", "-o", tmp_path).exit_code == 0

@@ -20,7 +20,17 @@ def test_table_lists_every_model_file(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     result = CliRunner().invoke(main, ["demo", "-o", str(folder)])
     assert result.exit_code == 0, result.output
-    for command in ("fixture", "pbmm", "pb", "inspect", "tflite", "openvino", "onnx", "validate"):
+    for command in (
+        "fixture",
+        "pbmm",
+        "pb",
+        "inspect",
+        "tflite",
+        "coreml",
+        "openvino",
+        "onnx",
+        "validate",
+    ):
         assert f"+ dsconv {command} " in result.stdout
     for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb", "output_graph.tflite"):
         assert f"{(folder / name).stat().st_size:,}" in result.stdout
@@ -31,9 +41,9 @@ def test_json(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["demo", "-o", str(tmp_path / "demo"), "--json"])
     files = json.loads(result.stdout)["files"]
     formats = [file["format"] for file in files]
-    assert formats == ["pb", "pbmm", "pb", "tflite", "openvino", "onnx"]
+    assert formats == ["pb", "pbmm", "pb", "tflite", "coreml", "openvino", "onnx"]
     verdicts = [file["verdict"] for file in files]
-    assert verdicts == [None, "pass", None, "pass", "pass", "pass"]
+    assert verdicts == [None, "pass", None, "pass", "pass", "pass", "pass"]
 
 
 def test_a_second_run_needs_force(tmp_path: Path) -> None:
@@ -67,7 +77,7 @@ def test_what_is_not_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "openvino", None)
     lines: list[str] = []
     demo = run_demo(tmp_path / "demo", say=lines.append)
-    assert len(demo.files) == 5
+    assert len(demo.files) == 6
     assert any("OpenVINO is not installed" in line for line in lines)
     assert "left out: beam search needs fast-ctc-decode" in lines[-1]
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from dsconv.commands.command import Command, report_error
+from dsconv.commands.command import Command, SectionedCommand, report_error
 from dsconv.commands.options import (
+    asked_options,
     force_option,
     json_option,
     model_argument,
+    network_option,
     network_options,
     output_option,
     parse_steps,
@@ -67,7 +69,7 @@ def _convert(
         click.echo(f"dsconv: note: {note}", err=True)
 
 
-@click.command(cls=Command)
+@click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("int8", "fp32", "fp16")
 @click.option(
@@ -88,13 +90,13 @@ def tflite(model: Path, **asked: Any) -> None:
     _convert_network("tflite", model, **asked)
 
 
-@click.command(cls=Command)
+@click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options(
     "fp32",
     "fp16",
     "int8",
-    steps=click.option(
+    steps=network_option(
         "--n-steps",
         "steps",
         callback=parse_steps,
@@ -165,7 +167,7 @@ def coreml(
     _convert_network("coreml", model, steps=one, core_ml=core_ml, **asked)
 
 
-@click.command(cls=Command)
+@click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
 @output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
@@ -181,7 +183,7 @@ def openvino(model: Path, **asked: Any) -> None:
     _convert_network("openvino", model, **asked)
 
 
-@click.command(cls=Command)
+@click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
 @output_option("The file to write; MODEL with the suffix .onnx by default.")
@@ -211,16 +213,14 @@ def _convert_network(
     **asked: Any,
 ) -> None:
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
-    from dsconv.acoustic.overrides import Overrides
     from dsconv.api import convert_model
-    from dsconv.convert.options import Options
 
     with progress_bar("Validating", quiet or not validate) as progress:
         checked = convert_model(
             model,
             name,
             output,
-            options=Options(**asked, overrides=Overrides.of(alphabet, sample_rate)),
+            options=asked_options(asked, alphabet, sample_rate),
             force=force,
             validate=validate,
             evaluated=evaluated,
@@ -232,9 +232,9 @@ def _convert_network(
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
     if result is not None and not as_json and (not quiet or not checked.passed):
-        from dsconv.inspect.parity.text import verdict_line
+        from dsconv.checked import verdict_of
 
-        click.echo(verdict_line(result), err=quiet)
+        click.echo(verdict_of(result), err=quiet)
     if not quiet:
         for note in conversion.notes:
             click.echo(f"dsconv: note: {note}", err=True)
@@ -242,16 +242,20 @@ def _convert_network(
         click.get_current_context().exit(1)
 
 
-@click.command("all", cls=Command)
+@click.command("all", cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
 @output_option("The folder to write into; that of MODEL by default.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
+)
 @force_option
 @json_option
 @quiet_option
 def to_all(
     model: Path,
     output: Path | None,
+    report: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -265,16 +269,16 @@ def to_all(
     MODEL is output_graph.pb by default. What a target cannot do, or what is not installed, is
     listed with the reason; the exit code is 1 if a file does not say the same.
     """
-    from dsconv.acoustic.overrides import Overrides
     from dsconv.api import convert_to_all
-    from dsconv.convert.options import Options
+    from dsconv.output import check_writable
 
-    overrides = Overrides.of(alphabet, sample_rate)
+    if report is not None:
+        check_writable(report, force=force)
     with progress_bar("Converting", quiet) as progress:
         done = convert_to_all(
             model,
             output,
-            options=Options(**asked, overrides=overrides),
+            options=asked_options(asked, alphabet, sample_rate),
             force=force,
             validate=validate,
             progress=progress,
@@ -285,6 +289,10 @@ def to_all(
         from dsconv.commands.tables import render_all
 
         print_rich(render_all(done))
+    if report is not None:
+        from dsconv.all_page import write_all_page
+
+        write_all_page(done, report, force=force)
     if not done.passed:
         click.get_current_context().exit(1)
 
@@ -350,4 +358,4 @@ def plugin_command(name: str) -> click.Command | None:
     ]
     for option in reversed(options):
         convert = option(convert)
-    return click.command(name, cls=Command)(convert)
+    return click.command(name, cls=SectionedCommand)(convert)

@@ -8,16 +8,25 @@ from typing import Any
 import click
 
 from dsconv.commands.command import Command, report_error
-from dsconv.commands.options import json_option
+from dsconv.commands.options import force_option, json_option
 from dsconv.commands.show import print_json
 from dsconv.errors import DsconvError
 
 
 @click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--graph",
+    "drawing",
+    type=click.Path(path_type=Path),
+    help="Draw the graph of the only file, its scopes folded, into this SVG.",
+)
+@force_option
 @json_option
 @click.pass_context
-def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+def inspect(
+    ctx: click.Context, files: tuple[Path, ...], drawing: Path | None, force: bool, as_json: bool
+) -> None:
     """Tell what is in FILES: format, network, inputs, outputs, weights, what they convert to.
 
     The format is told by a file's content, whatever its name. All files are inspected; the exit
@@ -25,7 +34,12 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     """
     from dsconv.api import inspect_model
     from dsconv.inspect.report import SCHEMA_VERSION
+    from dsconv.output import check_writable
 
+    if drawing is not None:
+        if len(files) != 1:
+            raise click.UsageError("--graph draws one file; pass one.")
+        check_writable(drawing, force=force)
     inspected: list[dict[str, Any]] = []
     errors: list[DsconvError] = []
     for number, path in enumerate(files):
@@ -45,5 +59,9 @@ def inspect(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
             click.echo(("\n" if number else "") + render(inspection))
     if as_json:
         print_json({"schema_version": SCHEMA_VERSION, "files": inspected})
+    if drawing is not None and not errors:
+        from dsconv.inspect.drawing.draw import draw_graph
+
+        draw_graph(files[0], drawing, force=force)
     if errors:
         ctx.exit(errors[0].exit_code)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from dsconv.commands.sections import SectionOption
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+_ANY_GRAPH = "Graphs of any network, by the toolkit's converter"
 
 
 def output_option(what: str) -> Callable[[F], F]:
@@ -31,16 +36,46 @@ resample_option = click.option(
 )
 
 
-def _parse_shape(
-    ctx: click.Context, param: click.Parameter, text: str | None
-) -> tuple[int, ...] | None:
-    """Sizes as in 1,16,19,26 or [1,16,19,26]; a ? is any size."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(size.replace("?", "-1")) for size in text.strip("[]").split(","))
-    except ValueError:
-        raise click.BadParameter("pass sizes, such as 1,16,19,26.", ctx, param) from None
+def _parse_shapes(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str | None, tuple[int, ...]]:
+    """Sizes as in 1,16,19,26 or [1,16,19,26], a ? being any size, by the name before a =."""
+    shapes: dict[str | None, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        if (name or None) in shapes:
+            raise click.BadParameter("pass the sizes of an input once.", ctx, param)
+        try:
+            numbers = (int(size.replace("?", "-1")) for size in sizes.strip("[]").split(","))
+            shapes[name or None] = tuple(numbers)
+        except ValueError:
+            raise click.BadParameter("pass sizes, such as 1,16,19,26.", ctx, param) from None
+    return shapes
+
+
+def _parse_names(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    texts: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Names as in a,b or given one by one."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def _parse_values(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    """Values in JSON as in NAME=[1,2], by their names; what is no JSON is a text."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals or name in values:
+            raise click.BadParameter("pass NAME=VALUE once for each input.", ctx, param)
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
 
 
 def parse_steps(
@@ -56,7 +91,15 @@ def parse_steps(
     return steps[0] if len(steps) == 1 else steps
 
 
-steps_option = click.option(
+_NETWORK = "The network"
+
+
+def network_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option about the network that is converted."""
+    return click.option(*names, cls=SectionOption, section=_NETWORK, **settings)
+
+
+steps_option = network_option(
     "--n-steps", "steps", type=int, help="Frames per call; -1 for any number."
 )
 reference_evaluator_option = click.option(
@@ -89,29 +132,32 @@ def overrides_options(function: F) -> F:
 def network_options(
     *precisions: str, steps: Callable[[Any], Any] = steps_option
 ) -> Callable[[F], F]:
-    """What can be asked of a target that builds the network afresh; the first is the default."""
+    """What can be asked of a target that holds a network; the first precision is the default."""
     options = [
         steps,
-        click.option(
-            "--input-shape", callback=_parse_shape, help="The same as a shape, such as 1,16,19,26."
+        network_option(
+            "--input-shape",
+            callback=_parse_shapes,
+            multiple=True,
+            help="The same as a shape, such as 1,16,19,26; NAME=SIZES with several inputs.",
         ),
-        click.option(
+        network_option(
             "--precision", type=click.Choice(precisions), help=f"Default: {precisions[0]}."
         ),
-        click.option(
+        network_option(
             "--lengths",
             type=click.Choice(["frozen", "input"]),
             help="All frames of a call are valid, or their number is an input.",
         ),
-        click.option(
+        network_option(
             "--states",
             type=click.Choice(["io", "internal"]),
             help="Inputs and outputs, or kept inside the model.",
         ),
-        click.option(
+        network_option(
             "--front-end", is_flag=True, help="Take the samples of a whole clip, not features."
         ),
-        click.option(
+        network_option(
             "--scores",
             type=click.Choice(["probabilities", "raw"]),
             default="probabilities",
@@ -123,6 +169,7 @@ def network_options(
             default=True,
             help="Compare the result with MODEL on the packaged speech; the default.",
         ),
+        *_toolkit_options(),
     ]
 
     def decorate(function: F) -> F:
@@ -131,6 +178,64 @@ def network_options(
         return function
 
     return decorate
+
+
+def _toolkit_options() -> list[Callable[[Any], Any]]:
+    """How a network that dsconv does not know is cut and converted."""
+
+    def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+        return click.option(*names, cls=SectionOption, section=_ANY_GRAPH, **settings)
+
+    return [
+        option(
+            "--route",
+            type=click.Choice(["auto", "build", "toolkit"]),
+            default="auto",
+            help="By dsconv's builder, by the toolkit's converter, or by that only where the "
+            "network is not recognised; the default.",
+        ),
+        option(
+            "--inputs",
+            callback=_parse_names,
+            multiple=True,
+            metavar="NAME,...",
+            help="What to feed. Default: the graph's inputs that the outputs need.",
+        ),
+        option(
+            "--outputs",
+            callback=_parse_names,
+            multiple=True,
+            metavar="NAME,...",
+            help="What to compute. Default: results that nothing uses.",
+        ),
+        option(
+            "--freeze",
+            callback=_parse_values,
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Make an input a constant: a number, or lists such as [16].",
+        ),
+    ]
+
+
+def asked_options(asked: dict[str, Any], alphabet: Path | None, sample_rate: int | None) -> Any:
+    """The `Options` of a conversion, of what `network_options` give."""
+    from dsconv.acoustic.overrides import Overrides
+    from dsconv.convert.options import Options, ToolkitOptions
+
+    shapes: dict[str | None, tuple[int, ...]] = asked.pop("input_shape")
+    toolkit = ToolkitOptions(
+        asked.pop("inputs"),
+        asked.pop("outputs"),
+        asked.pop("freeze"),
+        {name: shape for name, shape in shapes.items() if name is not None},
+    )
+    return Options(
+        **asked,
+        input_shape=shapes.get(None),
+        overrides=Overrides.of(alphabet, sample_rate),
+        toolkit=toolkit,
+    )
 
 
 def model_argument(default: str) -> Callable[[F], F]:

@@ -105,6 +105,19 @@ def transcribe(
     type=click.Path(path_type=Path),
     help="Compare a run that was made elsewhere, kept in such an .npz.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Run clips in so many processes; each has the models open.",
+)
+@click.option("--dask", metavar="ADDRESS", help="Run clips on the Dask cluster of this scheduler.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    help="Keep finished clips in this file, and go on from there if the run was stopped.",
+)
 @force_option
 @json_option
 @quiet_option
@@ -124,6 +137,9 @@ def validate(
     report: Path | None,
     save_io: Path | None,
     load_io: tuple[Path, ...],
+    jobs: int,
+    dask: str | None,
+    resume: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -141,10 +157,14 @@ def validate(
 
     if not candidates and not load_io and save_io is None:
         raise click.UsageError("pass a candidate, --load-io or --save-io.")
-    written = [path for path in (report, save_io) if path is not None]
+    if dask is not None and jobs > 1:
+        raise click.UsageError("pass --jobs or --dask, not both.")
+    if resume is not None and save_io is not None:
+        raise click.UsageError("--resume keeps no inputs and outputs; leave out --save-io.")
+    written = [path for path in (report, save_io, resume) if path is not None]
     if len(set(written)) != len(written):
-        raise click.UsageError("--report and --save-io name the same file.")
-    for path in written:
+        raise click.UsageError("--report, --save-io and --resume must name different files.")
+    for path in written[: len(written) - (resume is not None)]:
         check_writable(path, force=force)
     kept = TraceFile() if save_io else None
     with progress_bar("Validating", quiet) as progress:
@@ -163,6 +183,9 @@ def validate(
             recorded=load_io,
             save_to=kept,
             progress=progress,
+            jobs=jobs,
+            dask=dask,
+            resume=resume,
         )
     if as_json:
         print_json(validation.to_json())

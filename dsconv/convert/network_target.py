@@ -10,7 +10,9 @@ from typing import Any
 
 from dsconv.convert.options import Lengths, Options, Plan, Precision, States, make_plan
 from dsconv.convert.target import Conversion, Job
+from dsconv.convert.toolkit.route import choose_route, why_not_recognised
 from dsconv.digest import Digest
+from dsconv.errors import ConversionError, ToolkitError
 from dsconv.graph.graph import Graph
 from dsconv.toolkits import Toolkit
 
@@ -31,8 +33,13 @@ class NetworkTarget(ABC):
     validated = True
 
     def check(self, graph: Graph, options: Options) -> None:
-        """The network must be recognised, and what is asked for possible."""
-        self.plan(graph, options)
+        """What is asked for must be possible on the route that the graph goes."""
+        if choose_route(self.name, graph, options) == "build":
+            self.plan(graph, options)
+            return
+        from dsconv.convert.toolkit import convert
+
+        convert.check(graph, options)
 
     def plan(self, graph: Graph, options: Options) -> Plan:
         """What to build. Raises ConversionError if that cannot be."""
@@ -49,7 +56,12 @@ class NetworkTarget(ABC):
         return (output,)
 
     def convert(self, job: Job) -> Conversion:
-        """Build the model and write it. The source is hashed meanwhile."""
+        """Build the model and write it, or let the toolkit convert it.
+
+        The source is hashed meanwhile.
+        """
+        if choose_route(self.name, job.graph, job.options) == "toolkit":
+            return self._convert_by_toolkit(job)
         from dsconv.convert.properties import properties
 
         start = time.perf_counter()
@@ -61,6 +73,23 @@ class NetworkTarget(ABC):
         seconds = time.perf_counter() - start
         notes = (*_assumptions(plan), *self.notes(plan))
         return Conversion(self.name, job.source, job.output, size, seconds, notes=notes)
+
+    def _convert_by_toolkit(self, job: Job) -> Conversion:
+        from dsconv.convert.toolkit.convert import convert
+
+        reason = why_not_recognised(job.graph)
+        plan = None
+        if reason is None:
+            # For what the file says of itself.
+            known = Options(overrides=job.options.overrides)
+            plan = make_plan(job.graph, known, lengths=self.lengths, states=self.states)
+        files = self.outputs(job.output, job.options)
+        try:
+            return convert(self.name, job, files, plan, reason)
+        except (ConversionError, ToolkitError) as error:
+            if reason is None or job.options.route == "toolkit":
+                raise
+            raise type(error)(f"{error} dsconv does not build it itself: {reason}") from error
 
     @abstractmethod
     def build(self, plan: Plan) -> Any:

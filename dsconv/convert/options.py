@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from dsconv.acoustic.overrides import Overrides
 from dsconv.acoustic.recognise import recognise
@@ -23,6 +23,7 @@ CoreMlFormat: TypeAlias = Literal["mlprogram", "neuralnetwork"]
 DeploymentTarget: TypeAlias = Literal["ios16", "ios17", "ios18", "ios26"]
 Scores: TypeAlias = Literal["probabilities", "raw"]
 PaletteBits: TypeAlias = Literal[4, 6, 8]
+Route: TypeAlias = Literal["auto", "build", "toolkit"]
 
 LENGTHS = "input_lengths"
 """The exporters' name of the input of the lengths, for graphs that have none."""
@@ -48,6 +49,20 @@ class CoreMlOptions:
 
 
 @dataclass(frozen=True)
+class ToolkitOptions:
+    """What only the toolkit route knows: it converts graphs that hold any network.
+
+    `inputs` and `outputs` are names of nodes or tensors; `freeze` holds the values, numbers or
+    lists, of inputs that become constants; `input_shapes` the sizes of inputs, -1 for any.
+    """
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    freeze: Mapping[str, Any] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Options:
     """What was asked for; None leaves the choice to the graph or the target.
 
@@ -55,6 +70,8 @@ class Options:
     [batch, steps, 2 * context + 1, features]. `front_end` asks for a model that takes the samples
     of a whole clip. `lstm` chooses between the forms of TFLite. `scores` are what comes out, with a
     softmax in the graph or without. `overrides` are what the user knows better than the graph.
+    `route` is how a target is made: built afresh, by the toolkit's own converter, or by that only
+    where the network is not recognised.
     """
 
     steps: int | None = None
@@ -67,6 +84,8 @@ class Options:
     core_ml: CoreMlOptions = field(default_factory=CoreMlOptions)
     scores: Scores = "probabilities"
     overrides: Overrides = field(default_factory=Overrides)
+    route: Route = "auto"
+    toolkit: ToolkitOptions = field(default_factory=ToolkitOptions)
 
 
 @dataclass(frozen=True)
@@ -165,8 +184,9 @@ def make_plan(
 def _steps(network: Network, options: Options) -> int:
     """Frames a call: as asked, else as in the graph."""
     steps = options.steps
-    if options.input_shape is not None:
-        shaped = _steps_of_shape(network, options.input_shape)
+    shape = _asked_shape(network, options)
+    if shape is not None:
+        shaped = _steps_of_shape(network, shape)
         if steps not in (None, shaped):
             raise ConversionError(
                 f"--n-steps {steps} and --input-shape with {shaped} steps differ; pass one of them."
@@ -176,6 +196,19 @@ def _steps(network: Network, options: Options) -> int:
         return network.steps
     check_steps(steps)
     return steps
+
+
+def _asked_shape(network: Network, options: Options) -> tuple[int, ...] | None:
+    """The shape of the windows that is asked for, with the input's name or without."""
+    shape, windows = options.input_shape, network.names.windows
+    for name, named in options.toolkit.input_shapes.items():
+        if name != windows or shape not in (None, named):
+            raise ConversionError(
+                f"--input-shape {name}: the shape of '{windows}' alone can be chosen, once; leave "
+                "this one out, or pass --route toolkit."
+            )
+        shape = named
+    return shape
 
 
 def _steps_of_shape(network: Network, shape: tuple[int, ...]) -> int:
@@ -226,7 +259,7 @@ def _of_chunks(options: Options) -> Iterator[str]:
     choices = options.core_ml.step_choices
     asked = {
         "--n-steps": options.steps not in (None, DYNAMIC) or len(choices) > 0,
-        "--input-shape": options.input_shape is not None,
+        "--input-shape": options.input_shape is not None or bool(options.toolkit.input_shapes),
         "--lengths input": options.lengths == "input",
         "--states internal": options.states == "internal",
     }

@@ -130,9 +130,11 @@ _FIXED_OUTPUT_TYPES = {
 }
 
 _SAME_TYPE_OPS = (
-    "Add AddV2 BatchMatMul BiasAdd BlockLSTM ConcatV2 ExpandDims Fill Identity MatMul Max Maximum "
-    "Mean Min Minimum Mul Pack Relu Reshape Rsqrt Sigmoid Slice Softmax Split SquaredDifference "
-    "Squeeze StopGradient StridedSlice Sub Sum Tanh Tile Transpose"
+    "Abs Add AddN AddV2 AvgPool BatchMatMul BatchMatMulV2 BiasAdd BlockLSTM ConcatV2 Conv2D "
+    "DepthwiseConv2dNative Div Elu Exp ExpandDims Fill FusedBatchNorm FusedBatchNormV3 Identity "
+    "LeakyRelu Log LogSoftmax MatMul Max MaxPool Maximum Mean Min Minimum Mul Neg Pack Pad PadV2 "
+    "Pow RealDiv Relu Relu6 Reshape Rsqrt Sigmoid Slice Softmax Softplus Split Sqrt Square "
+    "SquaredDifference Squeeze StopGradient StridedSlice Sub Sum Tanh Tile Transpose"
 ).split()
 
 _OUTPUT_TYPE_ATTRIBUTES = {

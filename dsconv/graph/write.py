@@ -61,9 +61,14 @@ def edited(
     *,
     inputs: Iterable[str] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    without: Iterable[str] = (),
 ) -> Node:
-    """The same node with other inputs, or with some attributes set to other values."""
+    """The same node with other inputs, or with some attributes set to other values or left out."""
     message = _message(node)
+    for key in without:
+        kept = [entry for entry in message.attr if entry.key != key]
+        del message.attr[:]
+        message.attr.extend(kept)
     if inputs is not None:
         message.input[:] = list(inputs)
     entries = {entry.key: entry for entry in message.attr}

@@ -21,6 +21,7 @@ from dsconv.graph.node import Node
 from dsconv.graph.write import write_graph
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import PROBABILITIES, Interface, Tensors, TensorSpec
+from dsconv.runtime.threads import thread_limit
 
 INITIALIZE = "initialize_state"
 """The node that sets the state variables of graphs up to 0.5 to zero."""
@@ -68,7 +69,14 @@ class TensorFlowGraphModel:
         imported = tf.Graph()
         with imported.as_default():
             tf.graph_util.import_graph_def(definition, name="")
-        self._session = tf.compat.v1.Session(graph=imported)
+        # 0 leaves the number of threads to TensorFlow.
+        threads = thread_limit() or 0
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=threads,
+            inter_op_parallelism_threads=threads,
+            use_per_session_threads=True,
+        )
+        self._session = tf.compat.v1.Session(graph=imported, config=config)
 
     def reset(self) -> None:
         """Set the state variables to zero, if there are any."""

@@ -21,6 +21,7 @@ from dsconv.runtime.model import (
     precision_in,
     reason_of,
 )
+from dsconv.runtime.threads import thread_limit
 from dsconv.toolkits import import_onnxruntime
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
@@ -35,6 +36,7 @@ class OnnxModel:
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = thread_limit() or 0
         try:
             self._session = ort.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

@@ -19,6 +19,7 @@ from dsconv.runtime.model import (
     precision_in,
     reason_of,
 )
+from dsconv.runtime.threads import thread_limit
 from dsconv.toolkits import import_openvino
 
 RT_INFO = "dsconv"
@@ -42,7 +43,9 @@ class OpenVinoModel:
             reason = reason_of(error, -1)
             raise ModelError(f"{path}: OpenVINO does not open it: {reason}") from error
         self.interface = _describe(model, f"openvino {openvino.__version__.split('-')[0]}")
-        self._request = core.compile_model(model, "CPU", _EXACT).create_infer_request()
+        # 0 leaves the number of threads to the plugin.
+        properties = _EXACT | {"INFERENCE_NUM_THREADS": thread_limit() or 0}
+        self._request = core.compile_model(model, "CPU", properties).create_infer_request()
 
     def reset(self) -> None:
         """Forget the states that the model keeps itself."""

@@ -92,7 +92,9 @@ class TfliteModel:
             precision=self._precision(),
             inputs=inputs,
             outputs=outputs,
-            metadata=Metadata.from_values(metadata),
+            metadata=(
+                Metadata.from_values(metadata) if metadata else Metadata.from_text(properties)
+            ),
             features_from=_feature_settings(model, metadata) or features_in(properties),
             raw_scores=is_raw(properties),
         )

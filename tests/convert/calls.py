@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv.convert.options import Scores
 from dsconv.graph.graph import Graph
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, Tensors
@@ -76,6 +77,11 @@ def answers(model: Model, call: Call) -> list[Any]:
     fed = {name: value for name, value in call.tensors.items() if name in names}
     found = model.call(fed, OUTPUTS)
     return [found[name] for name in OUTPUTS]
+
+
+def scores_of(model: Model) -> Scores:
+    """What a conversion must be asked for, to give what a model gives."""
+    return "raw" if model.interface.raw_scores else "probabilities"
 
 
 def calls(windows: Windows, frames: int, lengths: Iterable[int], states: Any) -> Iterator[Call]:

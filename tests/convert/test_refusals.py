@@ -53,8 +53,8 @@ def test_options_are_refused_before_any_work(
 def test_other_graphs_are_refused(
     edit: Any, says: str, target: str, small_model: Path, tmp_path: Path
 ) -> None:
-    """What is not recognised is not converted, and says why."""
+    """What is not recognised is not built, and says why."""
     source = saved(edit(open_graph(small_model)), tmp_path / "a.pb")
     with pytest.raises(ConversionError, match=f"a.pb: .*{says}"):
-        convert_file(TARGETS[target], source)
+        convert_file(TARGETS[target], source, options=Options(route="build"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.pb"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,10 @@ class Difference:
     """How far a tensor is from the reference's, over one clip or several.
 
     `needed` is the smallest tolerance that would have passed. `windows` are the largest differences
-    of each call of the reference, for one clip. `argmax_agreement` is the share of the frames with
-    the same likeliest class; `onset` is the first frame in which the probabilities' logarithms
-    differ, which they do long before the probabilities themselves.
+    of each call of the reference for one clip, of a state those at the ends where both are exact.
+    `argmax_agreement` is the share of the frames with the same likeliest class; `onset` is the
+    first frame in which the probabilities' logarithms differ, which they do long before the
+    probabilities themselves.
     """
 
     tensor: str
@@ -73,10 +74,16 @@ def compare_traces(reference: Trace, candidate: Trace, tolerance: Tolerance) -> 
         found = candidate.states.get(name)
         if found is not None and len(common):
             allowed = tolerance.of_states(float(np.abs(wanted).max()))
-            differences.append(
-                _difference(name, wanted[rows[0]], found[rows[1]], allowed, common - 1)
-            )
+            pair = wanted[rows[0]], found[rows[1]]
+            difference = _difference(name, *pair, allowed, common - 1)
+            windows = [float(value) for value in _absolute(*pair).max(axis=1, initial=0.0)]
+            differences.append(replace(difference, windows=windows))
     return differences
+
+
+def common_state_ends(reference: Trace, candidate: Trace) -> list[int]:
+    """The numbers of frames after which the states of both are exact."""
+    return [int(end) for end in np.intersect1d(reference.state_ends, candidate.state_ends)]
 
 
 def compare_features(

@@ -3,59 +3,80 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import Difference, merged
+from dsconv.inspect.parity.pictures import ClipPicture
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.transcripts import TranscriptComparison
+from dsconv.speech.corpus_rates import CorpusRates
 
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that took part, or the file of a run that was made elsewhere."""
+    """A model that took part, or the file of a run that was made elsewhere.
+
+    `bytes` are those of all files of the model, None for such a run.
+    """
 
     path: str
     sha256: str
     format: str
     runtime: str
     precision: str
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """A clip that was run."""
+    """A clip that was run: seconds of speech. `run_seconds` are those that the reference took."""
 
     name: str
     seconds: float
     frames: int
     text: str | None
+    run_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class ClipResult:
     """A candidate's differences over one clip.
 
-    `frame_differences` are the largest differences of the probabilities in each frame.
+    `frame_differences` are the largest differences of the probabilities in each frame. The
+    `windows` of the states' differences end after `state_ends` frames. `run_seconds` are the
+    seconds that the candidate took, None where nobody knows.
     """
 
     clip: str
     differences: list[Difference]
-    frame_differences: list[float]
+    frame_differences: Sequence[float]
+    state_ends: list[int] = field(default_factory=list)
+    run_seconds: float | None = None
+
+    @property
+    def severity(self) -> float:
+        """The largest share of a tolerance that is used up; infinite if a number is not finite."""
+        return max((d.needed / d.tolerance for d in self.differences), default=0.0)
 
 
 @dataclass
 class CandidateResult:
-    """All that validation has to say of a candidate."""
+    """All that validation has to say of a candidate.
+
+    `error_rates` are to what was said in all clips whose text is known; None without any.
+    """
 
     model: ModelInfo
     tolerance: Tolerance
     findings: list[Finding] = field(default_factory=list)
     clips: list[ClipResult] = field(default_factory=list)
     transcripts: list[TranscriptComparison] = field(default_factory=list)
+    error_rates: CorpusRates | None = None
 
     @property
     def passed(self) -> bool:
@@ -95,11 +116,14 @@ class CandidateResult:
                 {
                     "clip": clip.clip,
                     "differences": [_difference_json(d) for d in clip.differences],
-                    "frame_differences": clip.frame_differences,
+                    "frame_differences": list(clip.frame_differences),
+                    "state_ends": clip.state_ends,
+                    "run_seconds": clip.run_seconds,
                 }
                 for clip in self.clips
             ],
             "transcripts": [asdict(t) | {"equal": t.equal} for t in self.transcripts],
+            "error_rates": asdict(self.error_rates) if self.error_rates else None,
         }
         finite: dict[str, Any] = _finite(values)
         return finite
@@ -107,11 +131,17 @@ class CandidateResult:
 
 @dataclass(frozen=True)
 class Validation:
-    """Candidates beside their reference."""
+    """Candidates beside their reference.
+
+    `pictures` show a few clips frame by frame; they are no part of the JSON.
+    `reference_error_rates` are the reference's, to what was said in all clips.
+    """
 
     reference: ModelInfo
     clips: list[ClipInfo]
     candidates: list[CandidateResult]
+    pictures: list[ClipPicture] = field(default_factory=list)
+    reference_error_rates: CorpusRates | None = None
 
     @property
     def passed(self) -> bool:
@@ -120,10 +150,11 @@ class Validation:
 
     def to_json(self) -> dict[str, Any]:
         """The validation as plain values; numbers that are not finite are null."""
+        rates = asdict(self.reference_error_rates) if self.reference_error_rates else None
         return {
             "schema_version": SCHEMA_VERSION,
             "passed": self.passed,
-            "reference": asdict(self.reference),
+            "reference": asdict(self.reference) | {"error_rates": rates},
             "clips": [asdict(clip) for clip in self.clips],
             "candidates": [candidate.to_json() for candidate in self.candidates],
         }

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dsconv.inspect.parity.finding import Severity
+from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import Difference
 from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
 from dsconv.inspect.parity.tolerances import TOLERANCES
+from dsconv.speech.corpus_rates import CorpusRates
 
 # Formats whose own runtime is not on every system.
 _RUN_ELSEWHERE = ("mlpackage", "mlmodel")
+_SHOWN_FINDINGS = 10
 _STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
 
 
@@ -23,8 +28,10 @@ def render(validation: Validation) -> RenderableType:
     clips = f"{len(validation.clips)} clips" if len(validation.clips) != 1 else "1 clip"
     parts: list[RenderableType] = [
         Text(f"reference {_named(validation.reference)}"),
-        Text(f"{clips}, {seconds:.1f} seconds of speech"),
+        Text(f"{clips}, {seconds:,.1f} seconds of speech"),
     ]
+    if validation.reference_error_rates is not None:
+        parts.append(Text(f"to what was said: {_rates(validation.reference_error_rates)}"))
     for candidate in validation.candidates:
         parts += [Text(), *_candidate(candidate)]
     return Group(*parts)
@@ -50,7 +57,7 @@ def verdict_line(candidate: CandidateResult) -> str:
     if candidate.model.format in _RUN_ELSEWHERE:
         lines.append(f"run by {candidate.model.runtime}")
     lines += [
-        f"{finding.severity.value}, {finding.level}: {finding.message}"
+        _finding_line(finding)
         for finding in candidate.findings
         if finding.severity is not Severity.NOTE
     ]
@@ -70,11 +77,7 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
         parts.append(_numbers(candidate))
     if candidate.transcripts:
         parts.append(Text(_transcripts(candidate)))
-    parts += [
-        Text(f"{finding.severity.value}, {finding.level}: {finding.message}")
-        for finding in candidate.findings
-    ]
-    return parts
+    return [*parts, *_findings(candidate.findings)]
 
 
 def _numbers(candidate: CandidateResult) -> Table:
@@ -100,12 +103,35 @@ def _transcripts(candidate: CandidateResult) -> str:
     compared = candidate.transcripts
     equal = sum(transcript.equal for transcript in compared)
     line = f"texts: {equal} of {len(compared)} equal the reference's"
-    known = [t.candidate_to_truth for t in compared if t.candidate_to_truth is not None]
-    if known:
-        wer = sum(rates.wer for rates in known) / len(known)
-        cer = sum(rates.cer for rates in known) / len(known)
-        line += f"; WER {wer:.3f}, CER {cer:.3f} to what was said"
+    if candidate.error_rates is not None:
+        line += f"\nto what was said: {_rates(candidate.error_rates)}"
     return line
+
+
+def _rates(rates: CorpusRates) -> str:
+    """All edits by all words and characters, with the intervals of 95 % confidence."""
+    return f"WER {rates.wer}, CER {rates.cer}"
+
+
+def _findings(findings: Sequence[Finding]) -> list[RenderableType]:
+    """The findings; of those of one level and severity that are many, the first few."""
+    shown: list[RenderableType] = []
+    counts: Counter[tuple[str, Severity]] = Counter()
+    for finding in findings:
+        kind = finding.level, finding.severity
+        counts[kind] += 1
+        if counts[kind] <= _SHOWN_FINDINGS:
+            shown.append(Text(_finding_line(finding)))
+    shown += [
+        Text(f"{severity.value}, {level}: {count - _SHOWN_FINDINGS:,} more; --json lists them all")
+        for (level, severity), count in counts.items()
+        if count > _SHOWN_FINDINGS
+    ]
+    return shown
+
+
+def _finding_line(finding: Finding) -> str:
+    return f"{finding.severity.value}, {finding.level}: {finding.message}"
 
 
 def tolerance_rows() -> list[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,13 +26,15 @@ class Trace:
     """The result of a model over a clip.
 
     `probabilities` are [frames, classes]. `ends` are the numbers of frames after each call;
-    `states` hold a row for each of `state_ends`, the ends at which the states are exact.
+    `states` hold a row for each of `state_ends`, the ends at which the states are exact. `seconds`
+    is how long the model took, None where nobody knows.
     """
 
     probabilities: FloatArray
     ends: NDArray[np.int64]
     state_ends: NDArray[np.int64]
     states: dict[str, FloatArray]
+    seconds: float | None = None
 
 
 def run_trace(
@@ -46,6 +49,8 @@ def run_trace(
     state_ends: list[int] = []
     states: dict[str, list[FloatArray]] = {}
     done = 0
+    seconds = 0.0
+    start = perf_counter()
     for chunk in stream.run_clip(speech, steps):
         done += len(chunk.probabilities)
         probabilities.append(chunk.probabilities)
@@ -54,12 +59,16 @@ def run_trace(
             state_ends.append(done)
             for name, state in chunk.states.items():
                 states.setdefault(name, []).append(state)
+        # Showing the progress is no work of the model.
+        seconds += perf_counter() - start
         progress(done / len(speech.features))
+        start = perf_counter()
     return Trace(
         np.concatenate(probabilities),
         np.array(ends),
         np.array(state_ends),
         {name: np.stack(rows) for name, rows in states.items()},
+        seconds,
     )
 
 

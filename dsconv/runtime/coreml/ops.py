@@ -17,6 +17,7 @@ from dsconv.runtime.coreml.compressed import COMPRESSED
 from dsconv.runtime.coreml.elementwise import ELEMENTWISE
 from dsconv.runtime.coreml.indexing import INDEXING
 from dsconv.runtime.coreml.lists import LISTS
+from dsconv.runtime.coreml.pooling import POOLING
 from dsconv.runtime.coreml.products import PRODUCTS
 from dsconv.runtime.coreml.shaping import SHAPING
 
@@ -26,6 +27,7 @@ OPS: dict[str, Op] = {
     **ELEMENTWISE,
     **INDEXING,
     **LISTS,
+    **POOLING,
     **PRODUCTS,
     **SHAPING,
 }

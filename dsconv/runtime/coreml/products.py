@@ -58,7 +58,7 @@ def conv(
         raise call.unsupported(f"of {list(x.shape)} by {list(weight.shape)}")
     steps, apart = (np.ones(rank, int) if v is None else v for v in (strides, dilations))
     kernel = (np.array(weight.shape[2:]) - 1) * apart + 1
-    widths = _padding(call, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
+    widths = padding(call, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
     padded = np.pad(x, [(0, 0), (0, 0), *widths])
     axes = tuple(range(2, x.ndim))
     sliding: Any = np.lib.stride_tricks.sliding_window_view
@@ -74,7 +74,7 @@ def conv(
     return np.moveaxis(product, -1, 1)
 
 
-def _padding(
+def padding(
     call: Call, sizes: Array, kernel: Array, steps: Array, pad_type: str, pad: Array | None
 ) -> list[tuple[int, int]]:
     """The zeros before and after each dimension."""

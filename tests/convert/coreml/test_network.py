@@ -25,6 +25,7 @@ from tests.convert.calls import (
     answers,
     assert_close,
     calls,
+    scores_of,
     speech_windows,
 )
 from tests.convert.conversions import require_toolkits, saved
@@ -227,7 +228,9 @@ def test_other_networks_of_the_family(
     """Whatever is recognised is built as it was recognised."""
     source = saved(edit(open_graph(small_model)), tmp_path / "edited.pb")
     reference = open_model(source)
-    model = core_ml_model(source, tmp_path / "a", lengths="input", format=style)
+    model = core_ml_model(
+        source, tmp_path / "a", lengths="input", format=style, scores=scores_of(reference)
+    )
     rng = np.random.default_rng(4)
     windows = rng.normal(scale=3, size=(1, 16, 19, 26)).astype(np.float32)
     states = [rng.normal(size=(1, 32)).astype(np.float32) for _ in range(2)]

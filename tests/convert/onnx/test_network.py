@@ -27,6 +27,7 @@ from tests.convert.calls import (
     answers,
     assert_close,
     calls,
+    scores_of,
     speech_windows,
 )
 from tests.runtime.speech import clip_features, distance, packaged_speech, run_clip, state_bound
@@ -194,7 +195,8 @@ def test_other_networks_of_the_family(edit: Edit, small_model: Path, tmp_path: P
     source = tmp_path / "edited.pb"
     with source.open("wb") as file:
         write_graph(file, edit(open_graph(small_model)))
-    model, reference = converted(source, tmp_path / "a.onnx"), open_model(source)
+    reference = open_model(source)
+    model = converted(source, tmp_path / "a.onnx", scores=scores_of(reference))
     rng = np.random.default_rng(4)
     windows = rng.normal(scale=3, size=(1, 16, 19, 26)).astype(np.float32)
     states = [rng.normal(size=(1, 32)).astype(np.float32) for _ in range(2)]

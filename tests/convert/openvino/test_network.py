@@ -27,6 +27,7 @@ from tests.convert.calls import (
     answers,
     assert_close,
     calls,
+    scores_of,
     speech_windows,
 )
 from tests.convert.conversions import convert, converted, saved
@@ -286,7 +287,8 @@ def test_other_networks_of_the_family(
     """Whatever is recognised is built as it was recognised."""
     source = saved(edit(open_graph(small_model)), tmp_path / "edited.pb")
     reference = open_model(source)
-    model = converted("openvino", source, tmp_path / "a", steps=steps, lengths="input")
+    asked = {"steps": steps, "lengths": "input", "scores": scores_of(reference)}
+    model = converted("openvino", source, tmp_path / "a", **asked)
     rng = np.random.default_rng(4)
     windows = rng.normal(scale=3, size=(1, 16, 19, 26)).astype(np.float32)
     states = [rng.normal(size=(1, 32)).astype(np.float32) for _ in range(2)]

@@ -12,7 +12,7 @@ from dsconv.fixtures import demo_model
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.graph.write import edited, new_constant, new_node, write_graph
-from dsconv.inspect.parity import validate as validation
+from dsconv.inspect.parity import contestants
 from dsconv.inspect.parity.finding import Severity
 from dsconv.inspect.parity.numbers import compare_traces
 from dsconv.inspect.parity.tolerances import TOLERANCES
@@ -73,7 +73,7 @@ def test_another_text_at_reduced_precision(
     letter = int(np.flatnonzero(changed.argmax(axis=1) != changed.shape[1] - 1)[0])
     changed[letter] = np.eye(changed.shape[1], dtype=np.float32)[-1]
     np.savez(path, **(arrays | {key: changed}))
-    monkeypatch.setattr(validation, "diagnose", lambda *_, **__: None)
+    monkeypatch.setattr(contestants, "diagnose", lambda *_, **__: None)
     (result,) = validate_models(
         demo_model.MODEL, [], clips, Options(strict=strict), recorded=[path]
     ).candidates

@@ -6,21 +6,24 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dsconv.errors import OutputError, ToolkitError
+from dsconv.inspect.parity.charts import draw, peaks
+from dsconv.inspect.parity.figures import duration, file_size, number, percent, rounded_up
 from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import Difference, Divergence
 from dsconv.inspect.parity.page import (
-    draw,
-    number,
-    peaks,
-    percent,
+    ConversionRow,
+    Conversions,
     render_page,
-    rounded_up,
     write_page,
 )
+from dsconv.inspect.parity.pictures import picture_of
 from dsconv.inspect.parity.result import (
     CandidateResult,
     ClipInfo,
@@ -30,7 +33,9 @@ from dsconv.inspect.parity.result import (
 )
 from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance
 from dsconv.inspect.parity.transcripts import Transcript, TranscriptComparison
+from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.scores import ErrorRates
+from tests.browser import Browser
 
 EVIL_PATH = "out/\"quoted\" & 'single' <script>alert(1)</script>.onnx"
 EVIL_TEXT = '<script>alert("text")</script> said  twice'
@@ -181,9 +186,9 @@ def test_every_element_is_closed_where_it_belongs(page: Page) -> None:
     assert page.source.startswith("<!DOCTYPE html>")
     assert page.open == []
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert ids == ["candidate-1", "candidate-2"]
+    assert ids == ["reference", "clips", "candidate-1", "candidate-2"]
     links = [attributes["href"] for attributes in page.attributes("a")]
-    assert links == [f"#{name}" for name in ids]
+    assert links == ["#candidate-1", "#candidate-2", "#reference", "#clips"]
 
 
 def test_the_page_needs_nothing_else(page: Page) -> None:
@@ -425,3 +430,280 @@ def test_a_tolerance_of_its_own_is_drawn() -> None:
     (line,) = page.attributes("line", **{"class": "tolerance"})
     grid = page.attributes("line", **{"class": "grid"})
     assert line["y1"] == line["y2"] == grid[2]["y1"]
+
+
+LETTERS = "two birds"
+FRAMES, CLASSES = 60, 29
+COLOURS_OF_PIXELS = """
+async (anchor) => {
+  const image = document.querySelector(`#${anchor} .drawing image`);
+  const picture = new Image();
+  picture.src = image.getAttribute("href");
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const data = [...context.getImageData(0, 0, picture.width, picture.height).data];
+  return [picture.width, picture.height, data];
+}
+"""
+CONTRASTS = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const parts = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (colour) => {
+    const [r, g, b] = parts(colour).slice(0, 3).map((value) => {
+      const share = value / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = getComputedStyle(each).backgroundColor;
+      if (parts(colour)[3] === 255) return colour;
+    }
+    return "white";
+  };
+  const found = {};
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    if (["TITLE", "STYLE"].includes(element.tagName.toUpperCase())) continue;
+    const style = getComputedStyle(element);
+    const colour = element.closest("svg") ? style.fill : style.color;
+    const [a, b] = [light(colour), light(ground(element))].sort((x, y) => y - x);
+    found[`${element.tagName} ${element.className.baseVal ?? element.className}`] =
+      (a + 0.05) / (b + 0.05);
+  }
+  return found;
+})()
+"""
+
+
+def spoken() -> NDArray[Any]:
+    """Probabilities of frames in which "two birds" is said, then silence: [frames, classes]."""
+    labels = Alphabet.english().texts
+    path = np.full(FRAMES, CLASSES - 1)
+    path[3 : 3 + 5 * len(LETTERS) : 5] = [labels.index(letter) for letter in LETTERS]
+    probabilities = np.full((FRAMES, CLASSES), 0.002, np.float32)
+    probabilities[np.arange(FRAMES), path] = 0.9
+    return probabilities
+
+
+@pytest.fixture
+def pictured() -> Validation:
+    """A candidate that is equal to the reference but in frame 20, by more than its tolerance."""
+    wanted = spoken()
+    found = wanted.copy()
+    found[20, 7] += 1e-3
+    found[40, 9] += 1e-7
+    good, bad = passing(), passing()
+    states = replace(difference("new_state_c", 1e-3, 1e-4, above=1), windows=[1e-6, 1e-3, 1e-7])
+    for candidate, run_seconds, more in ((good, 0.25, []), (bad, 0.5, [states])):
+        clip = candidate.clips[0]
+        candidate.clips[0] = replace(
+            clip,
+            differences=[*clip.differences[:1], *more],
+            run_seconds=run_seconds,
+            state_ends=[16, 32, 60],
+        )
+    good.model = replace(good.model, bytes=250_000)
+    bad.model = replace(bad.model, path="bad.onnx", format="onnx", bytes=1_000_000)
+    bad.findings.append(Finding("numbers", Severity.FAILURE, "birds.wav: frame 20 differs"))
+    allowed = [1e-5, 1e-5]
+    picture = picture_of("birds.wav", wanted, [wanted, found], allowed, Alphabet.english(), 100.0)
+    clips = [ClipInfo("birds.wav", 1.25, FRAMES, LETTERS, 1.0)]
+    reference = replace(model("models/output_graph.pb"), bytes=1_000_000)
+    return Validation(reference, clips, [good, bad], [picture])
+
+
+def test_bars_are_in_proportion(pictured: Validation) -> None:
+    """Bytes and seconds of all models stand beside each other, the longest bar is full."""
+    page = Page(render_page(pictured))
+    widths = [a["style"] for a in page.attributes("span") if a.get("style", "").startswith("width")]
+    shares = [float(width.removeprefix("width:").removesuffix("%")) for width in widths]
+    assert shares == [100, 25, 100, 100, 25, 50]
+    assert "reference 1.0 MB good/model.tflite 250.0 kB bad.onnx 1.0 MB" in page.text
+    assert "reference 800 ms good/model.tflite 200 ms bad.onnx 400 ms" in page.text
+
+
+def test_times_of_another_machine_are_not_made_up(pictured: Validation) -> None:
+    """A run without times has no bar; without two bars there is no comparison."""
+    good, bad = pictured.candidates
+    bad.clips[0] = replace(bad.clips[0], run_seconds=None)
+    assert "reference 800 ms good/model.tflite 200 ms </" not in render_page(pictured)
+    assert "bad.onnx 400 ms" not in Page(render_page(pictured)).text
+    good.clips[0] = replace(good.clips[0], run_seconds=None)
+    assert "Time for one second of speech" not in render_page(pictured)
+
+
+def test_links_lead_to_places_on_the_page(pictured: Validation) -> None:
+    """Every link has its anchor, every anchor is there once."""
+    page = Page(render_page(pictured))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {attributes["href"].removeprefix("#") for attributes in page.attributes("a")}
+    assert links <= set(ids)
+    assert {"figures", "maps", "candidate-2", "candidate-2-1"} <= links
+
+
+def test_pictures_are_in_the_page_itself(pictured: Validation) -> None:
+    """Pictures are data, and nothing else is an address; each drawing is described."""
+    page = Page(render_page(pictured))
+    addresses = [attributes["href"] for attributes in page.attributes("image")]
+    assert len(addresses) == 10
+    assert all(address.startswith("data:image/png;base64,") for address in addresses)
+    rest = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page.source)
+    for reference in ("http", "src=", "url(", "@import", "//"):
+        assert reference not in rest
+    drawings = [a for a in page.attributes("svg") if a.get("aria-hidden") != "true"]
+    assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
+    assert any("likeliest letters: two birds" in a["aria-label"] for a in drawings)
+
+
+def test_the_clips_that_are_drawn_are_said(pictured: Validation) -> None:
+    """Of many clips a few are drawn; the page says how many and which."""
+    assert "of 1 clips" not in render_page(pictured)
+    many = replace(pictured, clips=pictured.clips * 7)
+    words = "These are 1 of 7 clips: those in which a candidate uses up the largest share of its"
+    assert words in Page(render_page(many)).text
+
+
+def test_of_many_clips_the_worst_have_charts() -> None:
+    """Thousands of clips do not make thousands of charts; the order of the clips stays."""
+    candidate = passing()
+    (clip,) = candidate.clips
+    sizes = [1e-9 * (number * 7 % 100) for number in range(100)]
+    candidate.clips = [
+        replace(clip, clip=f"{size:.0e}.wav", differences=[difference("probabilities", size, 1e-5)])
+        for size in sizes
+    ]
+    page = Page(render_page(Validation(model("a.pb"), [], [candidate])))
+    worst = [f"{size:.0e}.wav" for size in sizes if size > 75.5e-9]
+    names = [a["aria-label"].split()[-1] for a in page.attributes("svg", **{"class": "chart"})]
+    assert names == worst
+    assert len(worst) == 24
+    assert "24 of 100 clips: those that use up the largest share of the tolerance." in page.text
+
+
+def test_targets_without_a_file_say_why(pictured: Validation) -> None:
+    """The page of all targets lists what was written and what was not, then the validation."""
+    rows = [
+        ConversionRow("onnx", "pass", "", "a.onnx", 998689, 0.07, 142.4, "d" * 64),
+        ConversionRow("coreml", "not installed", "pip install 'dsconv[coreml]'"),
+    ]
+    page = Page(render_page(pictured, Conversions("a.pb", "pass", rows)))
+    assert page.text.startswith(
+        "Conversion to all targets: pass Conversion to all targets pass "
+        "2 targets: 1 pass, 1 not installed. "
+    )
+    assert page.row("onnx") == ["onnx", "pass", "a.onnx", "998,689", "0.07", "142", "d" * 64]
+    assert page.row("coreml") == ["coreml", "not installed", "pip install 'dsconv[coreml]'"]
+    assert "What the reference heard" in page.text
+    alone = Page(render_page(None, Conversions("a.pb", "converted", rows)))
+    assert alone.row("onnx")[2] == "a.onnx"
+    assert "Reference" not in alone.text
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_person_sees_the_page(
+    pictured: Validation, browser: Browser, tmp_path: Path, width: int, dark: bool
+) -> None:
+    """Nothing is asked for, reported or cut off, and all text stands out from its ground."""
+    path = tmp_path / "report.html"
+    write_page(pictured, path)
+    browser.open(path, width, dark=dark)
+    assert browser.requests == [path.as_uri()]
+    assert browser.errors == []
+    browser.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    seen = browser.evaluate("document.body.innerText")
+    assert "2 candidates: 1 pass, 1 fail." in seen
+    assert "frame 20 differs" in seen
+    root = "document.documentElement"
+    wide, fits = browser.evaluate(f"[{root}.scrollWidth, {root}.clientWidth]")
+    assert wide <= fits
+    assert fits > width - 20
+    contrasts = browser.evaluate(CONTRASTS)
+    assert len(contrasts) > 10
+    assert {what: ratio for what, ratio in contrasts.items() if ratio < 4.5} == {}
+    ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
+
+
+def pixels(browser: Browser, anchor: str) -> NDArray[Any]:
+    """The first picture of a drawing, as the browser decodes it: [height, width, 4]."""
+    width, height, data = browser.evaluate(f"({COLOURS_OF_PIXELS})('{anchor}')")
+    return np.array(data).reshape(height, width, 4)
+
+
+def test_heat_maps_show_what_was_heard(
+    pictured: Validation, browser: Browser, tmp_path: Path
+) -> None:
+    """A column a frame, the likeliest class most opaque, its letter above that very column."""
+    path = tmp_path / "report.html"
+    write_page(pictured, path)
+    browser.open(path)
+    heat = pixels(browser, "clip-1")
+    assert heat.shape == (CLASSES, FRAMES, 4)
+    assert heat[:, :, 3].argmax(axis=0).tolist() == spoken().argmax(axis=1).tolist()
+    script = """
+    (() => {
+      const middle = (box) => box.left + box.width / 2;
+      const drawing = document.querySelector("#clip-1 .scroll svg");
+      const left = drawing.querySelector("image").getBoundingClientRect().left;
+      return [...drawing.querySelectorAll(".letter")].map(
+        (text) => [text.firstChild.data, (middle(text.getBoundingClientRect()) - left) / 8]);
+    })()
+    """
+    letters = browser.evaluate(script)
+    assert "".join(text for text, _ in letters) == LETTERS.replace(" ", "␣")
+    assert [int(frame) for _, frame in letters] == [3 + 5 * i for i in range(len(LETTERS))]
+    labels = browser.evaluate(
+        "[...document.querySelectorAll('#clip-1 .drawing > svg text')].map(t => t.firstChild.data)"
+    )
+    assert labels[:3] == ["␣", "a", "b"]
+    assert labels[CLASSES - 1 :] == ["blank", "1 tflite", "2 onnx"]
+
+
+def test_difference_maps_tell_where(pictured: Validation, browser: Browser, tmp_path: Path) -> None:
+    """What is above the tolerance is red, what is below it is not, and no difference is clear."""
+    path = tmp_path / "report.html"
+    write_page(pictured, path)
+    browser.open(path)
+    found = pixels(browser, "candidate-2-1")
+    assert np.argwhere(found[:, :, 3] > 0).tolist() == [[7, 20], [9, 40]]
+    above, within = found[7, 20], found[9, 40]
+    assert above[0] > 2 * above[2]
+    assert within[2] > within[0]
+    assert not pixels(browser, "candidate-1-1")[:, :, 3].any()
+    titles = browser.evaluate(
+        "[...document.querySelectorAll('#candidate-2-1 rect title')].map(t => t.textContent)"
+    )
+    assert titles == [
+        "call 1, frames 0 to 15: new_state_c 1.00e-06",
+        "call 2, frames 16 to 31: new_state_c 1.00e-03",
+        "call 3, frames 32 to 59: new_state_c 1.00e-07",
+    ]
+    assert browser.evaluate("document.querySelector('#candidate-2 details:last-of-type').open")
+
+
+def test_sizes_and_times_have_units() -> None:
+    """Bytes in powers of 1000, seconds down to their millionths."""
+    sizes = [999, 1000, 264_872, 1_008_794, 2_500_000_000]
+    assert [file_size(n) for n in sizes] == ["999 B", "1.0 kB", "264.9 kB", "1.0 MB", "2.5 GB"]
+    assert [duration(s) for s in (1234.5, 12.34, 0.0317, 6.71e-4)] == [
+        "1,234 s",
+        "12.3 s",
+        "31.7 ms",
+        "671 µs",
+    ]

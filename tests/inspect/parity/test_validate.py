@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from dsconv.speech.corpus import find_clips
 CLIPS = find_clips([demo_model.SPEECH])
 
 
-def against_originals(models: Path, *names: str, **options: bool) -> Validation:
+def against_originals(models: Path, *names: str, **options: Any) -> Validation:
     """The 0.9.3 export beside others, over the clip that they learnt."""
     clips = find_clips([models / "LDC93S1_pcms16le_1_16000.wav"])
     return validate_models(

@@ -1,0 +1,101 @@
+"""A target's file by the toolkit's own converter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dsconv import __version__
+from dsconv.convert.options import Options, Plan
+from dsconv.convert.properties import properties
+from dsconv.convert.target import Conversion, Job
+from dsconv.convert.toolkit.block_lstm import lowered
+from dsconv.convert.toolkit.prepare import Prepared, prepare
+from dsconv.convert.toolkit.process import run_module
+from dsconv.convert.toolkit.route import CONVERTERS
+from dsconv.convert.toolkit.spec import Spec
+from dsconv.digest import Digest
+from dsconv.graph.edit import extract
+from dsconv.graph.graph import Graph
+from dsconv.graph.write import write_graph
+from dsconv.output import new_files
+
+_MOST_STEPS = 3000
+_GRAPH, _SPEC = "prepared.pb", "spec.json"
+
+ROUTE = {"route": "toolkit"}
+"""What the details of such a conversion hold."""
+
+
+def check(graph: Graph, options: Options) -> None:
+    """Refuse, before any work, what cannot be prepared. Raises ConversionError."""
+    graph_for_toolkit(prepare(graph, options))
+
+
+def convert(
+    target: str, job: Job, files: tuple[Path, ...], plan: Plan | None, reason: str | None
+) -> Conversion:
+    """Write the files, the first of which the others belong to.
+
+    `plan` is that of a network that is recognised, for its metadata; else `reason` is why it is
+    not. Raises ConversionError, ToolkitError or OutputError, and then leaves nothing behind.
+    """
+    start = time.perf_counter()
+    prepared = prepare(job.graph, job.options)
+    with Digest(job.source) as digest:
+        texts = _properties(plan, digest.hexdigest())
+    spec = Spec(prepared.inputs, prepared.outputs, texts, _settings(job.options))
+    converter = CONVERTERS[target]
+    with (
+        new_files(files, force=job.force) as folder,
+        TemporaryDirectory(dir=folder) as scratch,
+    ):
+        source = save(graph_for_toolkit(prepared), spec, Path(scratch))
+        written = folder / job.output.name
+        run_module(converter.label, converter.module, source, source.with_name(_SPEC), written)
+        size = sum(_bytes(folder / path.name) for path in files)
+    seconds = time.perf_counter() - start
+    made = "the toolkit's own converter made the result"
+    notes = (f"{made}: {reason}" if reason else f"{made}.", *prepared.notes)
+    return Conversion(target, job.source, job.output, size, seconds, dict(ROUTE), notes)
+
+
+def graph_for_toolkit(prepared: Prepared) -> Graph:
+    """The prepared graph in ops that the toolkits know. Raises ConversionError."""
+    # The weights that were taken apart stay behind.
+    return extract(lowered(prepared.graph, prepared.inputs), prepared.outputs)
+
+
+def save(graph: Graph, spec: Spec, folder: Path) -> Path:
+    """Write a graph and its interface for another process; returns the graph's file."""
+    path = folder / _GRAPH
+    with path.open("xb") as file:
+        write_graph(file, graph)
+    spec.write(folder / _SPEC)
+    return path
+
+
+def _properties(plan: Plan | None, sha256: str) -> Mapping[str, str]:
+    if plan is not None:
+        return properties(plan, sha256)
+    return {"precision": "fp32", "source_sha256": sha256, "dsconv_version": __version__}
+
+
+def _settings(options: Options) -> dict[str, str | int | None]:
+    core_ml = options.core_ml
+    return {
+        "deployment_target": core_ml.deployment_target,
+        "author": core_ml.author,
+        "license": core_ml.license,
+        "version": core_ml.model_version,
+        "max_steps": core_ml.max_steps or _MOST_STEPS,
+    }
+
+
+def _bytes(path: Path) -> int:
+    """The bytes of a file, or of all files of a package."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,99 @@
+"""Core ML Tools' converter of TensorFlow graphs, in a process of its own: GRAPH SPEC OUTPUT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsconv.convert.toolkit.spec import Spec
+from dsconv.convert.toolkit.tensorflow import graph_def
+from dsconv.convert.toolkit.worker import run, unsupported
+from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
+from dsconv.graph.graph import Graph, open_graph
+from dsconv.runtime.model import TensorSpec
+from dsconv.toolkits import import_coremltools
+
+LABEL = "Core ML Tools"
+
+
+def convert(source: Path, spec_path: Path, output: Path) -> None:
+    """Write the graph as a package or an .mlmodel.
+
+    Raises ConversionError for ops that Core ML Tools do not know.
+    """
+    graph, spec = open_graph(source), Spec.read(spec_path)
+    definition = graph_def(graph)
+    coremltools = import_coremltools(with_tensorflow=True)
+    program = output.suffix == ".mlpackage"
+    try:
+        model = coremltools.convert(
+            definition,
+            source="tensorflow",
+            inputs=_interface(coremltools, spec),
+            outputs=[coremltools.TensorType(name=name) for name in spec.outputs],
+            skip_model_load=True,
+            **_form(coremltools, spec, output if program else None),
+        )
+    except Exception as error:  # Its exceptions have no common base.
+        if ops := _unknown_ops(graph):
+            raise unsupported(LABEL, graph, ops) from error
+        raise
+    specification = model.get_spec()
+    _describe(specification.description.metadata, spec)
+    path = output / MODEL_FOLDER / MODEL_NAME if program else output
+    path.write_bytes(specification.SerializeToString(deterministic=True))
+    if program:
+        write_manifest(output)
+
+
+def _describe(metadata: Any, spec: Spec) -> None:
+    """What the model says about itself."""
+    metadata.author = spec.settings["author"]
+    metadata.license = spec.settings["license"]
+    metadata.versionString = spec.settings["version"]
+    # What the toolkit writes about itself differs from machine to machine.
+    metadata.userDefined.clear()
+    metadata.userDefined.update(spec.properties)
+
+
+def _form(coremltools: Any, spec: Spec, package: Path | None) -> dict[str, Any]:
+    if package is None:
+        return {"convert_to": "neuralnetwork"}
+    target = spec.settings.get("deployment_target") or "ios16"
+    return {
+        "convert_to": "mlprogram",
+        "minimum_deployment_target": getattr(coremltools.target, target.replace("ios", "iOS")),
+        "compute_precision": coremltools.precision.FLOAT32,
+        "package_dir": str(package),
+    }
+
+
+def _interface(coremltools: Any, spec: Spec) -> list[Any]:
+    """The inputs. Open sizes in the same place are taken for equal, as those of a batch are."""
+    most = int(spec.settings["max_steps"])
+    open_sizes: dict[int, Any] = {}
+
+    def size(place: int, number: int) -> Any:
+        if number >= 0:
+            return number
+        return open_sizes.setdefault(place, coremltools.RangeDim(1, most, default=1))
+
+    def declared(given: TensorSpec) -> Any:
+        shape = [size(place, number) for place, number in enumerate(given.shape or ())]
+        kind = np.int32 if given.dtype.startswith(("int", "uint")) else np.float32
+        return coremltools.TensorType(name=given.name, shape=shape, dtype=kind)
+
+    return [declared(given) for given in spec.inputs]
+
+
+def _unknown_ops(graph: Graph) -> set[str]:
+    """The ops of a graph that are not in the converter's table."""
+    from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import _TF_OPS_REGISTRY
+
+    return {node.op for node in graph} - {"NoOp", *_TF_OPS_REGISTRY}
+
+
+if __name__ == "__main__":
+    run(LABEL, convert)

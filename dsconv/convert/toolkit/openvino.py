@@ -1,0 +1,52 @@
+"""OpenVINO's converter (ovc), in a process of its own: GRAPH SPEC OUTPUT."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dsconv.convert.toolkit.spec import Spec
+from dsconv.convert.toolkit.worker import run, unsupported
+from dsconv.graph.graph import open_graph
+from dsconv.runtime.openvino import RT_INFO
+from dsconv.toolkits import import_openvino
+
+LABEL = "OpenVINO"
+_UNKNOWN = re.compile(r"No conversion rule found for operations?: ([^\n]+)")
+
+
+def convert(source: Path, spec_path: Path, output: Path) -> None:
+    """Write the graph as IR, a .bin beside it. Raises ConversionError for unknown ops."""
+    openvino, spec = import_openvino(), Spec.read(spec_path)
+    names = [given.name for given in spec.inputs]
+    try:
+        model = openvino.convert_model(
+            str(source),
+            input=[f"{name}:0" for name in names],
+            output=[f"{name}:0" for name in spec.outputs],
+        )
+    except Exception as error:  # Its exceptions have no common base.
+        if found := _UNKNOWN.search(str(error)):
+            ops = [op.strip() for op in found[1].split(",")]
+            raise unsupported(LABEL, open_graph(source), ops) from error
+        raise
+    model = _in_order(openvino, model, names, spec.outputs)
+    for key, value in spec.properties.items():
+        model.set_rt_info(value, [RT_INFO, key])
+    openvino.save_model(model, str(output), compress_to_fp16=False)
+
+
+def _in_order(openvino: Any, model: Any, inputs: list[str], outputs: tuple[str, ...]) -> Any:
+    """The model with its inputs and outputs in order, by the graph's names, which end in no :0."""
+    parameters = [model.input(f"{name}:0").get_node() for name in inputs]
+    results = [model.output(f"{name}:0").get_node() for name in outputs]
+    ordered = openvino.Model(results, model.get_sinks(), parameters, "graph")
+    for name, node in zip((*inputs, *outputs), (*parameters, *results), strict=True):
+        node.output(0).get_tensor().set_names({name})
+        node.set_friendly_name(name)
+    return ordered
+
+
+if __name__ == "__main__":
+    run(LABEL, convert)

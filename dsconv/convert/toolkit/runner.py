@@ -1,0 +1,113 @@
+"""A converted file's answers, in a process of its own: FILE SPEC FEEDS ANSWERS.
+
+Its own runtime computes them, in full precision.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dsconv.convert.toolkit.calls import read_calls, write_calls
+from dsconv.convert.toolkit.spec import Spec
+from dsconv.convert.toolkit.worker import run
+from dsconv.errors import ToolkitError
+from dsconv.graph.identify import FileFormat, identify
+from dsconv.runtime.model import Tensors
+from dsconv.toolkits import (
+    import_coremltools,
+    import_litert,
+    import_onnxruntime,
+    import_openvino,
+)
+
+LABEL = "the runtime"
+
+Call: TypeAlias = Callable[[Tensors], Tensors]
+"""Runs a model once: inputs by name, outputs by name."""
+
+
+def answer(path: Path, spec_path: Path, feeds: Path, answers: Path) -> None:
+    """Run the file once for each call.
+
+    Raises ToolkitError if its runtime is missing or refuses it, or an output is missing.
+    """
+    spec = Spec.read(spec_path)
+    names = [given.name for given in spec.inputs]
+    call = _OPENERS[identify(path)](path, spec)
+    found = []
+    for arrays in read_calls(feeds):
+        tensors = call(dict(zip(names, arrays, strict=True)))
+        for name in spec.outputs:
+            if name not in tensors:
+                raise ToolkitError(f"the file has no output '{name}', but {', '.join(tensors)}.")
+        found.append([tensors[name] for name in spec.outputs])
+    write_calls(answers, found)
+
+
+def _onnx(path: Path, spec: Spec) -> Call:
+    session = import_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = list(spec.outputs)
+    return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def _openvino(path: Path, spec: Spec) -> Call:
+    core = import_openvino().Core()
+    # Else it computes in bfloat16 where the CPU can.
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    request = core.compile_model(core.read_model(str(path)), "CPU", exact).create_infer_request()
+
+    def call(feeds: Tensors) -> Tensors:
+        request.infer(feeds)
+        return {name: np.array(request.get_tensor(name).data) for name in spec.outputs}
+
+    return call
+
+
+def _tflite(path: Path, _: Spec) -> Call:
+    interpreter = import_litert().Interpreter(model_content=path.read_bytes())
+
+    def call(feeds: Tensors) -> Tensors:
+        for detail in interpreter.get_input_details():
+            interpreter.resize_tensor_input(detail["index"], feeds[detail["name"]].shape)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], feeds[detail["name"]])
+        interpreter.invoke()
+        details = interpreter.get_output_details()
+        return {detail["name"]: interpreter.get_tensor(detail["index"]) for detail in details}
+
+    return call
+
+
+def _core_ml(path: Path, spec: Spec) -> Call:
+    """By Core ML itself on macOS, elsewhere by an evaluation of the saved file."""
+    if sys.platform == "darwin" and not spec.settings.get("evaluated"):
+        coremltools = import_coremltools()
+        units = coremltools.ComputeUnit.CPU_ONLY
+        predict = coremltools.models.MLModel(str(path), compute_units=units).predict
+        return lambda feeds: dict(predict(feeds))
+    from dsconv.coreml.file import PROGRAM, open_core_ml
+    from dsconv.runtime.coreml.evaluator import ProgramEvaluator
+    from dsconv.runtime.coreml.network import NetworkEvaluator
+
+    file = open_core_ml(path)
+    evaluator: Any = ProgramEvaluator(file) if file.kind == PROGRAM else NetworkEvaluator(file)
+    return lambda feeds: dict(evaluator.run(feeds))
+
+
+_OPENERS: dict[Any, Callable[[Path, Spec], Call]] = {
+    FileFormat.ONNX: _onnx,
+    FileFormat.OPENVINO: _openvino,
+    FileFormat.TFLITE: _tflite,
+    FileFormat.COREML_PACKAGE: _core_ml,
+    FileFormat.COREML_MODEL: _core_ml,
+}
+
+
+if __name__ == "__main__":
+    run(LABEL, answer)

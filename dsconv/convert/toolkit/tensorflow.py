@@ -1,0 +1,29 @@
+"""Graphs in TensorFlow, for the processes that need it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from dsconv.graph.graph import Graph
+from dsconv.graph.write import write_graph
+from dsconv.toolkits import import_tensorflow
+
+
+def graph_def(graph: Graph) -> Any:
+    """A graph as TensorFlow's message. Raises ToolkitError if TensorFlow is missing."""
+    tf = import_tensorflow()
+    file = io.BytesIO()
+    write_graph(file, graph)
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString(file.getbuffer())
+    return definition
+
+
+def imported(definition: Any) -> Any:
+    """A message as a graph of TensorFlow's, which checks ops and shapes. Raises ValueError."""
+    tf = import_tensorflow()
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(definition, name="")
+    return graph

@@ -1,0 +1,1 @@
+"""Drawings of the graphs of models, of every format, as SVG."""

@@ -1,0 +1,145 @@
+"""What a validation over one clip gives, and how that of all clips becomes the result."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dsconv.inspect.parity.finding import Finding
+from dsconv.inspect.parity.pictures import ClipPicture, Gallery
+from dsconv.inspect.parity.result import (
+    CandidateResult,
+    ClipInfo,
+    ClipResult,
+    ModelInfo,
+    Validation,
+)
+from dsconv.inspect.parity.tolerances import Tolerance
+from dsconv.inspect.parity.trace import Trace
+from dsconv.inspect.parity.transcripts import TranscriptComparison
+from dsconv.runtime.stream import Speech
+from dsconv.speech.corpus_rates import CorpusRates, corpus_rates
+from dsconv.speech.scores import Edits
+
+
+@dataclass(frozen=True)
+class ContestantInfo:
+    """A model that is compared, before any clip is run; `findings` are of its structure."""
+
+    model: ModelInfo
+    tolerance: Tolerance
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class ContestInfo:
+    """The models that take part."""
+
+    reference: ModelInfo
+    contestants: list[ContestantInfo]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A contestant beside the reference, over one clip.
+
+    `transcripts` are None without an alphabet, `edits` (to what was said) where nobody wrote that
+    down.
+    """
+
+    result: ClipResult
+    findings: list[Finding]
+    transcripts: TranscriptComparison | None
+    edits: Edits | None
+
+
+@dataclass(frozen=True)
+class ClipOutcome:
+    """All that is kept of a clip: a few kilobytes. `edits` are the reference's.
+
+    `comparisons` has one for each contestant, None for those that were not run.
+    """
+
+    info: ClipInfo
+    edits: Edits | None
+    comparisons: list[Comparison | None]
+
+    @property
+    def severity(self) -> float:
+        """The largest share of a tolerance that any contestant used up."""
+        return max((each.result.severity for each in self.comparisons if each), default=0.0)
+
+
+@dataclass(frozen=True)
+class ClipRun:
+    """A clip that was run. Its picture is kept for a few clips, what was heard only on purpose."""
+
+    outcome: ClipOutcome
+    picture: ClipPicture | None = None
+    heard: tuple[Speech, Trace] | None = None
+
+
+class Tally:
+    """The outcomes of clips that come in any order, each once."""
+
+    def __init__(self, count: int) -> None:
+        self._outcomes: list[ClipOutcome | None] = [None] * count
+        self.gallery = Gallery()
+
+    def add(self, place: int, run: ClipRun) -> bool:
+        """Take in a clip by its place in the order. Returns whether its picture is kept for now."""
+        assert self._outcomes[place] is None, f"clip {place} is counted twice"
+        self._outcomes[place] = _compact(run.outcome)
+        return run.picture is not None and self.gallery.add(run.picture, place)
+
+    @property
+    def missing(self) -> list[int]:
+        """The places of the clips that are still to be run."""
+        return [place for place, outcome in enumerate(self._outcomes) if outcome is None]
+
+    def result(self, info: ContestInfo) -> Validation:
+        """The result over all clips, in their order."""
+        outcomes = [outcome for outcome in self._outcomes if outcome is not None]
+        assert len(outcomes) == len(self._outcomes), "clips are missing"
+        return Validation(
+            info.reference,
+            [outcome.info for outcome in outcomes],
+            [_candidate(each, number, outcomes) for number, each in enumerate(info.contestants)],
+            self.gallery.pictures,
+            _rates([outcome.edits for outcome in outcomes]),
+        )
+
+
+def _compact(outcome: ClipOutcome) -> ClipOutcome:
+    """The outcome with the largest lists in a quarter of the memory."""
+    comparisons = [
+        each
+        and replace(
+            each,
+            result=replace(
+                each.result, frame_differences=array("d", each.result.frame_differences)
+            ),
+        )
+        for each in outcome.comparisons
+    ]
+    return replace(outcome, comparisons=comparisons)
+
+
+def _candidate(
+    info: ContestantInfo, number: int, outcomes: Sequence[ClipOutcome]
+) -> CandidateResult:
+    found = [outcome.comparisons[number] for outcome in outcomes]
+    comparisons = [comparison for comparison in found if comparison is not None]
+    return CandidateResult(
+        info.model,
+        info.tolerance,
+        [*info.findings, *(finding for each in comparisons for finding in each.findings)],
+        [each.result for each in comparisons],
+        [each.transcripts for each in comparisons if each.transcripts is not None],
+        _rates([each.edits for each in comparisons]),
+    )
+
+
+def _rates(edits: Sequence[Edits | None]) -> CorpusRates | None:
+    return corpus_rates([each for each in edits if each is not None])

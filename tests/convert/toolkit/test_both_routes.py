@@ -1,0 +1,72 @@
+"""On models that are recognised both routes must give the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.inspect.parity.tolerances import TOLERANCES
+from dsconv.runtime.model import Model, Tensors, scores
+from dsconv.runtime.registry import open_model
+from tests.convert.toolkit.networks import TOOLKIT_TARGETS, named
+from tests.runtime.speech import distance
+
+pytestmark = [pytest.mark.models, pytest.mark.tensorflow]
+
+STATIC, EARLY = "deepspeech-0.9.3-static", "deepspeech-0.4.1-static"
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [*((STATIC, target) for target in TOOLKIT_TARGETS), (EARLY, "openvino")],
+)
+def test_both_routes_agree(
+    name: str, target: str, models: Path, tmp_path: Path, tensorflow: Any
+) -> None:
+    """Probabilities and states, over three calls with the states fed back."""
+    del tensorflow
+    source = models / f"{name}.pb"
+    opened = []
+    for route in ("build", "toolkit"):
+        folder = tmp_path / route
+        folder.mkdir()
+        options = Options(route=route, precision="fp32")
+        path = convert_file(TARGETS[target], source, named(target, folder), options=options).output
+        opened.append(open_model(path))
+    built, by_toolkit = (answers(model) for model in opened)
+    limits = TOLERANCES["fp32"]
+    for step, (wanted, found) in enumerate(zip(built, by_toolkit, strict=True)):
+        for key, expected in wanted.items():
+            limit = (
+                limits.probabilities
+                if key == "logits"
+                else limits.of_states(float(np.abs(expected).max()))
+            )
+            assert distance(found[key], expected) <= limit, (step, key)
+    first, second = (model.interface.metadata for model in opened)
+    assert (first.sample_rate, first.alphabet) == (second.sample_rate, second.alphabet)
+
+
+def answers(model: Model) -> list[Tensors]:
+    """What a model says in three calls to random features, all frames of which are valid."""
+    interface = model.interface
+    random = np.random.default_rng(1)
+    assert interface.windows is not None
+    shape = interface.windows.shape or ()
+    states: Tensors = {state.input: np.zeros(state.shape, np.float32) for state in interface.states}
+    found = []
+    for _ in range(3):
+        feeds: Tensors = {interface.windows.name: random.normal(size=shape).astype(np.float32)}
+        if interface.lengths is not None:
+            feeds[interface.lengths.name] = np.array([shape[1]], np.int32)
+        outputs = ["logits", *(state.output for state in interface.states)]
+        values = model.call(feeds | states, outputs)
+        assert len(interface.states) == 2
+        states = {state.input: values[state.output] for state in interface.states}
+        found.append({**values, "logits": scores(values, interface.classes)})
+    return found

@@ -1,0 +1,243 @@
+"""Graphs of other networks through the toolkits' own converters, by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from dsconv.cli import main
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.toolkit import check
+from dsconv.convert.toolkit.calls import Arrays
+from dsconv.graph.write import write_graph
+from tests.convert.toolkit.networks import (
+    TOOLKIT_TARGETS,
+    chain,
+    named,
+    write_convolution,
+    write_products,
+    write_unsupported,
+)
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def folder(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The graphs."""
+    found = tmp_path_factory.mktemp("graphs")
+    write_convolution(tensorflow, found / "convolution.pb")
+    write_products(tensorflow, found / "products.pb")
+    write_unsupported(tensorflow, found / "unsupported.pb")
+    return found
+
+
+def dsconv(*arguments: object) -> Result:
+    """Run the command line."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_a_convolution(target: str, folder: Path, tmp_path: Path) -> None:
+    """A graph that is not recognised needs no option, and is compared with TensorFlow."""
+    output = named(target, tmp_path)
+    done = dsconv(target, folder / "convolution.pb", "-o", output)
+    assert done.exit_code == 0, done.output
+    assert "\npass: scores " in done.stdout
+    assert done.stdout.endswith(", on random inputs against TensorFlow\n")
+    assert "note: the toolkit's own converter made the result" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    expected = {output.name, "result.bin"} if target == "openvino" else {output.name}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_products_of_any_number_of_rows(target: str, folder: Path, tmp_path: Path) -> None:
+    """Sizes stay open, integers go in and out, the JSON has the figures."""
+    output = named(target, tmp_path)
+    done = dsconv(target, folder / "products.pb", "-o", output, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["route"] == "toolkit"
+    parity = found["parity"]
+    assert [(o["name"], o["passed"]) for o in parity["outputs"]] == [
+        ("found", True),
+        ("place", True),
+    ]
+    assert parity["outputs"][1]["max_abs"] == 0.0
+    assert 0 < parity["outputs"][0]["max_abs"] <= 2e-5
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_an_op_that_no_toolkit_has(target: str, folder: Path, tmp_path: Path) -> None:
+    """It is named, nothing is left behind."""
+    output = named(target, tmp_path)
+    done = dsconv(target, folder / "unsupported.pb", "-o", output)
+    assert done.exit_code == 4
+    assert "does not convert 'logarithm' (MatrixLogarithm)" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_supported_can_be_cut_off(folder: Path, tmp_path: Path) -> None:
+    """As the message says; the inputs can be cut as well."""
+    output = named("openvino", tmp_path)
+    source = folder / "unsupported.pb"
+    done = dsconv("openvino", source, "-o", output, "--outputs", "double")
+    assert done.exit_code == 0, done.output
+    assert "\npass: double " in done.stdout
+
+
+def test_the_options(folder: Path, tmp_path: Path) -> None:
+    """Other outputs, an input with a name and a size, another one frozen."""
+    output = named("onnx", tmp_path)
+    done = dsconv(
+        *("onnx", folder / "products.pb", "-o", output, "--outputs", "found", "--inputs"),
+        *("numbers", "--freeze", "index=[1,2,3,4]", "--input-shape", "numbers=4,60"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "\npass: found " in done.stdout
+    import onnx
+
+    graph = onnx.load(str(output)).graph
+    sizes = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
+    assert [given.name for given in graph.input] == ["numbers"]
+    assert sizes == [4, 60]
+    assert [found.name for found in graph.output] == ["found"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        ("--outputs nothing", 4, "no node 'nothing'"),
+        ("--inputs nothing", 4, "no node 'nothing'"),
+        ("--freeze nothing=1", 4, "no node 'nothing'"),
+        ("--freeze nothing", 2, "pass NAME=VALUE"),
+        ("--freeze index=a", 4, "input 'index' is of int32"),
+        ("--input-shape nothing=1", 4, "no node 'nothing'"),
+        ("--input-shape index=a", 2, "pass sizes"),
+        ("--input-shape index=1 --input-shape index=2", 2, "once"),
+        ("--input-shape 1,60", 4, "has 2 inputs; say whose"),
+        ("--n-steps 16", 4, "number of steps cannot be set"),
+        ("--route build", 4, "input"),
+        ("--precision fp16", 4, "knows no --precision fp16"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    options: str, code: int, says: str, folder: Path, tmp_path: Path
+) -> None:
+    """Before any work, in one line."""
+    output = named("onnx", tmp_path)
+    done = dsconv("onnx", folder / "products.pb", "-o", output, *options.split())
+    assert done.exit_code == code
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_computes_something_else_fails(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code is 1, and the verdict says by how much."""
+    output = named("openvino", tmp_path)
+    answers = check._answers
+
+    def wrong(label: str, module: str, model: Path, where: Path) -> list[Arrays]:
+        calls = answers(label, module, model, where)
+        if module == "runner":
+            calls[1][0] = np.asarray(calls[1][0], np.float32) + np.float32(0.5)
+        return calls
+
+    monkeypatch.setattr(check, "_answers", wrong)
+    done = dsconv("openvino", folder / "convolution.pb", "-o", output)
+    assert done.exit_code == 1
+    assert "\nfail: scores 5.0e-01 of " in done.stdout
+    assert output.exists()
+
+
+def test_a_sabotaged_file_fails(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight that is off by a hundredth is noticed."""
+    from dsconv.convert.toolkit import convert
+    from dsconv.graph.graph import Graph
+    from dsconv.graph.write import new_constant
+
+    output = named("openvino", tmp_path)
+    whole = convert.graph_for_toolkit
+
+    def spoiled(prepared: Any) -> Graph:
+        graph = whole(prepared)
+        node = max(
+            (node for node in graph if node.op == "Const"), key=lambda n: graph.tensor(n).size
+        )
+        values = np.array(graph.tensor(node).array(), np.float32)
+        values.flat[7] += 0.01
+        spoilt = new_constant(node.name, values)
+        return graph.replacing(spoilt if other is node else other for other in graph)
+
+    monkeypatch.setattr(convert, "graph_for_toolkit", spoiled)
+    done = dsconv("openvino", folder / "convolution.pb", "-o", output)
+    assert done.exit_code == 1, done.output
+    assert "\nfail: scores " in done.stdout
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_all_targets(
+    differs: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dsconv all` takes the same way, and tells."""
+    from dsconv import convert_all
+
+    some = {name: TARGETS[name] for name in ("pbmm", "openvino")}
+    monkeypatch.setattr(convert_all, "all_targets", lambda: some)
+    if differs:
+        monkeypatch.setattr(check, "ABSOLUTE", 0.0)
+        monkeypatch.setattr(check, "RELATIVE", 0.0)
+    named("openvino", tmp_path)
+    done = dsconv("all", folder / "products.pb", "-o", tmp_path, "--json")
+    assert done.exit_code == int(differs), done.output
+    found = {each["target"]: each for each in json.loads(done.stdout)["targets"]}
+    verdict = "fail" if differs else "pass"
+    assert (found["openvino"]["route"], found["openvino"]["verdict"]) == ("toolkit", verdict)
+    assert (found["pbmm"]["route"], found["pbmm"]["verdict"]) == (None, "converted")
+
+
+def test_the_traceback_of_the_other_process(folder: Path, tmp_path: Path) -> None:
+    """--traceback shows where it arose there."""
+    output = named("openvino", tmp_path)
+    arguments = ["openvino", str(folder / "unsupported.pb"), "-o", str(output), "--traceback"]
+    done = CliRunner().invoke(main, arguments)
+    causes, error = [], done.exception
+    while error is not None:
+        causes.append(str(error))
+        error = error.__cause__
+    assert "toolkit/openvino.py" in causes[-1]
+
+
+def test_the_same_graph_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    """Twice, from different folders."""
+    named("openvino", tmp_path)
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        output = tmp_path / name / "result.xml"
+        done = dsconv("openvino", folder / "convolution.pb", "-o", output, "--no-validate")
+        assert done.exit_code == 0
+        files.append(output.read_bytes() + output.with_suffix(".bin").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_graph_without_tensorflows_help(tmp_path: Path) -> None:
+    """OpenVINO reads graphs itself."""
+    output = named("openvino", tmp_path)
+    source = tmp_path / "chain.pb"
+    with source.open("wb") as file:
+        write_graph(file, chain())
+    done = dsconv("openvino", source, "-o", output)
+    assert done.exit_code == 0, done.output
+    assert "pass: result " in done.stdout
