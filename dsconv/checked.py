@@ -38,6 +38,14 @@ class CheckedConversion:
         """Whether nothing speaks against the result."""
         return self.result is None or self.result.passed
 
+    def _repr_html_(self) -> str:
+        from dsconv.notebook import text_html
+
+        lines = [f"{self.conversion.output}: {self.conversion.bytes:,} bytes"]
+        if self.result is not None:
+            lines.append(verdict_of(self.result))
+        return text_html("\n".join([*lines, *self.conversion.notes]))
+
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain values, the parity among them."""
         parity = self.result.to_json() if self.result else None

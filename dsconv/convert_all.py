@@ -77,6 +77,12 @@ class AllTargets:
         differs = any(result.parity and not result.parity.passed for result in self.results)
         return not failed and not differs
 
+    def _repr_html_(self) -> str:
+        from dsconv.commands.tables import render_all
+        from dsconv.notebook import table_html
+
+        return table_html(render_all(self))
+
     def to_json(self) -> dict[str, Any]:
         """The results as plain values."""
         clips = [asdict(clip) for clip in self.validation.clips] if self.validation else []

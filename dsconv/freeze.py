@@ -14,15 +14,13 @@ from dsconv.acoustic.exporters import Exporter
 from dsconv.checkpoint.bundle import open_checkpoint
 from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.fixtures.demo_model import ALPHABET as ENGLISH_ALPHABET
 from dsconv.freeze_options import DEFAULT_BEAM_WIDTH, FreezeOptions, Load, checked_exporter
 from dsconv.graph.steps import DYNAMIC
 from dsconv.graph.storage import unreadable, write_chunks
 from dsconv.output import check_writable, new_files
-from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
 
 _ALPHABET_NAME = "alphabet.txt"
-_ENGLISH_CLASSES = 29
 _ENGLISH = "the default, English"
 
 
@@ -136,8 +134,8 @@ def _find_alphabet(
         alphabet, origin = Alphabet.of_bytes(), "the bytes of UTF-8"
     elif path := options.alphabet or kept:
         alphabet, origin = _read_alphabet(path), str(path)
-    elif exporter.assumes_english and classes == _ENGLISH_CLASSES:
-        alphabet, origin = _read_alphabet(ENGLISH_ALPHABET), _ENGLISH
+    elif exporter.assumes_english and classes == ENGLISH_CLASSES:
+        alphabet, origin = Alphabet.english(), _ENGLISH
     else:
         raise ConversionError(
             f"{prefix}: the checkpoint has {classes} classes, and does not say what they stand "

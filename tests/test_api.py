@@ -50,6 +50,9 @@ def test_a_model_is_converted_checked_and_used(tmp_path: Path) -> None:
     assert heard.text == clip.text
     validation = dsconv.validate_models(demo_model.MODEL, [output], [clip.wav])
     assert validation.passed
+    assert "PASS" in validation._repr_html_()
+    assert "pass: probabilities" in done._repr_html_()
+    assert "any number of frames" in dsconv.inspect_model(output)._repr_html_()
     assert [candidate.verdict for candidate in validation.candidates] == ["pass"]
 
 
@@ -69,6 +72,7 @@ def test_all_targets_at_once(tmp_path: Path) -> None:
     written = {result.output for result in done.results if result.output}
     assert written == set(tmp_path.glob("output_graph.*")) - set(tmp_path.glob("*.bin"))
     assert done.passed
+    assert "output_graph.pbmm" in done._repr_html_()
 
 
 def test_errors_are_those_of_the_commands(tmp_path: Path) -> None:

@@ -13,9 +13,7 @@ from enum import Enum
 from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.acoustic.parts import find_front_end
 from dsconv.graph.graph import Graph
-from dsconv.speech.alphabet import Alphabet
-
-_ENGLISH_CLASSES = 29
+from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
 
 
 class FeatureEra(Enum):
@@ -62,7 +60,7 @@ def complete_metadata(graph: Graph, era: FeatureEra | None, classes: int) -> Met
             "feature_win_step": era.step,
         }
     before_alphabets = era is not None or "model_metadata" in graph
-    if before_alphabets and classes == _ENGLISH_CLASSES:
+    if before_alphabets and classes == ENGLISH_CLASSES:
         assumed["alphabet"] = Alphabet.english()
     missing = {key: value for key, value in assumed.items() if getattr(found, key) is None}
     return replace(found, **missing, assumed=tuple(missing))  # type: ignore[arg-type]

@@ -314,8 +314,8 @@ class _Reader(Matcher):
         source = self.graph.source(shape)
         if source.op == "Shape":
             self.check_is(source, self.inputs(source, 1)[0], self.windows)
-        else:
-            self.numbers(source, shape, list(self.windows.shape() or ()), "a shape")
+        elif self.constant(source, shape, "a shape").numbers()[:1] != [self.batch]:
+            raise mismatch(source, "is a shape of another batch", f"one of {self.batch}")
         return self.batch
 
     def _front_end(self) -> tuple[str | None, str | None, FrontEnd | None]:

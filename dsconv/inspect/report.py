@@ -165,3 +165,9 @@ class Inspection:
     def to_json(self) -> dict[str, Any]:
         """The inspection as plain values."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        from dsconv.inspect.text import render
+        from dsconv.notebook import text_html
+
+        return text_html(render(self))

@@ -15,6 +15,9 @@ from pathlib import Path
 from dsconv.errors import ModelError
 
 _UINT16_PAIR = struct.Struct("<HH")
+ENGLISH_CLASSES = 29
+"""The labels of the English alphabet, and the blank."""
+
 _BYTE_LABELS = tuple(bytes([value]) for value in range(1, 256))
 
 

@@ -148,6 +148,12 @@ class Validation:
         """Whether every candidate passes."""
         return all(candidate.passed for candidate in self.candidates)
 
+    def _repr_html_(self) -> str:
+        from dsconv.inspect.parity.text import render
+        from dsconv.notebook import table_html
+
+        return table_html(render(self))
+
     def to_json(self) -> dict[str, Any]:
         """The validation as plain values; numbers that are not finite are null."""
         rates = asdict(self.reference_error_rates) if self.reference_error_rates else None
