@@ -420,11 +420,12 @@ def test_other_graphs_without_states_are_refused(what: str, small_graph: Graph) 
     check(*STATELESS[what], stateless(set_steps(small_graph, DYNAMIC)))
 
 
-def test_the_constant_shape_must_be_that_of_the_windows(small_graph: Graph) -> None:
-    """0.5 takes the batch from such a constant."""
+def test_the_constant_shape_must_have_the_batch_of_the_windows(small_graph: Graph) -> None:
+    """0.5 takes the batch from such a constant; its steps stay as they were when they are set."""
     graph = early(small_graph, "0.5")
-    says = "'Shape' (Const) has a shape [2, 16, 19, 26] where [1, 16, 19, 26] is expected"
+    says = "'Shape' is a shape of another batch where one of 1 is expected"
     check(constant("Shape", [2, 16, 19, 26]), says, graph)
+    assert recognise(set_steps(graph, 32)).steps == 32
 
 
 @pytest.mark.parametrize("version", VERSIONS)
