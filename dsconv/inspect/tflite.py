@@ -46,14 +46,14 @@ def inspect_tflite(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     """Inspect a file that was found to be TFLite. Raises ModelError if it is damaged."""
     storage = Storage.of_file(path)
     try:
-        file = _Reader(storage.view).file()
+        file = Reader(storage.view).file()
     except (IndexError, OverflowError, TypeError, ValueError, struct.error):
         raise ModelError("the model is damaged; copy or download it again.") from None
     runtimes = tflite_runtimes(identify_file(file), file.ops)
     return inspection_of(path, found, digest, file, runtimes)
 
 
-class _Message:
+class Message:
     """A table of a flatbuffer; fields are known by their places in the schema."""
 
     def __init__(self, view: memoryview, position: int) -> None:
@@ -90,7 +90,7 @@ class _Message:
         view: memoryview = self._table.Bytes
         return view[start : start + count]
 
-    def children(self, field: int) -> list[_Message]:
+    def children(self, field: int) -> list[Message]:
         """A vector of tables."""
         offset = self._offset(field)
         if not offset:
@@ -98,7 +98,7 @@ class _Message:
         start, count = self._table.Vector(offset), self._table.VectorLen(offset)
         self._check(start, 4 * count)
         return [
-            _Message(self._table.Bytes, self._table.Indirect(start + 4 * place))
+            Message(self._table.Bytes, self._table.Indirect(start + 4 * place))
             for place in range(count)
         ]
 
@@ -110,12 +110,12 @@ class _Message:
             raise ValueError("a vector beyond the end of the file")
 
 
-class _Reader:
+class Reader:
     """The model: operator codes (1), subgraphs (2), buffers (4), metadata (6)."""
 
     def __init__(self, view: memoryview) -> None:
         root = encode.Get(kinds.UOffsetTFlags.packer_type, view, 0)
-        self.model = _Message(view, int(root))
+        self.model = Message(view, int(root))
         self.buffers = self.model.children(4)
         self.codes = [_op_name(code) for code in self.model.children(1)]
 
@@ -144,7 +144,7 @@ class _Reader:
         known = file.metadata.version is not None and file.metadata.version >= 6
         return "DeepSpeech 0.7 to 0.9, or Coqui STT" if known else self.model.text(3) or None
 
-    def _weights(self, graph: _Message) -> Iterator[WeightInfo]:
+    def _weights(self, graph: Message) -> Iterator[WeightInfo]:
         for tensor in graph.children(0):
             size = len(self._buffer(tensor.number(2, kinds.Uint32Flags)))
             info = _tensor(tensor)
@@ -152,7 +152,7 @@ class _Reader:
             if size and count >= _FEW_ELEMENTS and info.dtype in _WEIGHT_TYPES:
                 yield WeightInfo(info.name, info.dtype, info.shape or [], count, size)
 
-    def _metadata(self, graph: _Message, tensors: list[_Message]) -> Iterator[tuple[str, bytes]]:
+    def _metadata(self, graph: Message, tensors: list[Message]) -> Iterator[tuple[str, bytes]]:
         """The constants behind the `metadata_*` outputs, each copied by one op."""
         for operator in graph.children(3):
             sources, outputs = operator.numbers(1), operator.numbers(2)
@@ -170,7 +170,7 @@ class _Reader:
         return self.buffers[number].data(0)
 
 
-def _op_name(code: _Message) -> str:
+def _op_name(code: Message) -> str:
     """The custom code (1), or the name of the builtin code (3, before TensorFlow 2.4 in 0)."""
     number = max(code.number(0, kinds.Int8Flags), code.number(3))
     if number == _CUSTOM:
@@ -178,7 +178,7 @@ def _op_name(code: _Message) -> str:
     return OPS[number] if number < len(OPS) else f"builtin op {number}"
 
 
-def _tensor(tensor: _Message) -> TensorInfo:
+def _tensor(tensor: Message) -> TensorInfo:
     """Name (3), type (1) and shape (0), with the open sizes of the signature (7)."""
     dtype = _TYPES.get(tensor.number(1, kinds.Int8Flags), ("?", 0))[0]
     return TensorInfo(tensor.text(3), dtype, tensor.numbers(7) or tensor.numbers(0))

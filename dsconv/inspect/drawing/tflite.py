@@ -29,7 +29,7 @@ def read_tflite(path: Path) -> OpGraph:
         raise ModelError("the model is damaged; copy or download it again.") from None
 
 
-class _Reader(tflite._Reader):
+class _Reader(tflite.Reader):
     """The model: operator codes, subgraphs, buffers."""
 
     def graph(self) -> OpGraph:
@@ -44,7 +44,7 @@ class _Reader(tflite._Reader):
             [(tensors[number].name, tensors[number].name) for number in main.numbers(2)],
         )
 
-    def _constants(self, graph: tflite._Message) -> list[int]:
+    def _constants(self, graph: tflite.Message) -> list[int]:
         """The places of the tensors that have a buffer of their own."""
         return [
             place
@@ -52,7 +52,7 @@ class _Reader(tflite._Reader):
             if len(self._buffer(tensor.number(2, kinds.Uint32Flags)))
         ]
 
-    def _op(self, operator: tflite._Message, tensors: list[Tensor]) -> Op:
+    def _op(self, operator: tflite.Message, tensors: list[Tensor]) -> Op:
         kind = self.codes[operator.number(0, kinds.Uint32Flags)]
         inputs = tuple(tensors[number].name for number in operator.numbers(1) if number >= 0)
         outputs = tuple(tensors[number].name for number in operator.numbers(2))
@@ -60,7 +60,7 @@ class _Reader(tflite._Reader):
         name = outputs[0] if outputs else kind
         return Op(name, kind, inputs, outputs, inside, tuple(constants))
 
-    def _inside(self, operator: tflite._Message, kind: str) -> tuple[Counter[str], list[Tensor]]:
+    def _inside(self, operator: tflite.Message, kind: str) -> tuple[Counter[str], list[Tensor]]:
         """What the subgraphs of an op run, and the constants in them."""
         inside: Counter[str] = Counter()
         constants: list[Tensor] = []
@@ -74,16 +74,16 @@ class _Reader(tflite._Reader):
         return inside, constants
 
 
-def _children_of(operator: tflite._Message, kind: str) -> list[tflite._Message]:
+def _children_of(operator: tflite.Message, kind: str) -> list[tflite.Message]:
     """The options of an op that runs subgraphs; none of any other op."""
     offset = operator._offset(4) if kind in _SUBGRAPH_FIELDS else 0
     if not offset:
         return []
     table = operator._table
-    return [tflite._Message(table.Bytes, table.Indirect(table.Pos + offset))]
+    return [tflite.Message(table.Bytes, table.Indirect(table.Pos + offset))]
 
 
-def _tensor(place: int, tensor: tflite._Message) -> Tensor:
+def _tensor(place: int, tensor: tflite.Message) -> Tensor:
     """A tensor; its place makes a name that is not unique, or empty, a name of its own."""
     info = tflite._tensor(tensor)
     return Tensor(info.name or f"tensor {place}", info.dtype, tuple(info.shape or ()))
