@@ -1,12 +1,17 @@
 """The built wheel holds what a user needs, and the metadata is sound."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+import venv
 import zipfile
+from importlib.metadata import Distribution, distribution, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from dsconv.fixtures import demo_model
 
@@ -45,6 +50,68 @@ def test_wheel_works_by_itself(wheel: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert str(wheel.with_suffix(".d")) in done.stdout
     assert (tmp_path / "dsconv-demo" / "output_graph.pbmm").exists()
+
+
+@pytest.fixture(scope="module")
+def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds the wheel and the base dependencies alone."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = folder / "bin" / "python"
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    packages = Path(printed.stdout.strip())
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    install += ["--disable-pip-version-check", "--target", str(packages), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    for package in base_dependencies():
+        for file in package.files or ():
+            if ".." not in file.parts:
+                copy = packages / file
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), copy)
+    return python
+
+
+def base_dependencies() -> list[Distribution]:
+    """What dsconv needs without any extra, and what that needs, as it is installed here."""
+    found: dict[str, Distribution] = {}
+    wanted = ["dsconv"]
+    while wanted:
+        for line in requires(wanted.pop()) or ():
+            requirement = Requirement(line)
+            marker = requirement.marker
+            if requirement.name in found or (marker and not marker.evaluate({"extra": ""})):
+                continue
+            found[requirement.name] = distribution(requirement.name)
+            wanted.append(requirement.name)
+    return list(found.values())
+
+
+def test_wheel_alone_converts_without_a_toolkit(bare_python: Path, tmp_path: Path) -> None:
+    """With the base dependencies alone: graphs, packages, TFLite, and what is in them."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(bare_python), "-I", "-m", "dsconv", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    for words in (
+        ("fixture",),
+        ("pbmm",),
+        ("pb", "-o", "from_pbmm.pb"),
+        ("tflite", "--no-validate"),
+        ("inspect", "output_graph.pb", "output_graph.pbmm", "output_graph.tflite"),
+        ("inspect", "output_graph.tflite", "--json"),
+        ("formats",),
+    ):
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    assert (tmp_path / "output_graph.tflite").stat().st_size > 200_000
+    installed = json.loads(run("formats", "--json").stdout)["targets"]
+    assert {one["target"] for one in installed if one["installed"]} == {"pb", "pbmm"}
+    refused = run("onnx")
+    assert (refused.returncode, refused.stderr.count("\n")) == (5, 1)
+    assert "pip install 'dsconv[onnx]'" in refused.stderr
 
 
 def test_constraints_are_plain_pins() -> None:

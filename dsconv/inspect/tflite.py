@@ -22,21 +22,8 @@ from dsconv.graph.storage import Storage
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
 from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import tflite_runtimes
-from dsconv.inspect.tflite_ops import OPS
+from dsconv.tflite_schema import OPS, TYPES
 
-# TensorType: the name and the bytes of an element.
-_TYPES = {
-    0: ("float32", 4),
-    1: ("float16", 2),
-    2: ("int32", 4),
-    3: ("uint8", 1),
-    4: ("int64", 8),
-    5: ("string", 0),
-    6: ("bool", 1),
-    7: ("int16", 2),
-    9: ("int8", 1),
-    10: ("float64", 8),
-}
 _WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int16", "float64")
 _CUSTOM = 32
 _FEW_ELEMENTS = 8
@@ -160,7 +147,7 @@ class Reader:
             if name.startswith("metadata_") and sources:
                 source = tensors[sources[0]]
                 data = bytes(self._buffer(source.number(2, kinds.Uint32Flags)))
-                if _TYPES.get(source.number(1, kinds.Int8Flags), ("",))[0] == "string":
+                if TYPES.get(source.number(1, kinds.Int8Flags), ("",))[0] == "string":
                     start, end = struct.unpack_from("<2i", data, 4)
                     yield name, data[start:end]
                 else:
@@ -180,5 +167,5 @@ def _op_name(code: Message) -> str:
 
 def _tensor(tensor: Message) -> TensorInfo:
     """Name (3), type (1) and shape (0), with the open sizes of the signature (7)."""
-    dtype = _TYPES.get(tensor.number(1, kinds.Int8Flags), ("?", 0))[0]
+    dtype = TYPES.get(tensor.number(1, kinds.Int8Flags), ("?", 0))[0]
     return TensorInfo(tensor.text(3), dtype, tensor.numbers(7) or tensor.numbers(0))

@@ -39,22 +39,20 @@ def add_clip_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, i
 
 def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> int:
     """The samples with a window more, filled up with zeros: a step, or what a window lacks."""
-    shape = graph.op(
-        "SHAPE", [samples], "samples/shape", [1], dtype="INT32", outType=graph.integer_type
-    )
+    shape = graph.sizes(samples, "samples/shape", 1)
     missing = graph.op(
-        "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="INT32"
+        "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="int32"
     )
     behind = graph.op(
-        "MAXIMUM", [missing, graph.integers(settings.step)], "samples/behind", [1], dtype="INT32"
+        "MAXIMUM", [missing, graph.integers(settings.step)], "samples/behind", [1], dtype="int32"
     )
     ends = graph.op(
         "PACK",
         [graph.integers([0]), behind],
         "samples/ends",
         [1, 2],
-        dtype="INT32",
-        valuesCount=2,
+        dtype="int32",
+        values_count=2,
         axis=1,
     )
     return graph.op("PAD", [samples, ends], "samples/padded", [-1])
@@ -99,12 +97,12 @@ def _windows(graph: SubgraphBuilder, features: int, network: Network) -> int:
         [graph.integers(0), count, graph.integers(1)],
         "frames/numbers",
         [-1],
-        dtype="INT32",
+        dtype="int32",
     )
-    column = graph.reshape(numbers, "frames/column", [-1, 1], "INT32")
+    column = graph.reshape(numbers, "frames/column", [-1, 1], "int32")
     offsets = graph.constant("frames/offsets", np.arange(2 * context + 1)[None], np.int32)
     around = [-1, 2 * context + 1]
-    indices = graph.op("ADD", [column, offsets], "frames/around", around, dtype="INT32")
+    indices = graph.op("ADD", [column, offsets], "frames/around", around, dtype="int32")
     windows = graph.op("GATHER", [padded, indices], "frames/windows", [*around, size], axis=0)
     return graph.reshape(windows, "windows", [-1, network.window_values])
 

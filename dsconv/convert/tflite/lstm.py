@@ -60,7 +60,7 @@ class _LstmBuilder:
         """The states after a frame, from the sums of its gates; `outputs` names them."""
         new_cell, new_hidden = outputs or (f"{name}/cell", f"{name}/hidden")
         parts = [graph.tensor(f"{name}/{gate}", self.shape) for gate in self.lstm.gates]
-        graph.add("SPLIT", [graph.integers(1), gates], parts, numSplits=len(parts))
+        graph.add("SPLIT", [graph.integers(1), gates], parts, num_splits=len(parts))
         gate = dict(zip(self.lstm.gates, parts, strict=True))
         kept = self.times(graph, f"{name}/kept", self.sigmoid(graph, f"{name}/f", gate["f"]), cell)
         candidate = graph.op("TANH", [gate["c"]], f"{name}/candidate", self.shape)
@@ -92,7 +92,7 @@ class UnrolledLstm(_LstmBuilder):
         frames = [
             graph.tensor(f"step_{number}/input", [1, lstm.inputs]) for number in range(self.steps)
         ]
-        graph.add("SPLIT", [graph.integers(0), rows], frames, numSplits=self.steps)
+        graph.add("SPLIT", [graph.integers(0), rows], frames, num_splits=self.steps)
         hidden = []
         for number, frame in enumerate(frames):
             name, last = f"step_{number}", number == self.steps - 1
@@ -147,8 +147,8 @@ class LoopedLstm(_LstmBuilder):
             "WHILE",
             [number for name in after if (number := before[name]) is not None],
             list(after.values()),
-            condSubgraphIndex=condition.number,
-            bodySubgraphIndex=body.number,
+            cond_subgraph_index=condition.number,
+            body_subgraph_index=body.number,
         )
         return after["history"], States(after["cell"], after["hidden"])
 
@@ -160,7 +160,7 @@ class LoopedLstm(_LstmBuilder):
         """
         graph, shape, name = self.graph, [self.steps, self.lstm.cells], self.name
         ends = [graph.integers(end) for end in ([0, 0], [0, self.lstm.cells], [1, 1])]
-        some = graph.op("STRIDED_SLICE", [projected, *ends], f"{name}/some", shape, endMask=1)
+        some = graph.op("STRIDED_SLICE", [projected, *ends], f"{name}/some", shape, end_mask=1)
         return graph.op("ZEROS_LIKE", [some], f"{name}/no_hidden", shape)
 
 
@@ -182,16 +182,16 @@ class _Loop:
         """New tensors for all that is carried, in the order of the WHILE; `names` of their own."""
         steps, shape = self.lstm.steps, self.lstm.shape
         shapes: dict[str, tuple[list[int], str]] = {
-            "number": ([], "INT32"),
-            "cell": (shape, "FLOAT32"),
-            "hidden": (shape, "FLOAT32"),
-            "projected": ([steps, 4 * self.cells], "FLOAT32"),
-            "history": ([steps, self.cells], "FLOAT32"),
+            "number": ([], "int32"),
+            "cell": (shape, "float32"),
+            "hidden": (shape, "float32"),
+            "projected": ([steps, 4 * self.cells], "float32"),
+            "history": ([steps, self.cells], "float32"),
         }
         if self.dynamic:
-            shapes["count"] = ([], "INT32")
+            shapes["count"] = ([], "int32")
         if self.lengths:
-            shapes["lengths"] = ([1], "INT32")
+            shapes["lengths"] = ([1], "int32")
         named = names or {}
         return {
             key: graph.tensor(named.get(key, prefix + key), sizes, dtype)
@@ -203,7 +203,7 @@ class _Loop:
         graph = self.lstm.graph.model.subgraph("more_frames")
         carried = self.carried(graph)
         count = carried["count"] if self.dynamic else graph.integers(self.lstm.steps)
-        more = graph.op("LESS", [carried["number"], count], "more", [], dtype="BOOL")
+        more = graph.op("LESS", [carried["number"], count], "more", [], dtype="bool")
         graph.interface(list(carried.values()), [more])
         return graph
 
@@ -214,7 +214,7 @@ class _Loop:
         carried = self.carried(graph)
         number, hidden = carried["number"], carried["hidden"]
         weights = lstm.weights(graph, "recurrent_kernel", recurrent_kernel(lstm.lstm))
-        index = graph.reshape(number, "index", [1], "INT32")
+        index = graph.reshape(number, "index", [1], "int32")
         sums = [1, 4 * self.cells]
         frame = graph.op("GATHER", [carried["projected"], index], "frame", sums, axis=0)
         recurrence = product(graph, hidden, weights, _NO_BIAS, "recurrence", sums)
@@ -224,7 +224,7 @@ class _Loop:
         if self.lengths:
             states, shown = self.valid(graph, carried, States(carried["cell"], hidden), states)
         after = carried | {
-            "number": graph.op("ADD", [number, graph.integers(1)], "next", [], dtype="INT32"),
+            "number": graph.op("ADD", [number, graph.integers(1)], "next", [], dtype="int32"),
             "cell": states.cell,
             "hidden": states.hidden,
             "history": self.appended(graph, carried["history"], shown),
@@ -242,7 +242,7 @@ class _Loop:
             "rest",
             [steps - 1 if steps > 0 else -1, self.cells],
             # The ends are those of the history, whatever is written there.
-            endMask=3,
+            end_mask=3,
         )
         shape = [steps, self.cells]
         return graph.op("CONCATENATION", [rest, hidden], "new_history", shape, axis=0)
@@ -252,7 +252,7 @@ class _Loop:
     ) -> tuple[States, int]:
         """The states, which padding leaves as they are, and the row, which is zero there."""
         valid = graph.op(
-            "LESS", [carried["number"], carried["lengths"]], "is_valid", [1], dtype="BOOL"
+            "LESS", [carried["number"], carried["lengths"]], "is_valid", [1], dtype="bool"
         )
         zeros = graph.constant("zeros", np.zeros(self.lstm.shape))
         row, hidden, cell = (

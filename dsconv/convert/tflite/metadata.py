@@ -15,7 +15,7 @@ def add_metadata(graph: SubgraphBuilder, metadata: Metadata) -> list[int]:
     outputs = []
     for name, number in metadata.numbers().items():
         source = graph.constant(f"{name}_copy", [number], "int32")
-        outputs.append(graph.reshape(source, name, [1], "INT32"))
+        outputs.append(graph.reshape(source, name, [1], "int32"))
     texts = {}
     if metadata.alphabet is not None:
         texts["metadata_alphabet"] = metadata.alphabet.to_blob()
@@ -23,5 +23,5 @@ def add_metadata(graph: SubgraphBuilder, metadata: Metadata) -> list[int]:
         texts["metadata_language"] = metadata.language.encode()
     for name, text in texts.items():
         source = graph.text(f"{name}_copy", text)
-        outputs.append(graph.reshape(source, name, [1], "STRING"))
+        outputs.append(graph.reshape(source, name, [1], "string"))
     return outputs

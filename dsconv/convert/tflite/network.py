@@ -49,7 +49,7 @@ class _NetworkBuilder:
             features.append(feature)
         lengths = None
         if self.plan.lengths == "input":
-            lengths = graph.tensor(names.lengths or LENGTHS, [1], "INT32")
+            lengths = graph.tensor(names.lengths or LENGTHS, [1], "int32")
             inputs.append(lengths)
         scores, after = self.scores(self.rows(windows), states, lengths)
         metadata = add_metadata(graph, network.metadata)
@@ -145,9 +145,9 @@ class _NetworkBuilder:
     def normalized(self, rows: int, name: str, norm: LayerNorm, shape: list[int]) -> int:
         """Layer normalization over the units, as the graph computes it."""
         graph, column, units = self.graph, [shape[0], 1], self.graph.integers([1])
-        mean = graph.op("MEAN", [rows, units], f"{name}/mean", column, keepDims=True)
+        mean = graph.op("MEAN", [rows, units], f"{name}/mean", column, keep_dims=True)
         squares = graph.op("SQUARED_DIFFERENCE", [rows, mean], f"{name}/squares", shape)
-        variance = graph.op("MEAN", [squares, units], f"{name}/variance", column, keepDims=True)
+        variance = graph.op("MEAN", [squares, units], f"{name}/variance", column, keep_dims=True)
         epsilon = graph.constant(f"{name}/epsilon", norm.epsilon)
         positive = graph.op("ADD", [variance, epsilon], f"{name}/positive", column)
         root = graph.op("RSQRT", [positive], f"{name}/root", column)

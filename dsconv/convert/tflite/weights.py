@@ -75,5 +75,5 @@ def product(
         name,
         shape,
         version=_HYBRID if graph.is_quantized(weights) else 1,
-        fusedActivationFunction=int(relu),
+        activation=int(relu),
     )

@@ -1,7 +1,21 @@
-"""The names of TFLite's builtin ops, in the order of their numbers.
+"""What numbers in a TFLite file stand for.
 
-Source: ``BuiltinOperator`` in ``schema.fbs`` of TensorFlow Lite.
+Source: ``TensorType`` and ``BuiltinOperator`` in ``schema.fbs`` of TensorFlow Lite.
 """
+
+TYPES = {
+    0: ("float32", 4),
+    1: ("float16", 2),
+    2: ("int32", 4),
+    3: ("uint8", 1),
+    4: ("int64", 8),
+    5: ("string", 0),
+    6: ("bool", 1),
+    7: ("int16", 2),
+    9: ("int8", 1),
+    10: ("float64", 8),
+}
+"""The types of tensors by their numbers: the name and the bytes of an element."""
 
 OPS = """
     ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE
@@ -36,3 +50,4 @@ OPS = """
     STABLEHLO_GATHER STABLEHLO_TRANSPOSE DILATE STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW
     STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
 """.split()
+"""The builtin ops, in the order of their numbers."""
