@@ -21,12 +21,20 @@ from dsconv.inspect.parity.maps import (
     probability_maps,
 )
 from dsconv.inspect.parity.result import CandidateResult, Validation
+from dsconv.inspect.parity.selection import (
+    farthest_transcripts,
+    first_findings,
+    worst_clips,
+    worst_results,
+)
 from dsconv.inspect.parity.structure import LEVEL as STRUCTURE
 from dsconv.output import new_file
+from dsconv.speech.corpus_rates import CorpusRates
 
 _TEMPLATES = Path(__file__).parent
 _LEVELS = (STRUCTURE, "numbers", "transcripts")
 _MOST_CHARTS = 24
+_MOST_ROWS = 50
 _VERDICTS = ("pass", "warning", "fail")
 """From the best to the worst."""
 
@@ -92,8 +100,12 @@ def render_page(validation: Validation | None, conversions: Conversions | None =
         summary=conversion_summary(conversions) if conversions else summary(validation),
         sections=sections(validation, conversions),
         bars=all_bars(validation) if validation else [],
+        error_rates=error_rates(validation) if validation else [],
+        clips=worst_clips(validation, _MOST_ROWS) if validation else [],
         by_level=by_level,
+        first_findings=first_findings,
         charts=charts,
+        transcripts=lambda candidate: farthest_transcripts(candidate, _MOST_ROWS),
         frame={"width": drawn.WIDTH, "height": drawn.HEIGHT}
         | {"left": drawn.LEFT, "right": drawn.RIGHT, "top": drawn.TOP, "bottom": drawn.BOTTOM},
         probability_maps=probability_maps,
@@ -137,6 +149,8 @@ def sections(
     found.append(("reference", "Reference"))
     if all_bars(validation):
         found.append(("figures", "Size and time"))
+    if error_rates(validation):
+        found.append(("errors", "Errors"))
     found.append(("clips", "Clips"))
     if validation.pictures:
         found.append(("maps", "What the reference heard"))
@@ -152,11 +166,18 @@ def by_level(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
 
 def charts(candidate: CandidateResult) -> list[Chart]:
     """A chart for each clip; of very many for those that use up most of the tolerance."""
-    by_severity = sorted(candidate.clips, key=lambda clip: -clip.severity)
-    drawn_ones = {id(clip) for clip in by_severity[:_MOST_CHARTS]}
     allowed = candidate.tolerance.probabilities
     return [
         draw(clip.clip, clip.frame_differences, allowed)
-        for clip in candidate.clips
-        if id(clip) in drawn_ones
+        for clip in worst_results(candidate, _MOST_CHARTS)
     ]
+
+
+def error_rates(validation: Validation) -> list[tuple[str, str | None, CorpusRates]]:
+    """The error rates of all models that have some: what to call it, its anchor, the rates."""
+    candidates = enumerate(validation.candidates, 1)
+    named = [
+        ("reference", None, validation.reference_error_rates),
+        *((each.model.path, f"candidate-{place}", each.error_rates) for place, each in candidates),
+    ]
+    return [(label, anchor, known) for label, anchor, known in named if known is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -13,12 +12,12 @@ from rich.text import Text
 from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import Difference
 from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
+from dsconv.inspect.parity.selection import first_findings
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.speech.corpus_rates import CorpusRates
 
 # Formats whose own runtime is not on every system.
 _RUN_ELSEWHERE = ("mlpackage", "mlmodel")
-_SHOWN_FINDINGS = 10
 _STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
 
 
@@ -115,19 +114,14 @@ def _rates(rates: CorpusRates) -> str:
 
 def _findings(findings: Sequence[Finding]) -> list[RenderableType]:
     """The findings; of those of one level and severity that are many, the first few."""
-    shown: list[RenderableType] = []
-    counts: Counter[tuple[str, Severity]] = Counter()
-    for finding in findings:
-        kind = finding.level, finding.severity
-        counts[kind] += 1
-        if counts[kind] <= _SHOWN_FINDINGS:
-            shown.append(Text(_finding_line(finding)))
-    shown += [
-        Text(f"{severity.value}, {level}: {count - _SHOWN_FINDINGS:,} more; --json lists them all")
-        for (level, severity), count in counts.items()
-        if count > _SHOWN_FINDINGS
+    shown, more = first_findings(findings)
+    return [
+        *(Text(_finding_line(finding)) for finding in shown),
+        *(
+            Text(f"{kind.value}, {level}: {n:,} more; --json lists them all")
+            for kind, level, n in more
+        ),
     ]
-    return shown
 
 
 def _finding_line(finding: Finding) -> str:

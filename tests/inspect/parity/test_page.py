@@ -34,7 +34,8 @@ from dsconv.inspect.parity.result import (
 from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance
 from dsconv.inspect.parity.transcripts import Transcript, TranscriptComparison
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.scores import ErrorRates
+from dsconv.speech.corpus_rates import corpus_rates
+from dsconv.speech.scores import Edits, ErrorRates
 from tests.browser import Browser
 
 EVIL_PATH = "out/\"quoted\" & 'single' <script>alert(1)</script>.onnx"
@@ -593,6 +594,56 @@ def test_of_many_clips_the_worst_have_charts() -> None:
     assert names == worst
     assert len(worst) == 24
     assert "24 of 100 clips: those that use up the largest share of the tolerance." in page.text
+
+
+def test_of_thousands_of_clips_the_page_lists_those_that_matter() -> None:
+    """The worst clips, the texts that differ, the first findings; it says how many there are."""
+    candidate = passing()
+    (clip,) = candidate.clips
+    names = [f"{number:04}.wav" for number in range(3000)]
+    odd = set(range(7, 3000, 100))
+    candidate.clips = [
+        replace(
+            clip, clip=name, differences=[difference("probabilities", 1e-6 + 1e-10 * place, 1e-5)]
+        )
+        for place, name in enumerate(names)
+    ]
+    candidate.transcripts = [
+        transcripts(name, "two words" if place in odd else "two birds")
+        for place, name in enumerate(names)
+    ]
+    candidate.findings = [
+        Finding("transcripts", Severity.WARNING, f"{names[place]}: another text")
+        for place in sorted(odd)
+    ]
+    clips = [ClipInfo(name, 1.0, 50, None) for name in names]
+    source = render_page(Validation(model("a.pb"), clips, [candidate]))
+    page = Page(source)
+    listed = [row[0].strip() for row in page.rows if row[0].strip().endswith(".wav")]
+    assert listed[:50] == names[-50:]
+    assert set(listed[50:]) > {names[place] for place in odd}
+    assert len(listed) == 100
+    assert "50 of 3,000 clips: those in which a candidate uses up the largest share" in page.text
+    assert "2970 of 3000 equal" in page.text
+    assert "These are 50 of them, the farthest from the reference's." in page.text
+    assert page.text.count(": another text") == 10
+    assert "transcripts: 20 more; --json lists them all." in page.text
+    assert len(source) < 300_000
+
+
+def test_error_rates_of_all_models_stand_together() -> None:
+    """With their intervals, each leading to its model; none where nobody knows what was said."""
+    candidates = [passing(), failing()]
+    candidates[0].error_rates = corpus_rates([Edits(1, 10, 2, 40), Edits(0, 10, 0, 50)])
+    known = corpus_rates([Edits(0, 10, 1, 40), Edits(0, 10, 0, 50)])
+    page = Page(render_page(Validation(model("a.pb"), [], candidates, [], known)))
+    assert page.row("reference")[1:3] == ["2", "0.000 (0.000 to 0.000)"]
+    row = page.row("good/model.tflite")
+    assert (row[1], row[2][:7]) == ("2", "0.050 (")
+    assert [row[0] for row in page.rows].count(EVIL_PATH) == 0
+    assert {"href": "#candidate-1"} in page.attributes("a")
+    assert "95 % confidence" in page.text
+    assert "Errors" not in Page(render_page(Validation(model("a.pb"), [], candidates[1:]))).text
 
 
 def test_targets_without_a_file_say_why(pictured: Validation) -> None:
