@@ -22,6 +22,7 @@ from dsconv.fixtures.write import write_random_model
 from dsconv.graph.graph import open_graph
 
 RELEASE_SIZE = 2048
+NETWORK_TARGETS = ("tflite", "coreml", "openvino", "onnx")
 
 
 def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
@@ -74,7 +75,7 @@ def benchmark_convert(model: Path, runs: int) -> dict[str, Samples]:
     copy = model.with_suffix(".copy")
     commands = {
         f"dsconv {target}": ["dsconv", target, str(model), "--force", "--no-validate"]
-        for target in ("tflite", "coreml", "openvino", "onnx")
+        for target in NETWORK_TARGETS
     }
     candidates: dict[str, Callable[[], float]] = {
         "cp": lambda: run_process(["cp", str(model), str(copy)])
@@ -86,6 +87,24 @@ def benchmark_convert(model: Path, runs: int) -> dict[str, Samples]:
     )
     for name, words in commands.items():
         samples[name].peak_mb = peak_mb(words)
+    return samples
+
+
+def benchmark_all(model: Path, runs: int) -> dict[str, Samples]:
+    """`dsconv all` beside a command for each target, all of them with their validation."""
+    one_by_one = [[target, str(model), "--force"] for target in ("pbmm", *NETWORK_TARGETS)]
+    together = ["dsconv", "all", str(model), "--force"]
+    name = "dsconv all"
+    samples = interleave(
+        runs,
+        {
+            "a command for each target": lambda: sum(
+                run_process(python("dsconv", *words)) for words in one_by_one
+            ),
+            name: partial(run_process, python(*together)),
+        },
+    )
+    samples[name].peak_mb = peak_mb(together)
     return samples
 
 
@@ -102,7 +121,12 @@ def table(title: str, samples: dict[str, Samples]) -> Table:
     return result
 
 
-BENCHMARKS = {"pbmm": benchmark_pbmm, "inspect": benchmark_inspect, "convert": benchmark_convert}
+BENCHMARKS = {
+    "pbmm": benchmark_pbmm,
+    "inspect": benchmark_inspect,
+    "convert": benchmark_convert,
+    "all": benchmark_all,
+}
 
 SERIES = {
     "limits": benchmark_limits,

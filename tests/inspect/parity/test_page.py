@@ -524,7 +524,9 @@ def pictured() -> Validation:
     picture = picture_of("birds.wav", wanted, [wanted, found], allowed, Alphabet.english(), 100.0)
     clips = [ClipInfo("birds.wav", 1.25, FRAMES, LETTERS, 1.0)]
     reference = replace(model("models/output_graph.pb"), bytes=1_000_000)
-    return Validation(reference, clips, [good, bad], [picture])
+    heard = corpus_rates([Edits(0, 2, 1, 9), Edits(1, 2, 2, 9)])
+    good.error_rates = bad.error_rates = heard
+    return Validation(reference, clips, [good, bad], [picture], heard)
 
 
 def test_bars_are_in_proportion(pictured: Validation) -> None:
@@ -680,6 +682,7 @@ def test_a_person_sees_the_page(
     seen = browser.evaluate("document.body.innerText")
     assert "2 candidates: 1 pass, 1 fail." in seen
     assert "frame 20 differs" in seen
+    assert "0.250 (0.000 to 0.500)" in seen
     root = "document.documentElement"
     wide, fits = browser.evaluate(f"[{root}.scrollWidth, {root}.clientWidth]")
     assert wide <= fits
