@@ -11,7 +11,9 @@ from dsconv.acoustic.checkpoint import TrainedShape, read_weights, trained_shape
 from dsconv.acoustic.export import LSTM, ExportSettings
 from dsconv.checkpoint.bundle import open_checkpoint
 from dsconv.errors import ConversionError, DsconvError, ModelError
+from dsconv.graph.graph import open_graph
 from dsconv.graph.tensor import Tensor
+from dsconv.inspect.registry import inspect_file
 from dsconv.speech.alphabet import Alphabet
 from tests.checkpoint.writer import trained_variables, write_checkpoint
 
@@ -66,6 +68,27 @@ def test_missing_weights(missing: list[str], says: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=says) as caught:
         read(variables, tmp_path, NORMALIZED)
     assert "best_dev-1" in str(caught.value)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("export", "version"),
+    [
+        ("deepspeech-0.1.1-static.pb", "DeepSpeech 0.1"),
+        ("deepspeech-0.2.0-static.pb", "DeepSpeech 0.2, 0.3 or 0.4"),
+        ("deepspeech-0.4.1-static.pb", "DeepSpeech 0.2, 0.3 or 0.4"),
+        ("deepspeech-0.5.1-static.pb", "DeepSpeech 0.5"),
+    ],
+)
+def test_earlier_versions_are_named(
+    export: str, version: str, models: Path, tmp_path: Path
+) -> None:
+    """A checkpoint with the variables of their graphs is refused by the version's name."""
+    graph = open_graph(models / export)
+    names = {weight.name for weight in inspect_file(models / export).weights}
+    variables = {name: graph.tensor(graph[name]).array() for name in names}
+    with pytest.raises(ConversionError, match=f"checkpoint of {version}, .*--export_dir"):
+        read(variables, tmp_path)
 
 
 @pytest.mark.parametrize(
