@@ -78,6 +78,7 @@ def _weight(name: str, data: ElementTree.Element) -> WeightInfo:
 
 def _tensor(port: ElementTree.Element, name: str | None = None) -> TensorInfo:
     shape = [int(dim.text or -1) for dim in port.findall("dim")]
-    precision = port.get("precision", "?").lower()
+    # Ports say FP32 where constants say f32.
+    precision = port.get("precision", "?").lower().replace("fp", "f")
     names = port.get("names", "").split(",")
     return TensorInfo(name or names[0], _TYPES.get(precision, precision), shape)

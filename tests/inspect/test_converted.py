@@ -37,6 +37,9 @@ def test_the_network_is_that_of_the_graph(target: str, small_model: Path, tmp_pa
     names = [tensor.name for tensor in found.inputs]
     assert names[0] == "input_node"
     assert {"input_lengths", "previous_state_c", "previous_state_h"} <= set(names)
+    types = {tensor.name: tensor.dtype for tensor in (*found.inputs, *found.outputs[:3])}
+    assert types.pop("input_lengths") == "int32"
+    assert set(types.values()) == {"float32"}
     assert [tensor.name for tensor in found.outputs][:3] == ["logits", "new_state_c", "new_state_h"]
     assert found.metadata["source_sha256"] == hashlib.sha256(small_model.read_bytes()).hexdigest()
 
