@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.coreml import benchmark_coreml
+from benchmarks.forms import benchmark_forms
 from benchmarks.latency import benchmark_latency
 from benchmarks.limits import benchmark_limits
 from benchmarks.measure import Samples, interleave, peak_mb, python, run_process
@@ -131,6 +132,7 @@ BENCHMARKS = {
 SERIES = {
     "limits": benchmark_limits,
     "coreml": benchmark_coreml,
+    "forms": benchmark_forms,
     "latency": benchmark_latency,
     "original-runtimes": benchmark_original_runtimes,
 }
