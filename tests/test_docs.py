@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pkgutil
 import re
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import pytest
 
+from benchmarks.__main__ import BENCHMARKS, SERIES
 from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.exporters import DEEPSPEECH_0_6_1, DEEPSPEECH_0_9_3
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
-from dsconv.cli import main
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ConversionError
@@ -21,13 +22,13 @@ from dsconv.graph.graph import Graph
 from dsconv.inspect.identity import Identity, identify_network
 from dsconv.inspect.runtimes import original_runtimes, tflite_runtimes
 from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP, EarlySettings
+from tests import pages
 from tests.acoustic.early import VERSIONS, Version, early
 from tests.acoustic.edits import takes
 from tools.cli_reference import reference
 
-ROOT = Path(__file__).parents[1]
-VERSIONS_PAGE = (ROOT / "docs" / "versions.md").read_text("utf-8")
-README = (ROOT / "README.md").read_text("utf-8")
+VERSIONS_PAGE = (pages.DOCS / "versions.md").read_text("utf-8")
+README = pages.README.read_text("utf-8")
 RECENT = "DeepSpeech 0.7 to 0.9, or Coqui STT"
 GRAPH_VERSIONS = {"DeepSpeech 0.5": 1, "DeepSpeech 0.6": 5, RECENT: 6}
 EARLY: dict[str, EarlySettings] = {
@@ -40,9 +41,8 @@ EARLY: dict[str, EarlySettings] = {
 
 def rows() -> dict[str, dict[str, str]]:
     """The table of versions, by the first column."""
-    lines = [line for line in VERSIONS_PAGE.splitlines() if line.startswith("|")]
-    head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return {cells[0]: dict(zip(head, cells, strict=True)) for cells in body}
+    (table,) = pages.tables(pages.DOCS / "versions.md")
+    return {row["exported by"]: row for row in table}
 
 
 def identity(graph: Graph, exporter: str) -> Identity:
@@ -159,24 +159,44 @@ def test_eras_are_named_by_their_versions() -> None:
 
 def test_the_reference_of_the_command_line_is_what_is_printed() -> None:
     """`python -m tools.cli_reference > docs/cli.md` was not forgotten."""
-    assert (ROOT / "docs" / "cli.md").read_text("utf-8") == reference()
+    assert (pages.DOCS / "cli.md").read_text("utf-8") == reference()
 
 
-def test_links_lead_somewhere() -> None:
-    """Files that pages name are there."""
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#:]+\.md)\)", page.read_text("utf-8")):
-            assert (page.parent / link).is_file(), (page, link)
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files that pages name are there, and the headings in them."""
+    for path, anchor in pages.links(page):
+        assert path.exists(), path
+        if anchor:
+            assert anchor in pages.anchors(path), (path, anchor)
 
 
-def test_commands_of_the_migration_page_are_understood() -> None:
-    """Each of ours on the right is a command with options that it has."""
-    page = (ROOT / "docs" / "migrate.md").read_text("utf-8")
-    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| `")]
-    commands = [words for row in rows for words in re.findall(r"`dsconv ([^`]+)`", row)]
-    assert len(commands) >= 12
-    for words in commands:
-        name, *rest = words.replace("...", "a").split()
-        command = main.commands[name]
-        context = click.Context(command, info_name=name)
-        command.parse_args(context, rest)
+@pytest.mark.parametrize("page", sorted(pages.DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_every_page_is_in_the_index(page: Path) -> None:
+    """Of the documentation."""
+    index = pages.DOCS / "README.md"
+    assert page == index or (page, "") in pages.links(index)
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_modules_that_pages_name_are_there(page: Path) -> None:
+    """Files and folders of the package, the tests and the tools; names in it; benchmarks."""
+    text = page.read_text("utf-8")
+    for name in re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", text):
+        if not name.startswith("dsconv_npz/"):  # What the page of plug-ins itself writes.
+            assert is_there(name), name
+    for name in re.findall(r"`(dsconv(?:\.\w+)+)`", text):
+        assert pkgutil.resolve_name(name), name
+    for name in re.findall(r"python -m ((?:dsconv|tools|benchmarks)[\w.]*)", text):
+        assert importlib.util.find_spec(name), name
+    for name in re.findall(r"python -m benchmarks --only ([\w-]+)", text):
+        assert name in BENCHMARKS | SERIES, name
+
+
+def is_there(name: str) -> bool:
+    """A path from the top or in the package, or the name alone of a module or folder in that."""
+    package = pages.ROOT / "dsconv"
+    if (pages.ROOT / name).exists() or (package / name).exists():
+        return True
+    alone = name.rstrip("/")
+    return "/" not in alone and any(package.rglob(alone))

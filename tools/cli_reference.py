@@ -13,10 +13,16 @@ from dsconv.cli import main
 
 _HEAD = """# The command line
 
-What `dsconv COMMAND --help` prints, written by `python -m tools.cli_reference`. Completion for your
-shell is one line in its start-up file: `eval "$(_DSCONV_COMPLETE=bash_source dsconv)"` for bash,
-`eval "$(_DSCONV_COMPLETE=zsh_source dsconv)"` for zsh, and for fish
-`_DSCONV_COMPLETE=fish_source dsconv | source`.
+What `dsconv COMMAND --help` prints, written by `python -m tools.cli_reference`.
+
+## Completion
+
+The Tab key completes commands, options, their choices and file names, once this line is in the
+start-up file of your shell:
+
+- bash, 4.4 or later, in `~/.bashrc`: `eval "$(_DSCONV_COMPLETE=bash_source dsconv)"`
+- zsh, in `~/.zshrc` behind `compinit`: `eval "$(_DSCONV_COMPLETE=zsh_source dsconv)"`
+- fish, in `~/.config/fish/config.fish`: `_DSCONV_COMPLETE=fish_source dsconv | source`
 """
 
 

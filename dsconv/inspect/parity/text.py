@@ -131,6 +131,11 @@ def _finding_line(finding: Finding) -> str:
 def tolerance_rows() -> list[tuple[str, str, str]]:
     """The tolerance table as the documentation shows it."""
     return [
-        (name, f"{tolerance.probabilities:.0e}", f"{tolerance.states:.0e}")
+        (name, _shortest(tolerance.probabilities), _shortest(tolerance.states))
         for name, tolerance in TOLERANCES.items()
     ]
+
+
+def _shortest(tolerance: float) -> str:
+    """A tolerance with as few digits as say all of it: 1e-05, 1.5e-01."""
+    return f"{tolerance:.1e}".replace(".0e", "e")

@@ -1,0 +1,107 @@
+"""What pages of the documentation show: their blocks, run in order in one folder; links; tables."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")))
+
+# Times differ from run to run, versions and the last digits of arithmetic from machine to machine,
+# and nothing else does.
+_SECONDS = re.compile(r"\b\d+\.\d\d( s\b|(?=\s|$))", re.MULTILINE)
+_VERSION = re.compile(r"numpy \d+\.\d+\.\d+")
+_DIFFERENCE = re.compile(r"\b\d\.\de-\d\d(?= of)")
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": str(ROOT),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: ``console``, ``sh``, ``python``, ``text``, ..."""
+
+    language: str
+    text: str
+
+
+def blocks(page: Path, *languages: str) -> list[Block]:
+    """The blocks of a page, in order; of some languages if these are given."""
+    found = [Block(*match) for match in _BLOCK.findall(page.read_text("utf-8"))]
+    return [block for block in found if not languages or block.language in languages]
+
+
+def sessions(page: Path) -> list[tuple[str, str]]:
+    """Each command of the console blocks, with the output that is shown for it."""
+    parts = [
+        part
+        for block in blocks(page, "console")
+        for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
+    ]
+    return [(part.split("\n", 1)[0], part.split("\n", 1)[1]) for part in parts]
+
+
+def comparable(text: str) -> str:
+    """An output without what differs from run to run."""
+    text = _DIFFERENCE.sub("DIFFERENCE", _SECONDS.sub("SECONDS", text))
+    return _VERSION.sub("numpy VERSION", text)
+
+
+def run_dsconv(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a page that starts with ``dsconv`` in a folder; errors go to the output."""
+    name, *words = shlex.split(command)
+    assert name == "dsconv", command
+    return _run(folder, ["-m", name, *words], subprocess.STDOUT)
+
+
+def run_python(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of a page in a folder."""
+    return _run(folder, ["-c", program], subprocess.PIPE)
+
+
+def _run(folder: Path, arguments: list[str], errors: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        check=False,
+    )
+
+
+def tables(page: Path) -> list[list[dict[str, str]]]:
+    """The tables of a page; a row has its cells by the headings."""
+    found = []
+    for lines in re.findall(r"(?:^\|.*\n)+", page.read_text("utf-8"), re.MULTILINE):
+        head, _, *body = [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()
+        ]
+        found.append([dict(zip(head, cells, strict=True)) for cells in body])
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """What links can name in a page: its headings, as GitHub makes anchors of them."""
+    text = _BLOCK.sub("", page.read_text("utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """The relative links of a page: the file, and the anchor in it or nothing."""
+    text = _BLOCK.sub("", page.read_text("utf-8"))
+    found = re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", text)
+    return [(page.parent / path if path else page, anchor) for path, anchor in found]

@@ -1,0 +1,106 @@
+"""Each command of ours in docs/migrate.md does what it is there for."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from dsconv.acoustic.export import ExportSettings
+from dsconv.cli import main
+from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.fixtures.demo_model import ALPHABET
+from dsconv.fixtures.write import write_demo_model
+from dsconv.graph.graph import Graph
+from dsconv.graph.write import new_constant, new_node
+from dsconv.speech.alphabet import Alphabet
+from tests import pages
+from tests.checkpoint.writer import trained_variables, write_checkpoint
+from tests.convert.conversions import TOOLKITS, require_toolkits, saved
+from tests.convert.toolkit.networks import FLOAT, placeholder
+
+(ROWS,) = pages.tables(pages.DOCS / "migrate.md")
+THEIRS = (
+    "convert_graphdef_memmapped_format",
+    "DeepSpeech.py --checkpoint_dir checkpoints --export_dir",
+    "--export_tflite",
+    "python -m coqui_stt_training.export",
+    "freeze_graph",
+    "tflite_convert",
+    "mo --input_model",
+    "coremltools.convert",
+    "python -m tf2onnx.convert",
+)
+OTHER_NETWORK = " graph.pb "
+MADE_AGAIN = {"freeze": "output_graph.pb", "pb": "output_graph.pb", "pbmm": "output_graph.pbmm"}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the page takes for granted."""
+    folder = tmp_path_factory.mktemp("migrate")
+    model, *_ = write_demo_model(folder)
+    convert_file(TARGETS["pbmm"], model)
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir()
+    variables = trained_variables(ExportSettings(Alphabet.from_file(ALPHABET)))
+    write_checkpoint(checkpoints / "best_dev-150", variables)
+    shutil.copy(ALPHABET, checkpoints)  # As Coqui's training keeps it there.
+    (checkpoints / "best_dev_checkpoint").write_text('model_checkpoint_path: "best_dev-150"\n')
+    weights = new_constant("w", np.arange(6, dtype=np.float32).reshape(3, 2))
+    product = new_node("y", "MatMul", ["x", "w"], FLOAT)
+    saved(Graph([placeholder("x", (2, 3)), weights, product]), folder / "graph.pb")
+    return folder
+
+
+@pytest.mark.parametrize("theirs", THEIRS)
+def test_their_command_is_there(theirs: str) -> None:
+    """What people come with."""
+    assert any(theirs in row["you ran"] for row in ROWS)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["run"].strip("`"))
+def test_our_command_runs(
+    row: dict[str, str],
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """As it stands, those of a row one after the other, in a folder of their own."""
+    folder = tmp_path / "here"
+    shutil.copytree(prepared, folder)
+    monkeypatch.chdir(folder)
+    commands = re.findall(r"`(dsconv [^`]+)`", row["run"])
+    assert commands
+    for command in commands:
+        _, name, *words = shlex.split(command)
+        if name in TOOLKITS:
+            require_toolkits(name)
+        if OTHER_NETWORK in command:
+            request.getfixturevalue("tensorflow")
+            pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+        if name in MADE_AGAIN:
+            Path(MADE_AGAIN[name]).unlink()
+        before = written(folder)
+        done = CliRunner().invoke(main, [name, *words])
+        assert done.exit_code == 0, done.output
+        if name == "inspect" and "--graph" not in words:
+            assert "checkpoint" in done.output
+        elif name == "transcribe":
+            assert "don't trust a number that nobody measured" in done.output
+        else:
+            assert written(folder) - before
+        if name in TOOLKITS:
+            assert "\npass: " in done.output
+
+
+def written(folder: Path) -> set[str]:
+    """The files of a folder."""
+    return {path.name for path in folder.iterdir()}
