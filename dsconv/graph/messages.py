@@ -1,8 +1,9 @@
 """TensorFlow's graph messages for writing nodes, made when they are used, without TensorFlow.
 
 Source: the field numbers of ``graph.proto``, ``node_def.proto``, ``attr_value.proto``,
-``tensor.proto``, ``tensor_shape.proto`` and ``versions.proto``. Only fields that dsconv writes are
-declared; protocol buffers keep the others through a round trip.
+``tensor.proto``, ``tensor_shape.proto``, ``function.proto``, ``op_def.proto`` and
+``versions.proto``. Only fields that dsconv writes are declared; protocol buffers keep the others
+through a round trip.
 """
 
 from functools import cache
@@ -33,10 +34,16 @@ _SCHEMA = {
     " repeated bool b = 5, repeated enum type = 6, repeated TensorShapeProto shape = 7,"
     " repeated TensorProto tensor = 8",
     "AttrValue": "| ListValue list = 1, bytes s = 2, int64 i = 3, float f = 4, bool b = 5,"
-    " enum type = 6, TensorShapeProto shape = 7, TensorProto tensor = 8",
+    " enum type = 6, TensorShapeProto shape = 7, TensorProto tensor = 8, NameAttrList func = 10",
+    "NameAttrList": "string name = 1",
     "AttrEntry": "string key = 1, AttrValue value = 2",
     "NodeDef": "string name = 1, string op = 2, repeated string input = 3, string device = 4,"
     " repeated AttrEntry attr = 5",
+    "ArgDef": "string name = 1, enum type = 3",
+    "OpDef": "string name = 1, repeated ArgDef input_arg = 2, repeated ArgDef output_arg = 3",
+    "RetEntry": "string key = 1, string value = 2",
+    "FunctionDef": "OpDef signature = 1, repeated NodeDef node_def = 3, repeated RetEntry ret = 4",
+    "FunctionDefLibrary": "repeated FunctionDef function = 1",
 }
 
 

@@ -32,7 +32,10 @@ def new_node(
     attributes: Mapping[str, Any] | None = None,
     device: str = "",
 ) -> Node:
-    """A node from plain values: a tuple is a shape, a list of bytes a list, a message itself."""
+    """A node from plain values: a tuple is a shape, a text a function's name, a message itself.
+
+    A list holds bytes, types or shapes.
+    """
     message = messages.NodeDef(name=name, op=op, input=list(inputs), device=device)
     for key, value in (attributes or {}).items():
         message.attr.append(messages.AttrEntry(key=key, value=_attribute_message(value)))
@@ -174,13 +177,25 @@ def _attribute_message(value: Any) -> Any:
     if isinstance(value, tuple):
         return messages.AttrValue(shape=_shape_message(value))
     if isinstance(value, list):
-        message = messages.AttrValue()
-        message.list.s.extend(value)
-        return message
+        return messages.AttrValue(list=_list_message(value))
+    if isinstance(value, str):
+        return messages.AttrValue(func=messages.NameAttrList(name=value))
     for kind, field in _VALUE_FIELDS.items():
         if isinstance(value, kind):
             return messages.AttrValue(**{field: value})
     return messages.AttrValue(tensor=value)
+
+
+def _list_message(values: list[Any]) -> Any:
+    message = messages.ListValue()
+    for value in values:
+        if isinstance(value, tuple):
+            message.shape.append(_shape_message(value))
+        elif isinstance(value, DataType):
+            message.type.append(value)
+        else:
+            message.s.append(value)
+    return message
 
 
 def _shape_message(shape: Shape) -> Any:

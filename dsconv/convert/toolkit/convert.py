@@ -11,7 +11,7 @@ from dsconv import __version__
 from dsconv.convert.options import Options, Plan
 from dsconv.convert.properties import properties
 from dsconv.convert.target import Conversion, Job
-from dsconv.convert.toolkit.block_lstm import lowered
+from dsconv.convert.toolkit.block_lstm.lower import lowered
 from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.route import CONVERTERS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.tensorflow import graph_def
+from dsconv.convert.toolkit.tensorflow import graph_def, register_functions
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.graph.graph import Graph, open_graph
@@ -25,6 +25,9 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
     """
     graph, spec = open_graph(source), Spec.read(spec_path)
     definition = graph_def(graph)
+    if definition.library.function:
+        # The converter looks there for the bodies of loops.
+        register_functions(definition)
     coremltools = import_coremltools(with_tensorflow=True)
     program = output.suffix == ".mlpackage"
     try:

@@ -27,3 +27,11 @@ def imported(definition: Any) -> Any:
     with graph.as_default():
         tf.graph_util.import_graph_def(definition, name="")
     return graph
+
+
+def register_functions(definition: Any) -> None:
+    """Let TensorFlow's eager context know the functions of a message's library."""
+    tf = import_tensorflow()
+    library = tf.compat.v1.GraphDef(library=definition.library)
+    # What a function imports is registered for all.
+    tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(library, name=""), [])

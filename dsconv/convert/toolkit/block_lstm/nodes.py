@@ -1,0 +1,80 @@
+"""New nodes of a graph, or of a function of its library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dsconv.graph.dtypes import DataType
+from dsconv.graph.node import Node
+from dsconv.graph.write import new_constant, new_node
+
+
+class Nodes:
+    """Nodes under one scope of a graph. Each method gives the name of the new node's result."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        self.made: list[Node] = []
+
+    def op(self, kind: str, name: str, *inputs: str, **attributes: Any) -> str:
+        """An op whose type T is float32, if the attributes do not say otherwise."""
+        return self.other(kind, name, *inputs, **{"T": DataType.FLOAT, **attributes})
+
+    def other(self, kind: str, name: str, *inputs: str, **attributes: Any) -> str:
+        """An op that has just these attributes."""
+        return self._add(new_node(self._full(name), kind, inputs, attributes))
+
+    def values(self, name: str, values: Any) -> str:
+        """A constant of the type of its values."""
+        return self._add(new_constant(self._full(name), np.ascontiguousarray(values)))
+
+    def integers(self, name: str, values: Any) -> str:
+        """A constant of type int32."""
+        return self._add(new_constant(self._full(name), np.array(values, np.int32)))
+
+    def part(self, result: str, place: int) -> str:
+        """Another of the results of a node, given the first."""
+        return f"{result}:{place}"
+
+    def _full(self, name: str) -> str:
+        return f"{self.scope}/{name}"
+
+    def _add(self, node: Node) -> str:
+        self.made.append(node)
+        return node.name
+
+
+class FunctionNodes(Nodes):
+    """Nodes of a function, which are named by the op's outputs as well."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def part(self, result: str, place: int) -> str:
+        """Another of the results of a node, given the first."""
+        return f"{result.rpartition(':')[0]}:{place}"
+
+    def _full(self, name: str) -> str:
+        return name
+
+    def _add(self, node: Node) -> str:
+        return f"{super()._add(node)}:{_OUTPUTS[node.op]}:0"
+
+
+# The names of the ops' outputs, as TensorFlow registers them.
+_OUTPUTS = {
+    "Add": "z",
+    "Const": "output",
+    "GatherV2": "output",
+    "Less": "z",
+    "MatMul": "product",
+    "Maximum": "z",
+    "Minimum": "z",
+    "Mul": "z",
+    "Sigmoid": "y",
+    "Split": "output",
+    "Tanh": "y",
+    "TensorListSetItem": "output_handle",
+}
