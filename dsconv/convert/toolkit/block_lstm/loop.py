@@ -72,7 +72,6 @@ def _variables(nodes: Nodes, lstm: BlockLstm, sizes: str, steps: str) -> dict[st
     """The loop variables by their names; those that no step changes come last."""
     zero = nodes.integers("zero", 0)
     states = (lstm.batch, lstm.cells)
-    gates = (-1, lstm.batch, 4 * lstm.cells)
     shape = nodes.integers("element/shape", states)
     lists = {
         name: nodes.other(
@@ -93,7 +92,7 @@ def _variables(nodes: Nodes, lstm: BlockLstm, sizes: str, steps: str) -> dict[st
         "hidden": _Variable(_FLOAT, states, lstm.hidden),
         **{name: _Variable(_LIST, (), before) for name, before in lists.items()},
         "steps": _Variable(_INT32, (), steps),
-        "gates": _Variable(_FLOAT, gates, _gates(nodes, lstm, sizes)),
+        "gates": _Variable(_LIST, (), _gates(nodes, lstm, sizes)),
         "weights": _Variable(_FLOAT, lstm.weights.shape, nodes.values("weights", lstm.weights)),
     }
 
@@ -108,7 +107,16 @@ def _gates(nodes: Nodes, lstm: BlockLstm, sizes: str) -> str:
         parts = any_number, batch, nodes.integers("gates/width", width)
         shape = nodes.op("Pack", "gates/shape", *parts, T=_INT32, N=3, axis=0)
     rows = gates_of_inputs(nodes, lstm)
-    return nodes.op("Reshape", "steps", rows, shape, Tshape=_INT32)
+    gates = nodes.op("Reshape", "steps", rows, shape, Tshape=_INT32)
+    element = nodes.integers("steps/shape", [lstm.batch, width])
+    return nodes.other(
+        "TensorListFromTensor",
+        "steps/list",
+        gates,
+        element,
+        element_dtype=_FLOAT,
+        shape_type=_INT32,
+    )
 
 
 def _size(nodes: Nodes, name: str, sizes: str, place: int) -> str:
@@ -141,7 +149,8 @@ def _condition(name: str, variables: Mapping[str, _Variable]) -> Any:
 def _body(name: str, variables: Mapping[str, _Variable], lstm: BlockLstm) -> Any:
     """One step."""
     nodes = FunctionNodes()
-    gates = _item(nodes, "gates_of_step", "gates", "step", _FLOAT)
+    shape = nodes.integers("row/shape", [lstm.batch, 4 * lstm.cells])
+    gates = nodes.other("TensorListGetItem", "row", "gates", "step", shape, element_dtype=_FLOAT)
     values = Cell.of(nodes, "weights", lstm.clip).step(nodes, "one", gates, "cell", "hidden")
     after = {
         "step": nodes.op("Add", "next", "step", nodes.integers("one_more", 1), T=_INT32),

@@ -67,7 +67,6 @@ class FunctionNodes(Nodes):
 _OUTPUTS = {
     "Add": "z",
     "Const": "output",
-    "GatherV2": "output",
     "Less": "z",
     "MatMul": "product",
     "Maximum": "z",
@@ -76,5 +75,6 @@ _OUTPUTS = {
     "Sigmoid": "y",
     "Split": "output",
     "Tanh": "y",
+    "TensorListGetItem": "item",
     "TensorListSetItem": "output_handle",
 }
