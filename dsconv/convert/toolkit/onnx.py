@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.convert.toolkit.onnx_loops import names_read, take_unchanged_from_outside
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.tensorflow import graph_def
 from dsconv.convert.toolkit.worker import run, unsupported
@@ -44,6 +45,7 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
             raise
         large = []
         model = _converted(graph, spec, large)
+    take_unchanged_from_outside(model.graph)
     _put_back(graph, model, large)
     for key, value in spec.properties.items():
         model.metadata_props.add(key=key, value=value)
@@ -103,7 +105,7 @@ def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:
     inputs = [given for given in model.graph.input if given.name not in names]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    used = set(_used(model.graph))
+    used = set(names_read(model.graph))
     for node in large:
         if node.name in used:
             tensor = model.graph.initializer.add()
@@ -114,15 +116,6 @@ def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:
             # It counts the open sizes through the whole conversion.
             if size.HasField("dim_param"):
                 size.Clear()
-
-
-def _used(graph: Any) -> Iterator[str]:
-    for node in graph.node:
-        yield from node.input
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _used(inner)
-    yield from (output.name for output in graph.output)
 
 
 def _save(model: Any, output: Path) -> None:

@@ -38,7 +38,8 @@ def lowered(graph: Graph, inputs: Iterable[TensorSpec]) -> Graph:
     specs = tuple(inputs)
     shapes = [_shape_of_input(graph, node, specs) for node in lstms]
     for node, shape in zip(lstms, shapes, strict=True):
-        graph = _without(graph, read(graph, node, shape))
+        # Its input may be what became of another one.
+        graph = _without(graph, read(graph, graph[node.name], shape))
     return graph
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.toolkit.block_lstm import lowered
+from dsconv.convert.toolkit.block_lstm.lower import lowered
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph

@@ -1,0 +1,61 @@
+"""Loops of ONNX without the variables that no turn changes.
+
+tf2onnx carries each variable of TensorFlow's loop from turn to turn. A runtime then copies large
+weights in every one, and takes them for no constants, which it would bring into a better form once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+# What stands before the variables: the limit and the condition, in the body the turn and the
+# condition; the body gives the condition first.
+_LOOP_INPUTS, _BODY_INPUTS, _BODY_OUTPUTS = 2, 2, 1
+
+
+def take_unchanged_from_outside(graph: Any) -> None:
+    """Let the bodies of a graph's loops read what they pass on unchanged where it comes from."""
+    read = set(names_read(graph))
+    for node in graph.node:
+        if node.op_type == "Loop":
+            _shorten(node, read)
+
+
+def names_read(graph: Any) -> Iterator[str]:
+    """The names of all tensors that something takes, in the graph and in those inside it."""
+    for node in graph.node:
+        yield from node.input
+        for inner in _inner_graphs(node):
+            yield from names_read(inner)
+    yield from (output.name for output in graph.output)
+
+
+def _inner_graphs(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _shorten(loop: Any, read: Collection[str]) -> None:
+    (body,) = _inner_graphs(loop)
+    variables = len(loop.input) - _LOOP_INPUTS
+    for place in reversed(range(variables)):
+        name = body.input[_BODY_INPUTS + place].name
+        if body.output[_BODY_OUTPUTS + place].name == name and loop.output[place] not in read:
+            _rename(body, name, loop.input[_LOOP_INPUTS + place])
+            del body.input[_BODY_INPUTS + place]
+            del body.output[_BODY_OUTPUTS + place]
+            del loop.input[_LOOP_INPUTS + place]
+            del loop.output[place]
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    """Let the nodes of a graph, and of those inside it, take another tensor."""
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == old:
+                node.input[place] = new
+        for inner in _inner_graphs(node):
+            _rename(inner, old, new)
