@@ -1,10 +1,10 @@
 """Any number of steps as a loop, in the form that ``tf.while_loop`` has in TensorFlow 2.
 
 A StatelessWhile calls two functions of the library, the condition and the body, with all loop
-variables; the results of all steps are lists of tensors among them. The converters know such loops
-by the traces that TensorFlow leaves: Core ML Tools and tf2onnx take the first two variables for the
-number of the turn and its limit, which nothing else may use, and Core ML Tools find an output of
-the loop by the number at the end of its name.
+variables. What the inputs contribute to the steps is a list of tensors among these, and so are the
+results. The converters know such loops by what TensorFlow always writes: Core ML Tools and tf2onnx
+take the first two variables for the number of the turn and its limit, and Core ML Tools find an
+output of the body by the number at the end of its name.
 """
 
 from __future__ import annotations
@@ -32,39 +32,32 @@ class _Variable(NamedTuple):
 
 
 def looped(nodes: Nodes, lstm: BlockLstm, functions: list[Any]) -> dict[int, str]:
-    """Add the loop and its functions.
+    """Add the loop, and what it calls to the functions.
 
     Returns the names of the wanted outputs [steps, batch, cells] by their places.
     """
     sizes = nodes.other("Shape", "sizes", lstm.x, T=_FLOAT, out_type=_INT32)
     steps = _size(nodes, "count", sizes, 0)
     variables = _variables(nodes, lstm, sizes, steps)
-    scope = nodes.scope.replace("/", "_")
-    condition, body = f"{scope}_condition", f"{scope}_body"
-    functions += [_condition(condition, variables), _body(body, variables, lstm)]
+    condition, body = _Function(nodes, "more", variables), _Function(nodes, "turn", variables)
+    functions += [_condition(condition), _body(body, lstm)]
     after = nodes.other(
         "StatelessWhile",
         "while",
         *(variable.before for variable in variables.values()),
         T=[variable.dtype for variable in variables.values()],
         output_shapes=[variable.shape for variable in variables.values()],
-        cond=condition,
-        body=body,
+        cond=condition.name,
+        body=body.name,
         parallel_iterations=1,
     )
     places = list(variables)
-    shape = nodes.integers("stacked/shape", [lstm.batch, lstm.cells])
-    results = {
-        output: nodes.other(
-            "TensorListStack",
-            f"all_{RESULTS[output]}",
-            nodes.part(after, places.index(RESULTS[output])),
-            shape,
-            element_dtype=_FLOAT,
-            num_elements=-1,
-        )
-        for output in lstm.wanted
-    }
+    shape = nodes.integers("results/shape", [lstm.batch, lstm.cells])
+    results = {}
+    for output in lstm.wanted:
+        found = nodes.part(after, places.index(RESULTS[output]))
+        kind = {"element_dtype": _FLOAT, "num_elements": -1}
+        results[output] = nodes.other("TensorListStack", RESULTS[output], found, shape, **kind)
     return masked(nodes, results, _numbers(nodes, steps), lstm.length)
 
 
@@ -72,16 +65,10 @@ def _variables(nodes: Nodes, lstm: BlockLstm, sizes: str, steps: str) -> dict[st
     """The loop variables by their names; those that no step changes come last."""
     zero = nodes.integers("zero", 0)
     states = (lstm.batch, lstm.cells)
-    shape = nodes.integers("element/shape", states)
+    shape = nodes.integers("none/shape", states)
+    kind = {"element_dtype": _FLOAT, "shape_type": _INT32}
     lists = {
-        name: nodes.other(
-            "TensorListReserve",
-            f"empty_{name}",
-            shape,
-            steps,
-            element_dtype=_FLOAT,
-            shape_type=_INT32,
-        )
+        name: nodes.other("TensorListReserve", f"none/{name}", shape, steps, **kind)
         for name in (RESULTS[output] for output in lstm.wanted)
     }
     return {
@@ -92,43 +79,32 @@ def _variables(nodes: Nodes, lstm: BlockLstm, sizes: str, steps: str) -> dict[st
         "hidden": _Variable(_FLOAT, states, lstm.hidden),
         **{name: _Variable(_LIST, (), before) for name, before in lists.items()},
         "steps": _Variable(_INT32, (), steps),
-        "gates": _Variable(_LIST, (), _gates(nodes, lstm, sizes)),
+        "gates": _Variable(_LIST, (), _list_of_gates(nodes, lstm, sizes)),
         "weights": _Variable(_FLOAT, lstm.weights.shape, nodes.values("weights", lstm.weights)),
     }
 
 
-def _gates(nodes: Nodes, lstm: BlockLstm, sizes: str) -> str:
-    """What the inputs contribute to the gates, [steps, batch, 4 * cells]."""
+def _list_of_gates(nodes: Nodes, lstm: BlockLstm, sizes: str) -> str:
+    """What the inputs contribute to the gates, [batch, 4 * cells] for each step."""
     width = 4 * lstm.cells
     if lstm.batch >= 0:
-        shape = nodes.integers("gates/shape", [-1, lstm.batch, width])
+        shape = nodes.integers("steps/shape", [-1, lstm.batch, width])
     else:
-        any_number, batch = nodes.integers("gates/any", -1), _size(nodes, "batch", sizes, 1)
-        parts = any_number, batch, nodes.integers("gates/width", width)
-        shape = nodes.op("Pack", "gates/shape", *parts, T=_INT32, N=3, axis=0)
+        any_number, batch = nodes.integers("steps/any", -1), _size(nodes, "batch", sizes, 1)
+        parts = any_number, batch, nodes.integers("steps/width", width)
+        shape = nodes.op("Pack", "steps/shape", *parts, T=_INT32, N=3, axis=0)
     rows = gates_of_inputs(nodes, lstm)
-    gates = nodes.op("Reshape", "steps", rows, shape, Tshape=_INT32)
-    element = nodes.integers("steps/shape", [lstm.batch, width])
-    return nodes.other(
-        "TensorListFromTensor",
-        "steps/list",
-        gates,
-        element,
-        element_dtype=_FLOAT,
-        shape_type=_INT32,
-    )
+    steps = nodes.op("Reshape", "steps", rows, shape, Tshape=_INT32)
+    element = nodes.integers("list/shape", [lstm.batch, width])
+    kind = {"element_dtype": _FLOAT, "shape_type": _INT32}
+    return nodes.other("TensorListFromTensor", "list", steps, element, **kind)
 
 
 def _size(nodes: Nodes, name: str, sizes: str, place: int) -> str:
     """One of the sizes of a shape."""
-    return _item(nodes, name, sizes, nodes.integers(f"{name}/place", place), _INT32)
-
-
-def _item(nodes: Nodes, name: str, source: str, place: str, dtype: DataType) -> str:
-    """The part of a tensor at a place of its first axis."""
-    axis = nodes.integers(f"{name}/axis", 0)
-    types = {"Tparams": dtype, "Tindices": _INT32, "Taxis": _INT32}
-    return nodes.other("GatherV2", name, source, place, axis, **types, batch_dims=0)
+    wanted, axis = nodes.integers(f"{name}/place", place), nodes.integers(f"{name}/axis", 0)
+    types = {"Tparams": _INT32, "Tindices": _INT32, "Taxis": _INT32}
+    return nodes.other("GatherV2", name, sizes, wanted, axis, **types, batch_dims=0)
 
 
 def _numbers(nodes: Nodes, steps: str) -> str:
@@ -138,32 +114,48 @@ def _numbers(nodes: Nodes, steps: str) -> str:
     return nodes.other("Cast", "numbers", numbers, SrcT=_INT32, DstT=_INT64, Truncate=False)
 
 
-def _condition(name: str, variables: Mapping[str, _Variable]) -> Any:
+class _Function:
+    """A function under way that takes all loop variables; `variables` are its inputs' names."""
+
+    def __init__(self, outside: Nodes, name: str, variables: Mapping[str, _Variable]) -> None:
+        self.name = f"{outside.scope}/{name}".replace("/", "_")
+        self.nodes = FunctionNodes(self.name)
+        self.types = {key: variable.dtype for key, variable in variables.items()}
+        self.variables = {key: f"{self.name}_{key}" for key in variables}
+
+    def giving(self, results: Mapping[str, tuple[DataType, str]]) -> Any:
+        """The function with these results."""
+        inputs = {self.variables[key]: dtype for key, dtype in self.types.items()}
+        return new_function(self.name, inputs, self.nodes.made, results)
+
+
+def _condition(function: _Function) -> Any:
     """Whether there is another step."""
-    nodes = FunctionNodes()
-    result = nodes.op("Less", "more", "step", "steps", T=_INT32)
-    inputs = {key: variable.dtype for key, variable in variables.items()}
-    return new_function(name, inputs, nodes.made, {"identity": (DataType.BOOL, result)})
+    given = function.variables
+    more = function.nodes.op("Less", "result", given["step"], given["steps"], T=_INT32)
+    return function.giving({"identity": (DataType.BOOL, more)})
 
 
-def _body(name: str, variables: Mapping[str, _Variable], lstm: BlockLstm) -> Any:
+def _body(function: _Function, lstm: BlockLstm) -> Any:
     """One step."""
-    nodes = FunctionNodes()
-    shape = nodes.integers("row/shape", [lstm.batch, 4 * lstm.cells])
-    gates = nodes.other("TensorListGetItem", "row", "gates", "step", shape, element_dtype=_FLOAT)
-    values = Cell.of(nodes, "weights", lstm.clip).step(nodes, "one", gates, "cell", "hidden")
+    nodes, given = function.nodes, function.variables
+    shape = nodes.integers("gates/shape", [lstm.batch, 4 * lstm.cells])
+    kind = {"element_dtype": _FLOAT}
+    gates = nodes.other("TensorListGetItem", "gates", given["gates"], given["step"], shape, **kind)
+    cell = Cell.of(nodes, given["weights"], lstm.clip)
+    values = cell.step(nodes, "step", gates, given["cell"], given["hidden"])
+    one = nodes.integers("one", 1)
     after = {
-        "step": nodes.op("Add", "next", "step", nodes.integers("one_more", 1), T=_INT32),
+        "step": nodes.op("Add", "next", given["step"], one, T=_INT32),
         "cell": values["cs"],
         "hidden": values["h"],
     }
     for key in (RESULTS[output] for output in lstm.wanted):
-        after[key] = nodes.other(
-            "TensorListSetItem", f"set_{key}", key, "step", values[key], element_dtype=_FLOAT
-        )
-    inputs = {key: variable.dtype for key, variable in variables.items()}
-    results = {
-        f"identity_{place}": (variable.dtype, after.get(key, key))
-        for place, (key, variable) in enumerate(variables.items())
-    }
-    return new_function(name, inputs, nodes.made, results)
+        place = given[key], given["step"], values[key]
+        after[key] = nodes.other("TensorListSetItem", f"with/{key}", *place, **kind)
+    return function.giving(
+        {
+            f"identity_{place}": (dtype, after.get(key, given[key]))
+            for place, (key, dtype) in enumerate(function.types.items())
+        }
+    )

@@ -47,17 +47,15 @@ class Nodes:
 
 
 class FunctionNodes(Nodes):
-    """Nodes of a function, which are named by the op's outputs as well."""
+    """Nodes of a function, which are named by the op's outputs as well.
 
-    def __init__(self) -> None:
-        super().__init__("")
+    The scope stands before these names too: converters put functions into the graph that calls
+    them.
+    """
 
     def part(self, result: str, place: int) -> str:
         """Another of the results of a node, given the first."""
         return f"{result.rpartition(':')[0]}:{place}"
-
-    def _full(self, name: str) -> str:
-        return name
 
     def _add(self, node: Node) -> str:
         return f"{super()._add(node)}:{_OUTPUTS[node.op]}:0"
