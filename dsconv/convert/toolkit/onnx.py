@@ -47,6 +47,8 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
         model = _converted(graph, spec, large)
     take_unchanged_from_outside(model.graph)
     _put_back(graph, model, large)
+    # The mapped file is not needed in memory beside the result.
+    del graph, large
     for key, value in spec.properties.items():
         model.metadata_props.add(key=key, value=value)
     _save(model, output)

@@ -12,7 +12,8 @@ import numpy as np
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.tensorflow import graph_def, imported
 from dsconv.convert.toolkit.worker import run, unsupported
-from dsconv.graph.graph import open_graph
+from dsconv.errors import ConversionError
+from dsconv.graph.graph import Graph, open_graph
 from dsconv.toolkits import import_litert_schema, import_tensorflow
 
 LABEL = "the TFLite converter"
@@ -21,9 +22,13 @@ _SLACK_BYTES = 1 << 20
 
 
 def convert(source: Path, spec_path: Path, output: Path) -> None:
-    """Write the graph as TFLite. Raises ConversionError for ops that TFLite does not have."""
-    tf, spec = import_tensorflow(), Spec.read(spec_path)
-    graph = open_graph(source)
+    """Write the graph as TFLite.
+
+    Raises ConversionError for ops that TFLite does not have, and for lists of tensors of open size.
+    """
+    graph, spec = open_graph(source), Spec.read(spec_path)
+    _check_lists(graph)
+    tf = import_tensorflow()
     definition = graph_def(graph)
     loaded = imported(definition)
     inputs = [loaded.get_tensor_by_name(f"{given.name}:0") for given in spec.inputs]
@@ -38,6 +43,19 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
         raise
     del definition, loaded, converter
     output.write_bytes(_described(data, spec))
+
+
+def _check_lists(graph: Graph) -> None:
+    """A list must be of tensors of one size: "requires element_shape to be static"."""
+    for node in graph:
+        if node.op == "TensorListReserve":
+            shape = graph.constant(node.data_inputs[0])
+            if shape is not None and shape.shape and min(shape.numbers()) < 0:
+                raise ConversionError(
+                    f"'{node.name}' ({node.op}) is a list of tensors of any size, which {LABEL} "
+                    "does not convert; pass the size of the batch with --input-shape, or a fixed "
+                    "number of steps too."
+                )
 
 
 def _described(data: bytes, spec: Spec) -> memoryview:
