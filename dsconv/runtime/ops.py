@@ -235,6 +235,10 @@ def block_lstm(
     clip = attribute(node, "cell_clip", 3.0)
     forget_bias = np.float32(attribute(node, "forget_bias", 1.0))
     count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]
+    if count > frames:
+        raise ConversionError(
+            f"'{node.name}' is to run {count} steps and has {frames}; feed as many or more."
+        )
     outputs = tuple(np.zeros((frames, batch, cells), np.float32) for _ in range(7))
     rows = x[:count].reshape(count * batch, inputs)
     projected = (rows @ kernel[:inputs] + bias).reshape(count, batch, 4 * cells)

@@ -409,6 +409,13 @@ def test_attributes_that_are_not_computed_are_refused(case: Case, says: str) -> 
         Evaluator(case.graph()).run(case.feeds, ["node"])
 
 
+def test_more_steps_than_there_are() -> None:
+    """As in TensorFlow."""
+    case = lstm("", 2, 3)
+    with pytest.raises(ConversionError, match="'node' is to run 3 steps and has 2"):
+        Evaluator(case.graph()).run(case.feeds, ["node"])
+
+
 def test_the_same_attributes_at_rest_are_no_reason_to_refuse() -> None:
     """Written out with the value that changes nothing, they are as if left out."""
     sliced = strided("", ints(1), ints(3), ints(1), ellipsis_mask=0, new_axis_mask=0)

@@ -19,6 +19,9 @@ from tests.runtime.speech import distance
 pytestmark = [pytest.mark.models, pytest.mark.tensorflow]
 
 STATIC, EARLY = "deepspeech-0.9.3-static", "deepspeech-0.4.1-static"
+DYNAMIC = "deepspeech-0.9.3-dynamic"
+ANY_STEPS = (16, 1, 40)
+"""The frames of three calls of a file that takes any number."""
 
 
 @pytest.mark.parametrize(
@@ -30,12 +33,28 @@ def test_both_routes_agree(
 ) -> None:
     """Probabilities and states, over three calls with the states fed back."""
     del tensorflow
-    source = models / f"{name}.pb"
+    agree(target, models / f"{name}.pb", tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "target"),
+    [*((STATIC, -1, target) for target in TOOLKIT_TARGETS), (DYNAMIC, None, "openvino")],
+)
+def test_both_routes_agree_on_any_number_of_steps(
+    name: str, steps: int | None, target: str, models: Path, tmp_path: Path, tensorflow: Any
+) -> None:
+    """That of a graph that is dynamic itself, or is made so; each call has another."""
+    del tensorflow
+    agree(target, models / f"{name}.pb", tmp_path, steps)
+
+
+def agree(target: str, source: Path, tmp_path: Path, steps: int | None) -> None:
+    """Convert by both routes, and compare what the files say."""
     opened = []
     for route in ("build", "toolkit"):
         folder = tmp_path / route
         folder.mkdir()
-        options = Options(route=route, precision="fp32")
+        options = Options(route=route, precision="fp32", steps=steps)
         path = convert_file(TARGETS[target], source, named(target, folder), options=options).output
         opened.append(open_model(path))
     built, by_toolkit = (answers(model) for model in opened)
@@ -57,13 +76,14 @@ def answers(model: Model) -> list[Tensors]:
     interface = model.interface
     random = np.random.default_rng(1)
     assert interface.windows is not None
-    shape = interface.windows.shape or ()
+    batch, steps, *sizes = interface.windows.shape or ()
     states: Tensors = {state.input: np.zeros(state.shape, np.float32) for state in interface.states}
     found = []
-    for _ in range(3):
-        feeds: Tensors = {interface.windows.name: random.normal(size=shape).astype(np.float32)}
+    for frames in (steps,) * 3 if steps > 0 else ANY_STEPS:
+        windows = random.normal(size=(batch, frames, *sizes))
+        feeds: Tensors = {interface.windows.name: windows.astype(np.float32)}
         if interface.lengths is not None:
-            feeds[interface.lengths.name] = np.array([shape[1]], np.int32)
+            feeds[interface.lengths.name] = np.array([frames], np.int32)
         outputs = ["logits", *(state.output for state in interface.states)]
         values = model.call(feeds | states, outputs)
         assert len(interface.states) == 2

@@ -1,4 +1,4 @@
-"""A BlockLSTM unrolled into plain ops computes the same."""
+"""A BlockLSTM in plain ops, unrolled or in a loop, computes the same in TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,83 +11,92 @@ from dsconv.convert.toolkit.block_lstm.lower import lowered
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.write import edited, new_constant, new_node
+from dsconv.graph.write import edited
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import TensorSpec
-from tests.convert.toolkit.networks import FLOAT, placeholder
+from tests.convert.toolkit.block_lstm.graphs import (
+    FED,
+    LENGTH,
+    OUTPUTS,
+    READ,
+    STEPS,
+    feeds,
+    fixed,
+    lstm,
+    specs,
+    two_lstms,
+)
+from tests.convert.toolkit.networks import placeholder
 from tests.reference import run_graph
 from tests.runtime.speech import distance
-
-STEPS, BATCH, INPUTS, CELLS = 5, 2, 3, 4
-SHAPES = {"x": (STEPS, BATCH, INPUTS), "c": (BATCH, CELLS), "h": (BATCH, CELLS)}
-SPECS = [TensorSpec(name, "float32", shape) for name, shape in SHAPES.items()]
-LENGTH = TensorSpec("length", "int64", ())
-OUTPUTS = ("i", "cs", "f", "o", "ci", "co", "h")
-
-
-def lstm(length: Node, **attributes: Any) -> Graph:
-    """A graph with an LSTM, all of whose outputs are read."""
-    random = np.random.default_rng(3)
-
-    def weights(name: str, *shape: int) -> Node:
-        return new_constant(name, random.normal(size=shape).astype(np.float32))
-
-    plain = {"forget_bias": 1.0, "cell_clip": -1.0, "use_peephole": False}
-    given = [length.name, "x", "c", "h", "w", "p", "p", "p", "b"]
-    return Graph(
-        [
-            length,
-            *(placeholder(name, shape) for name, shape in SHAPES.items()),
-            weights("w", INPUTS + CELLS, 4 * CELLS),
-            weights("b", 4 * CELLS),
-            new_constant("p", np.zeros(CELLS, np.float32)),
-            new_node("lstm", "BlockLSTM", given, {**FLOAT, **plain, **attributes}),
-            *(
-                new_node(f"out_{name}", "Identity", [f"lstm:{place}" if place else "lstm"], FLOAT)
-                for place, name in enumerate(OUTPUTS)
-            ),
-        ]
-    )
-
-
-def fixed(steps: int) -> Node:
-    """A number of valid steps that is known."""
-    return new_constant("length", np.array(steps, np.int64))
-
-
-FED = placeholder("length", (), DataType.INT64)
-READ = [f"out_{name}" for name in OUTPUTS]
-
-
-def feeds(**others: Any) -> dict[str, Any]:
-    """Numbers in the inputs."""
-    random = np.random.default_rng(4)
-    values = {n: random.normal(size=s).astype(np.float32) for n, s in SHAPES.items()}
-    return values | others
 
 
 @pytest.mark.parametrize("clip", [-1.0, 0.5])
 @pytest.mark.parametrize("bias", [0.0, 1.0])
 @pytest.mark.parametrize("length", [0, 2, STEPS])
 @pytest.mark.parametrize("known", [True, False], ids=["constant", "fed"])
+@pytest.mark.parametrize("steps", [STEPS, -1], ids=["unrolled", "loop"])
 @pytest.mark.tensorflow
 def test_the_same_as_in_tensorflow(
-    known: bool, length: int, bias: float, clip: float, tensorflow: Any
+    steps: int, known: bool, length: int, bias: float, clip: float, tensorflow: Any
 ) -> None:
     """All outputs; steps beyond the length are zeros, or anything but in the states."""
-    graph = lstm(fixed(length) if known else FED, forget_bias=bias, cell_clip=clip)
+    given = fixed(length) if known else FED
+    graph = lstm(given, steps=steps, forget_bias=bias, cell_clip=clip)
     fed = feeds() if known else feeds(length=np.array(length, np.int64))
-    wanted = run_graph(tensorflow, graph, fed, READ)
-    plain = lowered(graph, SPECS if known else [*SPECS, LENGTH])
+    check(tensorflow, graph, [*specs(steps), *([] if known else [LENGTH])], fed, length)
+
+
+@pytest.mark.parametrize("steps", [STEPS, -1], ids=["unrolled", "loop"])
+@pytest.mark.parametrize("length", [0, 2, STEPS])
+@pytest.mark.tensorflow
+def test_any_batch(length: int, steps: int, tensorflow: Any) -> None:
+    """Its size may be open, and differ from call to call."""
+    graph = lstm(fixed(length), steps=steps, batch=-1)
+    for batch in (1, 3):
+        check(tensorflow, graph, specs(steps, -1), feeds(batch=batch), length)
+
+
+@pytest.mark.parametrize("steps", [STEPS, -1], ids=["unrolled", "loop"])
+@pytest.mark.tensorflow
+def test_one_takes_the_result_of_the_other(steps: int, tensorflow: Any) -> None:
+    """Each has a loop of its own."""
+    graph = two_lstms(FED, steps=steps)
+    fed = feeds(length=np.array(STEPS, np.int64))
+    check(tensorflow, graph, [*specs(steps), LENGTH], fed, STEPS)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 40])
+@pytest.mark.tensorflow
+def test_any_number_of_steps(steps: int, tensorflow: Any) -> None:
+    """One graph for all."""
+    graph = lstm(FED, steps=-1)
+    fed = feeds(steps, length=np.array(steps, np.int64))
+    check(tensorflow, graph, [*specs(-1), LENGTH], fed, steps)
+
+
+def check(
+    tensorflow: Any, graph: Graph, inputs: list[TensorSpec], fed: dict[str, Any], length: int
+) -> None:
+    """Compare a graph with what becomes of it; `length` steps are valid."""
+    plain = lowered(graph, inputs)
     assert "BlockLSTM" not in {node.op for node in plain}
+    wanted = run_graph(tensorflow, graph, fed, READ)
     found = run_graph(tensorflow, plain, fed, READ)
     for name, expected, actual in zip(OUTPUTS, wanted, found, strict=True):
         assert actual.shape == expected.shape, name
+        assert not actual[length:].any(), name
         if name not in ("cs", "h"):
             # TensorFlow leaves there what was in memory.
             expected, actual = expected[:length], actual[:length]
         assert np.abs(actual - expected).max(initial=0.0) <= 1e-6, name
+
+
+def test_open_sizes_that_steps_do_not_depend_on() -> None:
+    """Where the number of steps is known there is no loop."""
+    open_input = TensorSpec("other", "float32", (-1,))
+    plain = lowered(lstm(fixed(STEPS)), [*specs(), open_input])
+    assert "StatelessWhile" not in {node.op for node in plain}
 
 
 def test_an_acoustic_graph(small_graph: Graph) -> None:
@@ -116,6 +125,9 @@ def test_a_graph_without_one_stays_as_it_is() -> None:
     assert lowered(graph, []) is graph
 
 
+P = ["lstm/p"] * 3
+
+
 def changed(graph: Graph, name: str, **changes: Any) -> Graph:
     """A graph with one node edited."""
     return graph.replacing(edited(node, **changes) if node.name == name else node for node in graph)
@@ -127,20 +139,20 @@ def changed(graph: Graph, name: str, **changes: Any) -> Graph:
         ({"attributes": {"use_peephole": True}}, "has peephole weights"),
         ({"attributes": {"T": DataType.HALF}}, "does not compute in float32"),
         (
-            {"inputs": ["length", "x", "c", "h", "w", "p", "p", "p", "b", "^x"]},
+            {"inputs": ["length", "x", "c", "h", "lstm/w", *P, "lstm/b", "^x"]},
             "waits for other nodes",
         ),
-        ({"inputs": ["length", "x", "c", "h", "w", "p", "p", "p"]}, "has 8 inputs"),
+        ({"inputs": ["length", "x", "c", "h", "lstm/w", *P]}, "has 8 inputs"),
         (
-            {"inputs": ["length", "x", "c", "h", "w", "p", "p", "p", "c"]},
+            {"inputs": ["length", "x", "c", "h", "lstm/w", *P, "c"]},
             "has biases that are no constants",
         ),
         (
-            {"inputs": ["length", "x", "c", "h", "w", "p", "p", "p", "p"]},
+            {"inputs": ["length", "x", "c", "h", "lstm/w", *P, "lstm/p"]},
             "has weights of shape.*do not fit",
         ),
         (
-            {"inputs": ["length", "c", "c", "h", "w", "p", "p", "p", "b"]},
+            {"inputs": ["length", "c", "c", "h", "lstm/w", *P, "lstm/b"]},
             r"takes an input of shape \[2, 4\]",
         ),
     ],
@@ -149,11 +161,12 @@ def changed(graph: Graph, name: str, **changes: Any) -> Graph:
 def test_others_are_refused(edit: dict[str, Any], says: str) -> None:
     """By name, rather than computed wrongly."""
     with pytest.raises(ConversionError, match=rf"'lstm' \(BlockLSTM\) {says}"):
-        lowered(changed(lstm(fixed(STEPS)), "lstm", **edit), SPECS)
+        lowered(changed(lstm(fixed(STEPS)), "lstm", **edit), specs())
 
 
-def test_any_number_of_steps_is_refused() -> None:
-    """Unrolled steps have to be counted."""
-    specs = [TensorSpec("x", "float32", (-1, BATCH, INPUTS)), *SPECS[1:]]
-    with pytest.raises(ConversionError, match="fixed number of steps.*--n-steps 16"):
-        lowered(lstm(fixed(STEPS)), specs)
+def test_more_valid_steps_than_there_may_be() -> None:
+    """A number of them that is fixed asks for as many steps, so any number is refused."""
+    with pytest.raises(
+        ConversionError, match="'second' .* size is not known .*'first' is to run 5"
+    ):
+        lowered(two_lstms(fixed(STEPS), steps=-1), specs(-1))
