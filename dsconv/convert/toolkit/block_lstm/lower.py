@@ -1,8 +1,7 @@
 """Plain ops in the place of each BlockLSTM of a graph.
 
-No toolkit's own way is exact for all graphs: two have none, one passes over the number of valid
-steps. Where the number of steps is fixed, each step is written down on its own; else they are a
-loop.
+No toolkit's own way is exact for all graphs, and two have none. Where the number of steps is fixed,
+each step is written down on its own; else they are a loop.
 """
 
 from __future__ import annotations
