@@ -13,6 +13,7 @@ from dsconv.acoustic.checkpoint import TrainedShape, trained_shape, weight_names
 from dsconv.checkpoint.bundle import Checkpoint, open_checkpoint
 from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.errors import ConversionError, ModelError
 from dsconv.freeze_options import FreezeOptions
 from dsconv.graph.identify import FileFormat
@@ -105,7 +106,7 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
         path=str(path),
         format=found.key,
         format_label=found.label,
-        bytes=sum(file.stat().st_size for file in checkpoint_files(prefix)[1]),
+        bytes=disk_size(*checkpoint_files(prefix)[1]),
         sha256=digest.hexdigest(),
         identity=_identity(trained),
         inputs=[],

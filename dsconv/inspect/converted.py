@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.graph.identify import Format
 from dsconv.inspect.identity import Identity, metadata_values
 from dsconv.inspect.report import CoreMlInfo, Inspection, StateInfo, TensorInfo, WeightInfo
@@ -52,7 +53,7 @@ def inspection_of(
         path=str(path),
         format=found.key,
         format_label=found.label,
-        bytes=_bytes(path),
+        bytes=disk_size(path),
         sha256=digest.hexdigest(),
         identity=identify_file(file),
         inputs=file.inputs,
@@ -161,9 +162,3 @@ def _compression(weights: list[WeightInfo]) -> list[str]:
         if weight.compression is not None:
             sizes[weight.compression] += weight.parameters
     return [compression for compression, _ in sizes.most_common()]
-
-
-def _bytes(path: Path) -> int:
-    """Of a file, or of all files of a folder."""
-    files = (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
-    return sum(file.stat().st_size for file in files)

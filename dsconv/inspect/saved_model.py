@@ -13,6 +13,7 @@ from pathlib import Path
 from dsconv.acoustic.parts import score_chain
 from dsconv.checkpoint.locate import VARIABLES
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.errors import ModelError
 from dsconv.graph.graph import Graph
 from dsconv.graph.identify import FileFormat
@@ -42,9 +43,7 @@ def inspect_saved_model(path: Path, found: FileFormat, digest: Digest) -> Inspec
     served = next((each for each in meta_graphs if each.tags == SERVING), meta_graphs[0])
     inspection = inspection_of(main, found, digest.hexdigest(), served, meta_graphs)
     files = model_files(path, found)[1]
-    inspection = replace(
-        inspection, path=str(path), bytes=sum(file.stat().st_size for file in files)
-    )
+    inspection = replace(inspection, path=str(path), bytes=disk_size(*files))
     return _with_weights(inspection, _trained(folder), served, path)
 
 

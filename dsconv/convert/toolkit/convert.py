@@ -17,6 +17,7 @@ from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.route import CONVERTERS
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.graph.edit import extract
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
@@ -55,7 +56,7 @@ def convert(
         source = save(graph_for_toolkit(prepared), spec, Path(scratch))
         written = folder / job.output.name
         run_module(converter.label, converter.module, source, source.with_name(_SPEC), written)
-        size = sum(_bytes(folder / path.name) for path in files)
+        size = disk_size(*(folder / path.name for path in files))
     seconds = time.perf_counter() - start
     made = "the toolkit's own converter made the result"
     notes = (f"{made}: {reason}" if reason else f"{made}.", *prepared.notes)
@@ -92,10 +93,3 @@ def _settings(options: Options) -> dict[str, str | int | None]:
         "version": core_ml.model_version,
         "max_steps": core_ml.max_steps or _MOST_STEPS,
     }
-
-
-def _bytes(path: Path) -> int:
-    """The bytes of a file, or of all files of a package."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
