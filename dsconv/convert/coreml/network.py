@@ -11,11 +11,8 @@ from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.front_end import add_front_end, samples_shape
 from dsconv.convert.coreml.lstm import LstmBuilder
-from dsconv.convert.options import LENGTHS, Plan
+from dsconv.convert.options import LENGTHS, MOST_STEPS, Plan
 from dsconv.runtime.model import SAMPLES
-
-MOST_STEPS = 3000
-"""Frames that a model of any number of frames takes at once, unless told otherwise: a minute."""
 
 
 def add_network(builder: ProgramBuilder, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dsconv import __version__
-from dsconv.convert.options import Options, Plan
+from dsconv.convert.options import MOST_STEPS, Options, Plan
 from dsconv.convert.properties import properties
 from dsconv.convert.target import Conversion, Job
 from dsconv.convert.toolkit.block_lstm import lowered
@@ -23,7 +23,6 @@ from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.output import new_files
 
-_MOST_STEPS = 3000
 _GRAPH, _SPEC = "prepared.pb", "spec.json"
 
 ROUTE = {"route": "toolkit"}
@@ -91,5 +90,5 @@ def _settings(options: Options) -> dict[str, str | int | None]:
         "author": core_ml.author,
         "license": core_ml.license,
         "version": core_ml.model_version,
-        "max_steps": core_ml.max_steps or _MOST_STEPS,
+        "max_steps": core_ml.max_steps or MOST_STEPS,
     }
