@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -271,15 +271,22 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
     )
 
 
-def features_in(properties: Mapping[str, str]) -> Features | None:
-    """How features are made for a converted model, as its text properties say; None if not."""
-    text = properties.get("features")
-    return features_from_text(text) if text is not None else None
+class Said(TypedDict):
+    """What a converted model says about itself, by the names of the arguments of `Interface.of`."""
+
+    metadata: Metadata
+    features_from: Features | None
+    raw_scores: bool
 
 
-def is_raw(properties: Mapping[str, str]) -> bool:
-    """Whether a converted model gives scores and not probabilities, as its properties say."""
-    return properties.get("scores") == RAW
+def said_in(properties: Mapping[str, str]) -> Said:
+    """What the text properties of a converted model say. Raises ModelError if that cannot be."""
+    features = properties.get("features")
+    return {
+        "metadata": Metadata.from_text(properties),
+        "features_from": features_from_text(features) if features is not None else None,
+        "raw_scores": properties.get("scores") == RAW,
+    }
 
 
 def precision_in(properties: Mapping[str, str]) -> str | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.graph import wire
 from dsconv.graph.storage import Storage
@@ -16,10 +15,9 @@ from dsconv.runtime.model import (
     Interface,
     Tensors,
     TensorSpec,
-    features_in,
-    is_raw,
     precision_in,
     reason_of,
+    said_in,
 )
 from dsconv.runtime.threads import thread_limit
 from dsconv.toolkits import import_onnxruntime
@@ -67,9 +65,7 @@ class OnnxModel:
             precision=precision_in(properties) or _precision(path),
             inputs=inputs,
             outputs=outputs,
-            metadata=Metadata.from_text(properties),
-            features_from=features_in(properties),
-            raw_scores=is_raw(properties),
+            **said_in(properties),
         )
 
 

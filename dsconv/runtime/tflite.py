@@ -17,9 +17,8 @@ from dsconv.runtime.model import (
     Interface,
     Tensors,
     TensorSpec,
-    features_in,
-    is_raw,
     reason_of,
+    said_in,
 )
 from dsconv.speech.features import (
     FeatureSettings,
@@ -78,12 +77,16 @@ class TfliteModel:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())
         outputs = tuple(_spec(detail) for detail in self._outputs.values())
         model = _flatbuffer(data)
-        properties = _properties(model)
+        said = said_in(_properties(model))
         metadata = {
             name: _as_bytes(self._value(name).reshape(-1)[0])
             for name in self._outputs
             if name.startswith("metadata_")
         }
+        if metadata:
+            said["metadata"] = Metadata.from_values(metadata)
+        if settings := _feature_settings(model, metadata):
+            said["features_from"] = settings
         from ai_edge_litert import __version__
 
         return Interface.of(
@@ -92,11 +95,7 @@ class TfliteModel:
             precision=self._precision(),
             inputs=inputs,
             outputs=outputs,
-            metadata=(
-                Metadata.from_values(metadata) if metadata else Metadata.from_text(properties)
-            ),
-            features_from=_feature_settings(model, metadata) or features_in(properties),
-            raw_scores=is_raw(properties),
+            **said,
         )
 
     def _precision(self) -> str:
