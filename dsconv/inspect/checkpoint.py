@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ from dsconv.freeze_options import FreezeOptions
 from dsconv.graph.identify import FileFormat
 from dsconv.inspect.identity import Identity
 from dsconv.inspect.parts import checkpoint_files
-from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo
-from dsconv.speech.alphabet import Alphabet
+from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
+from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
 
 _STEP = "global_step"
-_ENGLISH_CLASSES = 29
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,11 @@ class Trained:
         """The weights of the network; all variables if it is not known."""
         names = weight_names(self.checkpoint) if self.shape else tuple(self.checkpoint)
         return [variable for variable in self.variables if variable.name in names]
+
+    @property
+    def weight_types(self) -> str:
+        """The types of the weights, the one with the most bytes first."""
+        return ", ".join(weight_types(self.weights)) or "none"
 
     def info(self, chosen_by: str | None = None, others: Sequence[str] = ()) -> CheckpointInfo:
         """What the report says of the checkpoint."""
@@ -126,14 +129,6 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
     )
 
 
-def weight_types(weights: Sequence[WeightInfo]) -> str:
-    """The types of weights, the one with the most bytes first."""
-    sizes: Counter[str] = Counter()
-    for weight in weights:
-        sizes[weight.dtype] += weight.bytes
-    return ", ".join(dtype for dtype, _ in sizes.most_common()) or "none"
-
-
 def _identity(trained: Trained) -> Identity:
     """What the variables tell; the rest is told when the checkpoint is frozen."""
     shape = trained.shape
@@ -141,7 +136,7 @@ def _identity(trained: Trained) -> Identity:
         network="streaming LSTM acoustic model" if shape else "not a network that dsconv knows",
         exported_by=None,
         frozen=False,
-        weights=weight_types(trained.weights),
+        weights=trained.weight_types,
         quantized=False,
         graph_version=None,
         n_hidden=shape.n_hidden if shape else None,
@@ -187,7 +182,7 @@ def _needed_options(shape: TrainedShape, kept: bool) -> list[str]:
     options = []
     if shape.classes == len(Alphabet.of_bytes().labels) + 1 and not kept:
         options.append("--bytes-output-mode")
-    elif shape.classes != _ENGLISH_CLASSES and not kept:
+    elif shape.classes != ENGLISH_CLASSES and not kept:
         options.append("--alphabet FILE")
     usual = FreezeOptions()
     if shape.window_values != (2 * usual.n_context + 1) * usual.n_input:

@@ -12,7 +12,7 @@ from dsconv.convert.target import Target
 from dsconv.digest import Digest
 from dsconv.errors import ConversionError, ModelError
 from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph, open_graph
+from dsconv.graph.graph import CONSTANTS, NO_RESULTS, Graph, open_graph
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.node import Node
 from dsconv.inspect.identity import (
@@ -38,7 +38,7 @@ UNFROZEN = (
 """How to come to a frozen graph from one whose weights are elsewhere."""
 
 # Ops that are no result: they only order or initialize others.
-_NO_RESULT_OPS = ("Assert", "Assign", "NoOp")
+_NO_RESULT_OPS = (*NO_RESULTS, "Assign")
 
 
 def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import weight_variables
-from dsconv.graph.graph import CONSTANTS, Graph
+from dsconv.graph.graph import CONSTANTS, VARIABLES, Graph
 from dsconv.graph.node import Node
 from dsconv.graph.steps import DYNAMIC, input_node
 
@@ -124,7 +125,7 @@ def state_names(graph: Graph) -> list[tuple[str, str | None]]:
         if source.op == "Placeholder":
             after = _state_output(graph, source.name)
             names.append((source.name, after))
-        elif source.op in ("VariableV2", "VarHandleOp"):
+        elif source.op in VARIABLES:
             names.append((source.name, source.name))
     return names
 
@@ -195,7 +196,7 @@ def _any_length(graph: Graph) -> int | None:
 
 def score_output(graph: Graph) -> Node | None:
     """The output that holds the scores or probabilities of the classes, or the decoded labels."""
-    return next((graph[name] for name in ("logits", "output_node") if name in graph), None)
+    return next((graph[name] for name in (PROBABILITIES, "output_node") if name in graph), None)
 
 
 def _scores(graph: Graph) -> list[Node]:
@@ -224,7 +225,7 @@ def _states(graph: Graph, lstm: Node | None) -> str:
     source = graph.source(lstm.data_inputs[2])
     if source.op == "Placeholder":
         return "inputs and outputs"
-    return "variables" if source.op in ("VariableV2", "VarHandleOp") else "none"
+    return "variables" if source.op in VARIABLES else "none"
 
 
 def _state_output(graph: Graph, previous: str) -> str | None:

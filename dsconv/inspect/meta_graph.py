@@ -10,15 +10,13 @@ from dsconv.acoustic.metadata import read_metadata
 from dsconv.checkpoint.locate import find_checkpoint
 from dsconv.digest import Digest
 from dsconv.errors import ModelError
+from dsconv.graph.graph import VARIABLES
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.meta_graph import MetaGraph, SignatureTensor, read_meta_graph
 from dsconv.inspect.checkpoint import read_trained
 from dsconv.inspect.graph import UNFROZEN, constants_of, inputs_of
 from dsconv.inspect.identity import Identity, identify_network, metadata_values, state_names
 from dsconv.inspect.report import Inspection, MetaGraphInfo, SignatureInfo, StateInfo, TensorInfo
-
-# Ops that hold variables: the older ones by reference, the newer ones as a resource.
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 
 FROZEN = (
     "its weights are constants of its graph already: save that graph_def as an output_graph.pb "
@@ -48,7 +46,7 @@ def inspection_of(
     identity = replace(
         identify_network(graph, metadata),
         exported_by=None,
-        frozen=not any(node.op in _VARIABLES for node in graph),
+        frozen=not any(node.op in VARIABLES for node in graph),
     )
     return Inspection(
         path=str(path),

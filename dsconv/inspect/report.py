@@ -3,6 +3,8 @@
 `SCHEMA_VERSION` changes when a field changes its meaning or goes away; new fields do not change it.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -52,6 +54,14 @@ class WeightInfo:
     parameters: int
     bytes: int
     compression: str | None = None
+
+
+def weight_types(weights: Iterable[WeightInfo]) -> list[str]:
+    """The types of weights, the one with the most bytes first."""
+    sizes: Counter[str] = Counter()
+    for weight in weights:
+        sizes[weight.dtype] += weight.bytes
+    return [dtype for dtype, _ in sizes.most_common()]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dsconv.errors import ModelError
 from dsconv.graph.graph import Graph
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.meta_graph import SERVING, MetaGraph, read_saved_model
-from dsconv.inspect.checkpoint import Trained, read_trained, weight_types
+from dsconv.inspect.checkpoint import Trained, read_trained
 from dsconv.inspect.identity import Identity
 from dsconv.inspect.meta_graph import FROZEN, inspection_of
 from dsconv.inspect.parts import model_files, saved_model_parts
@@ -89,7 +89,7 @@ def _exporter(served: MetaGraph) -> str | None:
 
 def _trained_identity(identity: Identity, trained: Trained, served: MetaGraph) -> Identity:
     """What the graph tells, with what the shapes of its variables tell."""
-    identity = replace(identity, frozen=False, weights=weight_types(trained.weights))
+    identity = replace(identity, frozen=False, weights=trained.weight_types)
     shape = trained.shape
     if shape is None:
         return identity

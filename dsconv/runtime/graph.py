@@ -13,6 +13,7 @@ import numpy as np
 
 from dsconv.acoustic.era import complete_metadata, feature_era
 from dsconv.acoustic.front_end import features_of
+from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.graph.dtypes import DataType
@@ -20,7 +21,7 @@ from dsconv.graph.graph import CONSTANTS, Graph, open_graph
 from dsconv.graph.node import Node
 from dsconv.graph.write import write_graph
 from dsconv.runtime.evaluator import Evaluator
-from dsconv.runtime.model import PROBABILITIES, Interface, Tensors, TensorSpec
+from dsconv.runtime.model import Interface, Tensors, TensorSpec
 from dsconv.runtime.threads import thread_limit
 
 INITIALIZE = "initialize_state"

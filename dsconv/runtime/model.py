@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import FEATURES, PROBABILITIES, SAMPLES, STATE_C, STATE_H
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
@@ -23,15 +24,6 @@ from dsconv.speech.features import FeatureSettings, FloatArray
 
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
 
-PROBABILITIES = "logits"
-"""The output that holds the probabilities, in every format: the name that the exporters gave it."""
-
-SAMPLES = "input_samples"
-"""The input of the samples, by the name that the exporters gave it."""
-
-FEATURES = "mfccs"
-"""The output that holds the features of a window of samples."""
-
 PRECISIONS = ("fp32", "fp16", "int8", "palette8", "palette6", "palette4")
 """How weights are stored; in a palette each is one of so many values as the bits can name."""
 
@@ -39,7 +31,6 @@ RAW = "raw"
 """What the property `scores` of a model says that gives no probabilities."""
 
 _USUAL_FEATURES = 26
-_STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
 
 
 @dataclass(frozen=True)
@@ -266,7 +257,7 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
     names = {spec.name for spec in outputs}
     return tuple(
         State(before, after, shapes[before] or ())
-        for before, after in _STATE_PAIRS
+        for before, after in (STATE_C, STATE_H)
         if before in shapes and after in names
     )
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import DenseLayer, Network
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
-from dsconv.runtime.model import SAMPLES
 from dsconv.speech.features import LOG_FLOOR, FeatureSettings
 from dsconv.speech.products import front_end_matrices
 

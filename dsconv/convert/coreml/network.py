@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.acoustic.names import LENGTHS, SAMPLES
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.front_end import add_front_end, samples_shape
 from dsconv.convert.coreml.lstm import LstmBuilder
-from dsconv.convert.options import LENGTHS, MOST_STEPS, Plan
-from dsconv.runtime.model import SAMPLES
+from dsconv.convert.options import MOST_STEPS, Plan
 
 
 def add_network(builder: ProgramBuilder, plan: Plan) -> None:
