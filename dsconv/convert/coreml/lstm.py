@@ -49,7 +49,7 @@ class LstmBuilder:
         valid.
         """
         rows = self.turned("inputs", rows)
-        frames = self.sequence(f"{self.name}_inputs", rows, self.lstm.inputs)
+        frames = self.reshape(f"{self.name}_inputs", rows, [-1, 1, self.lstm.inputs])
         if lengths is None:
             every, last, cell = self.fused(frames, hidden, cell, self.inputs)
             rows = self.reshape(f"{self.prefix}hidden_states", every, [-1, self.lstm.cells])
@@ -154,10 +154,6 @@ class LstmBuilder:
     def select(self, name: str, condition: Any, value: Any, other: Any) -> Any:
         """One value where a condition holds, the other elsewhere."""
         return self.builder.op("select", name, cond=condition, a=value, b=other)
-
-    def sequence(self, name: str, rows: Any, size: int) -> Any:
-        """Rows as [frames, 1, size]."""
-        return self.reshape(name, rows, [-1, 1, size])
 
     def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
         return self.builder.op("reshape", name, x=source, shape=sizes)
