@@ -25,6 +25,7 @@ from dsconv.speech.features import (
     MfccSettings,
     SpectrogramSettings,
 )
+from dsconv.toolkits import import_litert, import_litert_schema
 
 _FEW_ELEMENTS = 1024
 _PRECISIONS = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
@@ -76,7 +77,7 @@ class TfliteModel:
     def _describe(self, data: bytes) -> Interface:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())
         outputs = tuple(_spec(detail) for detail in self._outputs.values())
-        model = _flatbuffer(data)
+        model = import_litert_schema().ModelT.InitFromPackedBuf(data, 0)
         said = said_in(_properties(model))
         metadata = {
             name: _as_bytes(self._value(name).reshape(-1)[0])
@@ -128,14 +129,9 @@ def open_tflite_model(path: Path) -> TfliteModel:
 
 
 def _interpreter(data: bytes, path: Path) -> Any:
+    litert = import_litert()
     try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise ToolkitError(
-            "LiteRT is not installed; install it with `pip install 'dsconv[tflite]'`."
-        ) from None
-    try:
-        interpreter = Interpreter(model_content=data)
+        interpreter = litert.Interpreter(model_content=data)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{path}: LiteRT does not open it: {reason_of(error)}") from error
@@ -154,13 +150,6 @@ def _quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _flatbuffer(data: bytes) -> Any:
-    """The file as LiteRT's schema reads it."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.ModelT.InitFromPackedBuf(data, 0)
 
 
 def _properties(model: Any) -> dict[str, str]:
