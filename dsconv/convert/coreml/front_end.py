@@ -99,7 +99,7 @@ class _FrontEndBuilder:
             pad_type="valid",
         )
         columns = self.builder.op("transpose", f"{name}_of_frames", x=products, perm=[0, 2, 1])
-        return self.builder.op("reshape", f"{name}_rows", x=columns, shape=[-1, layer.units])
+        return self.builder.reshape(f"{name}_rows", columns, [-1, layer.units])
 
     def product(self, name: str, rows: Any, matrix: Any) -> Any:
         """Rows times a matrix [inputs, outputs]."""
