@@ -18,7 +18,7 @@ from dsconv.freeze_options import DEFAULT_BEAM_WIDTH, FreezeOptions, Load, check
 from dsconv.graph.steps import DYNAMIC
 from dsconv.graph.storage import unreadable, write_chunks
 from dsconv.output import check_writable, new_files
-from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
+from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES, Alphabet
 
 _ALPHABET_NAME = "alphabet.txt"
 _ENGLISH = "the default, English"
@@ -152,7 +152,7 @@ def _find_alphabet(
 
 def _advice(classes: int) -> str:
     advice = "pass --alphabet with the file that it was trained with"
-    if classes == len(Alphabet.of_bytes().labels) + 1:
+    if classes == BYTES_CLASSES:
         return f"{advice}, or --bytes-output-mode if it was trained so."
     return f"{advice}."
 

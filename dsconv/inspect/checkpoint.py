@@ -16,10 +16,10 @@ from dsconv.disk_size import disk_size
 from dsconv.errors import ConversionError, ModelError
 from dsconv.freeze_options import FreezeOptions
 from dsconv.graph.identify import FileFormat
-from dsconv.inspect.identity import Identity
+from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity
 from dsconv.inspect.parts import checkpoint_files
 from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
-from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
+from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES
 
 _STEP = "global_step"
 
@@ -104,7 +104,6 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
     """
     prefix = find_checkpoint(path)
     trained = read_trained(prefix)
-    weights = trained.weights
     return Inspection(
         path=str(path),
         format=found.key,
@@ -118,9 +117,7 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
         metadata={},
         nodes=0,
         ops={},
-        parameters=sum(weight.parameters for weight in weights),
-        parameter_bytes=sum(weight.bytes for weight in weights),
-        weights=weights,
+        weights=trained.weights,
         opened_by=[],
         not_opened_because="they read frozen graphs",
         converts_to=[],
@@ -133,7 +130,7 @@ def _identity(trained: Trained) -> Identity:
     """What the variables tell; the rest is told when the checkpoint is frozen."""
     shape = trained.shape
     return Identity(
-        network="streaming LSTM acoustic model" if shape else "not a network that dsconv knows",
+        network=STREAMING if shape else UNKNOWN,
         exported_by=None,
         frozen=False,
         weights=trained.weight_types,
@@ -180,7 +177,7 @@ def _needed_options(shape: TrainedShape, kept: bool) -> list[str]:
     `kept` says whether an alphabet lies beside the checkpoint.
     """
     options = []
-    if shape.classes == len(Alphabet.of_bytes().labels) + 1 and not kept:
+    if shape.classes == BYTES_CLASSES and not kept:
         options.append("--bytes-output-mode")
     elif shape.classes != ENGLISH_CLASSES and not kept:
         options.append("--alphabet FILE")

@@ -11,7 +11,7 @@ from dsconv.acoustic.names import LENGTHS, PROBABILITIES, STATE_C, STATE_H
 from dsconv.digest import Digest
 from dsconv.disk_size import disk_size
 from dsconv.graph.identify import Format
-from dsconv.inspect.identity import Identity, metadata_values
+from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity, metadata_values
 from dsconv.inspect.report import (
     CoreMlInfo,
     Inspection,
@@ -67,8 +67,6 @@ def inspection_of(
         metadata=values,
         nodes=file.ops.total(),
         ops=dict(file.ops.most_common()),
-        parameters=sum(weight.parameters for weight in file.weights),
-        parameter_bytes=sum(weight.bytes for weight in file.weights),
         weights=file.weights,
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
@@ -119,9 +117,9 @@ def identify_file(file: ConvertedFile) -> Identity:
 
 def _network(file: ConvertedFile, takes_windows: bool) -> str:
     if all(tensor.name != PROBABILITIES for tensor in file.outputs):
-        return "not a network that dsconv knows"
+        return UNKNOWN
     if takes_windows:
-        return "streaming LSTM acoustic model"
+        return STREAMING
     return "LSTM acoustic model of whole clips of samples"
 
 

@@ -48,7 +48,6 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     identity = identify_network(graph, metadata)
     states = [StateInfo(name, out, _sizes(graph[name])) for name, out in state_names(graph)]
     runtimes = original_runtimes(identity, packaged=graph.packaged)
-    weights = constants_of(graph)
     return Inspection(
         path=str(path),
         format=found.key,
@@ -62,9 +61,7 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         metadata=metadata_values(metadata),
         nodes=len(graph),
         ops=dict(Counter(node.op for node in graph).most_common()),
-        parameters=sum(weight.parameters for weight in weights),
-        parameter_bytes=sum(weight.bytes for weight in weights),
-        weights=weights,
+        weights=constants_of(graph),
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
         converts_to=[_target_info(graph, target) for target in TARGETS.values()],

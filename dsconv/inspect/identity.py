@@ -33,6 +33,15 @@ _QUANTIZED_TYPES = (
 )
 _FEW_BYTES = 1024
 
+STREAMING = "streaming LSTM acoustic model"
+"""The network of graphs since 0.2, in words."""
+
+UNKNOWN = "not a network that dsconv knows"
+"""Any other, in words."""
+
+LATEST = "DeepSpeech 0.7 to 0.9, or Coqui STT"
+"""The exporters that write graph version 6."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -138,10 +147,10 @@ def _is_lengths(node: Node) -> bool:
 
 def _network(graph: Graph, lstm: Node | None) -> str:
     if lstm is not None:
-        return "streaming LSTM acoustic model"
+        return STREAMING
     if len(_loop_kernels(graph)) == 2:
         return "bidirectional LSTM acoustic model"
-    return "not a network that dsconv knows"
+    return UNKNOWN
 
 
 def _exporter(graph: Graph, lstm: Node | None, metadata: Metadata) -> str | None:
@@ -150,7 +159,7 @@ def _exporter(graph: Graph, lstm: Node | None, metadata: Metadata) -> str | None
         return "DeepSpeech 0.1" if len(_loop_kernels(graph)) == 2 else None
     if metadata.version is not None:
         by_version = {1: "DeepSpeech 0.5", 5: "DeepSpeech 0.6"}
-        return by_version.get(metadata.version, "DeepSpeech 0.7 to 0.9, or Coqui STT")
+        return by_version.get(metadata.version, LATEST)
     if _output_kind(graph) == "probabilities":
         return "DeepSpeech 0.4"
     ops = {node.op for node in graph}

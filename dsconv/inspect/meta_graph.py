@@ -41,7 +41,6 @@ def inspection_of(
     graph = meta_graph.graph
     metadata = read_metadata(graph)
     info = [_described(each) for each in all_of_them]
-    constants = constants_of(graph)
     # Training graphs differ from the frozen ones that tell the exporters apart.
     identity = replace(
         identify_network(graph, metadata),
@@ -61,9 +60,7 @@ def inspection_of(
         metadata=metadata_values(metadata),
         nodes=len(graph),
         ops=dict(Counter(node.op for node in graph).most_common()),
-        parameters=sum(weight.parameters for weight in constants),
-        parameter_bytes=sum(weight.bytes for weight in constants),
-        weights=constants,
+        weights=constants_of(graph),
         opened_by=[],
         not_opened_because="they read frozen graphs",
         converts_to=[],

@@ -15,7 +15,7 @@ from dsconv.graph.identify import FileFormat
 from dsconv.graph.message import Message
 from dsconv.graph.storage import Storage
 from dsconv.inspect.converted import ConvertedFile, inspection_of
-from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
 
 # TensorProto.DataType: the name and the bytes of an element.
@@ -33,7 +33,6 @@ _TYPES = {
     16: ("bfloat16", 2),
 }
 _UNKNOWN = ("?", 0)
-_FEW_ELEMENTS = 8
 
 
 def inspect_onnx(path: Path, found: FileFormat, digest: Digest) -> Inspection:
@@ -45,7 +44,7 @@ def inspect_onnx(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         inputs=[tensor_info(value) for value in graph.messages(11)],
         outputs=[tensor_info(value) for value in graph.messages(12)],
         ops=Counter(node.text(4) for node in graph.messages(1)),
-        weights=[weight for weight in weights if weight.parameters >= _FEW_ELEMENTS],
+        weights=[weight for weight in weights if weight.parameters >= FEWEST_ELEMENTS],
         metadata=Metadata.from_text(properties),
         produced_by=f"{model.text(2)} {model.text(3)}".strip() or None,
         source_sha256=properties.get("source_sha256"),

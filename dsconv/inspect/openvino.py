@@ -11,7 +11,7 @@ from dsconv.digest import Digest
 from dsconv.errors import ModelError
 from dsconv.graph.identify import FileFormat
 from dsconv.inspect.converted import ConvertedFile, inspection_of
-from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
 
 # Types as the data of constants call them, then those that ports call otherwise.
@@ -29,7 +29,6 @@ _TYPES = {
     "fp16": "float16",
     "fp64": "float64",
 }
-_FEW_ELEMENTS = 8
 
 NO_OPS = ("Const", "Parameter", "Result")
 """The layers that compute nothing."""
@@ -64,7 +63,7 @@ def _read_layer(layer: ElementTree.Element, file: ConvertedFile, *, outermost: b
     kind = layer.get("type", "?")
     if kind == "Const":
         weight = weight_info(layer)
-        if weight.parameters >= _FEW_ELEMENTS:
+        if weight.parameters >= FEWEST_ELEMENTS:
             file.weights.append(weight)
     elif kind == "Parameter" and outermost:
         port = layer.find("./output/port")

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from dsconv.graph.steps import DYNAMIC
-from dsconv.inspect.identity import Identity
+from dsconv.inspect.identity import LATEST, Identity
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,5 @@ _BY_EXPORTER = {
     "DeepSpeech 0.4": ("0.4.1",),
     "DeepSpeech 0.5": ("0.5.1",),
     "DeepSpeech 0.6": ("0.6.1",),
-    "DeepSpeech 0.7 to 0.9, or Coqui STT": ("0.6.1", "0.7.4", "0.8.2", "0.9.3"),
+    LATEST: ("0.6.1", "0.7.4", "0.8.2", "0.9.3"),
 }

@@ -64,13 +64,10 @@ def _with_weights(
     if trained is None:
         frozen = identity.frozen
         return replace(inspection, identity=identity, next_step=FROZEN if frozen else _INCOMPLETE)
-    weights = trained.weights
     return replace(
         inspection,
         identity=_trained_identity(identity, trained, served),
-        weights=weights,
-        parameters=sum(weight.parameters for weight in weights),
-        parameter_bytes=sum(weight.bytes for weight in weights),
+        weights=trained.weights,
         checkpoint=trained.info(),
         next_step=trained.next_step(path),
     )

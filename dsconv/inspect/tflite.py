@@ -21,7 +21,8 @@ from dsconv.errors import ModelError
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.storage import Storage
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
-from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.identity import LATEST
+from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import tflite_runtimes
 from dsconv.inspect.tflite_ops import OPS
 
@@ -40,7 +41,6 @@ _TYPES = {
 }
 _WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int16", "float64")
 _CUSTOM = 32
-_FEW_ELEMENTS = 8
 
 
 def inspect_tflite(path: Path, found: FileFormat, digest: Digest) -> Inspection:
@@ -81,20 +81,12 @@ class Message:
 
     def numbers(self, field: int) -> list[int]:
         """A vector of int32."""
-        offset = self._offset(field)
-        if not offset:
-            return []
-        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        self._check(start, 4 * count)
+        start, count = self._vector(field, 4)
         return [int(n) for n in struct.unpack_from(f"<{count}i", self._table.Bytes, start)]
 
     def data(self, field: int) -> memoryview:
         """A vector of bytes."""
-        offset = self._offset(field)
-        if not offset:
-            return memoryview(b"")
-        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        self._check(start, count)
+        start, count = self._vector(field, 1)
         view: memoryview = self._table.Bytes
         return view[start : start + count]
 
@@ -107,22 +99,24 @@ class Message:
 
     def children(self, field: int) -> list[Message]:
         """A vector of tables."""
-        offset = self._offset(field)
-        if not offset:
-            return []
-        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        self._check(start, 4 * count)
+        start, count = self._vector(field, 4)
         return [
             Message(self._table.Bytes, self._table.Indirect(start + 4 * place))
             for place in range(count)
         ]
 
+    def _vector(self, field: int, size: int) -> tuple[int, int]:
+        """The start and the length of a vector of elements of a size; 0 where it is left out."""
+        offset = self._offset(field)
+        if not offset:
+            return 0, 0
+        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
+        if start + size * count > len(self._table.Bytes):
+            raise ValueError("a vector beyond the end of the file")
+        return start, count
+
     def _offset(self, field: int) -> int:
         return int(self._table.Offset(4 + 2 * field))
-
-    def _check(self, start: int, length: int) -> None:
-        if start + length > len(self._table.Bytes):
-            raise ValueError("a vector beyond the end of the file")
 
 
 class Reader:
@@ -161,14 +155,14 @@ class Reader:
 
     def _exporter(self, file: ConvertedFile) -> str | None:
         known = file.metadata.version is not None and file.metadata.version >= 6
-        return "DeepSpeech 0.7 to 0.9, or Coqui STT" if known else self.model.text(3) or None
+        return LATEST if known else self.model.text(3) or None
 
     def _weights(self, graph: Message) -> Iterator[WeightInfo]:
         for tensor in graph.children(0):
             size = len(self.constant(tensor))
             info = tensor_info(tensor)
             count = math.prod(info.shape or [])
-            if size and count >= _FEW_ELEMENTS and info.dtype in _WEIGHT_TYPES:
+            if size and count >= FEWEST_ELEMENTS and info.dtype in _WEIGHT_TYPES:
                 yield WeightInfo(info.name, info.dtype, info.shape or [], count, size)
 
     def _metadata(self, graph: Message, tensors: list[Message]) -> Iterator[tuple[str, bytes]]:

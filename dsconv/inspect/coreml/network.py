@@ -21,9 +21,8 @@ from dsconv.coreml.network import (
 )
 from dsconv.errors import ConversionError, ModelError
 from dsconv.inspect.converted import ConvertedFile
-from dsconv.inspect.report import WeightInfo
+from dsconv.inspect.report import FEWEST_ELEMENTS, WeightInfo
 
-_FEW_ELEMENTS = 8
 _FLOAT_BYTES = 4
 
 _PEEPHOLES = ("inputGate", "forgetGate", "outputGate")
@@ -111,7 +110,7 @@ def _weights(layer: Layer) -> Iterator[WeightInfo]:
             shape = _shape(layer, name, sizes, params)
             # A second one is that of the other direction.
             weight = _weight(f"{layer.name}.{name}" + (f".{place}" if place else ""), shape, params)
-            if weight.parameters >= _FEW_ELEMENTS:
+            if weight.parameters >= FEWEST_ELEMENTS:
                 yield weight
 
 
