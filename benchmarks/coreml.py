@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.measure import interleave, peak_mb, python, run_process
-from dsconv.convert.coreml.files import file_bytes
 from dsconv.coreml.file import PROGRAM, open_core_ml
 from dsconv.coreml.network import Network
 from dsconv.coreml.program import read_function
+from dsconv.disk_size import disk_size
 
 FORMS = {
     "dsconv coreml": [],
@@ -67,4 +67,4 @@ def _contents(path: Path) -> tuple[str, str, str]:
         every = [layer.kind for layer in network.all_layers()]
         outer = [layer.kind for layer in network.layers]
     counts = [sum(not kind.startswith("const") for kind in kinds) for kinds in (outer, every)]
-    return f"{file_bytes(path):,}", str(counts[0]), str(counts[1] - counts[0])
+    return f"{disk_size(path):,}", str(counts[0]), str(counts[1] - counts[0])

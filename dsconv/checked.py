@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from dsconv.graph.graph import open_graph
 
 if TYPE_CHECKING:
     from dsconv.convert.toolkit.check import RandomCheck
-    from dsconv.inspect.parity.result import CandidateResult
+    from dsconv.inspect.parity.result import CandidateResult, Validation
+    from dsconv.speech.corpus import ClipSource
 
 
 # Two clips, about six seconds: enough for the states to build up, and little to wait for.
@@ -82,7 +83,14 @@ def convert_checked(
                 conversion.source, conversion.output, options, evaluated=evaluated
             )
         else:
-            result = _check_on_speech(conversion, options, evaluated=evaluated, progress=progress)
+            validation = validate_on_speech(
+                conversion.source,
+                [conversion.output],
+                options,
+                evaluated=evaluated,
+                progress=progress,
+            )
+            result = validation.candidates[0]
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(
             f"{conversion.output} is written, but not validated: {error} Or pass --no-validate."
@@ -112,26 +120,31 @@ def check_on_random_inputs(
     return check_file(prepared, output, evaluated=evaluated)
 
 
-def _check_on_speech(
-    conversion: Conversion,
+def validate_on_speech(
+    source: Path,
+    outputs: Sequence[Path],
     options: Options,
     *,
-    evaluated: bool,
-    progress: Callable[[float], object],
-) -> CandidateResult:
+    clips: Sequence[ClipSource] | None = None,
+    evaluated: bool = False,
+    progress: Callable[[float], object] = float,
+) -> Validation:
+    """Compare results with their source over `clips` or some packaged speech.
+
+    Raises as `validate_models` does.
+    """
     from dsconv.fixtures.demo_model import SPEECH
     from dsconv.inspect.parity.validate import Options as ParityOptions
     from dsconv.inspect.parity.validate import validate_models
     from dsconv.speech.corpus import find_clips, shortest
 
-    validation = validate_models(
-        conversion.source,
-        [conversion.output],
-        shortest(find_clips([SPEECH]), _CLIPS),
+    return validate_models(
+        source,
+        outputs,
+        shortest(find_clips([SPEECH]), _CLIPS) if clips is None else clips,
         ParityOptions(resample=True, evaluated=evaluated, overrides=options.overrides),
         progress=progress,
     )
-    return validation.candidates[0]
 
 
 def verdict_of(result: CandidateResult | RandomCheck) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from dsconv.checked import check_on_random_inputs, takes_random_inputs
+from dsconv.checked import check_on_random_inputs, takes_random_inputs, validate_on_speech
 from dsconv.convert.options import Options
 from dsconv.convert.registry import all_targets, convert_graph, default_output
 from dsconv.convert.target import Conversion, Target
@@ -187,9 +187,15 @@ def _validate(
         if others:
             _check_others(done.source, others, options)
         else:
-            _validate_speech(
-                done, files, options, clips, lambda share: progress(start + (1 - start) * share)
+            done.validation = validate_on_speech(
+                done.source,
+                [result.output for result in files if result.output],
+                options,
+                clips=clips,
+                progress=lambda share: progress(start + (1 - start) * share),
             )
+            for result, candidate in zip(files, done.validation.candidates, strict=True):
+                result.parity = candidate
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(f"the files are written, but not validated: {error}") from error
 
@@ -198,31 +204,6 @@ def _check_others(source: Path, files: list[TargetResult], options: Options) -> 
     for result in files:
         assert result.output is not None
         result.parity = check_on_random_inputs(source, result.output, options)
-
-
-def _validate_speech(
-    done: AllTargets,
-    files: list[TargetResult],
-    options: Options,
-    clips: Sequence[ClipSource] | None,
-    progress: Callable[[float], object],
-) -> None:
-    from dsconv.fixtures.demo_model import SPEECH
-    from dsconv.inspect.parity.validate import Options as ParityOptions
-    from dsconv.inspect.parity.validate import validate_models
-    from dsconv.speech.corpus import find_clips, shortest
-
-    if clips is None:
-        clips = shortest(find_clips([SPEECH]), 2)
-    done.validation = validate_models(
-        done.source,
-        [result.output for result in files if result.output],
-        clips,
-        ParityOptions(resample=True, overrides=options.overrides),
-        progress=progress,
-    )
-    for result, candidate in zip(files, done.validation.candidates, strict=True):
-        result.parity = candidate
 
 
 def _reasons(results: Sequence[TargetResult]) -> str:

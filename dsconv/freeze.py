@@ -14,11 +14,11 @@ from dsconv.acoustic.exporters import Exporter
 from dsconv.checkpoint.bundle import open_checkpoint
 from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.freeze_options import DEFAULT_BEAM_WIDTH, FreezeOptions, Load, checked_exporter
+from dsconv.freeze_options import FreezeOptions, Load, checked_exporter
 from dsconv.graph.steps import DYNAMIC
 from dsconv.graph.storage import unreadable, write_chunks
 from dsconv.output import check_writable, new_files
-from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
+from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES, Alphabet
 
 _ALPHABET_NAME = "alphabet.txt"
 _ENGLISH = "the default, English"
@@ -152,7 +152,7 @@ def _find_alphabet(
 
 def _advice(classes: int) -> str:
     advice = "pass --alphabet with the file that it was trained with"
-    if classes == len(Alphabet.of_bytes().labels) + 1:
+    if classes == BYTES_CLASSES:
         return f"{advice}, or --bytes-output-mode if it was trained so."
     return f"{advice}."
 
@@ -180,7 +180,7 @@ def _settings(
         n_context=options.n_context,
         n_input=options.n_input,
         relu_clip=options.relu_clip,
-        beam_width=options.beam_width or DEFAULT_BEAM_WIDTH,
+        beam_width=options.beam_width or ExportSettings.beam_width,
         # As in the exporters, an empty one is none.
         language=language or None,
         batch_size=options.batch_size,

@@ -13,8 +13,6 @@ from dsconv.model_card import ModelCard
 
 Load: TypeAlias = Literal["auto", "best", "last"]
 
-DEFAULT_BEAM_WIDTH = 500
-
 
 @dataclass(frozen=True)
 class FreezeOptions:

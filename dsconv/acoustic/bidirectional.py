@@ -16,7 +16,7 @@ from dsconv.acoustic.matching import mismatch
 from dsconv.acoustic.network import DenseLayer, Names, Network
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
+from dsconv.graph.graph import NO_RESULTS, Graph
 from dsconv.graph.node import Node, TensorName
 
 _FEATURES = 26
@@ -28,7 +28,6 @@ _LAYOUT = f"a float32 of [-1, -1, (2 * context + 1) * {_FEATURES}]"
 # What follows the scores: the labels as the graph decodes them.
 _DECODER = "CTCBeamSearchDecoder"
 _FOLLOWING_OPS = (_DECODER, "Identity", "Pack", "SparseToDense")
-_NO_RESULT_OPS = ("Assert", "NoOp")
 _FRONT_END_OPS = ("AudioSpectrogram", "Mfcc")
 
 
@@ -114,7 +113,7 @@ class _BidirectionalReader(LoopMatcher):
         ends = [
             node
             for node in reached
-            if node.op not in _NO_RESULT_OPS and not self.graph.consumers[node.name]
+            if node.op not in NO_RESULTS and not self.graph.consumers[node.name]
         ]
         decoders = [node for node in reached if node.op == _DECODER]
         found = [self.graph.source(self.inputs(node, 2)[0]) for node in decoders] or ends

@@ -6,7 +6,6 @@ Source: the definitions of AudioSpectrogram and Mfcc in ``tensorflow/core/ops/au
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.metadata import Metadata
@@ -51,7 +50,7 @@ def spectrogram_settings(node: Node) -> SpectrogramSettings:
     return SpectrogramSettings(
         node.attribute("window_size", int),
         node.attribute("stride", int),
-        _attribute(node, "magnitude_squared", False),
+        node.attribute_or("magnitude_squared", False),
     )
 
 
@@ -59,13 +58,8 @@ def mfcc_settings(node: Node, sample_rate: float) -> MfccSettings:
     """The settings in an Mfcc."""
     return MfccSettings(
         sample_rate,
-        _attribute(node, "dct_coefficient_count", 13),
-        _attribute(node, "filterbank_channel_count", 40),
-        _attribute(node, "lower_frequency_limit", 20.0),
-        _attribute(node, "upper_frequency_limit", 4000.0),
+        node.attribute_or("dct_coefficient_count", 13),
+        node.attribute_or("filterbank_channel_count", 40),
+        node.attribute_or("lower_frequency_limit", 20.0),
+        node.attribute_or("upper_frequency_limit", 4000.0),
     )
-
-
-def _attribute(node: Node, key: str, default: Any) -> Any:
-    """An attribute, or TensorFlow's default where the graph leaves it out."""
-    return node.attributes.get(key, default)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import PROBABILITIES, STATE_C, STATE_H
 from dsconv.graph.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -87,11 +88,11 @@ class Names:
 
     windows: str
     lengths: str | None
-    previous_c: str = "previous_state_c"
-    previous_h: str = "previous_state_h"
-    probabilities: str = "logits"
-    new_c: str = "new_state_c"
-    new_h: str = "new_state_h"
+    previous_c: str = STATE_C[0]
+    previous_h: str = STATE_H[0]
+    probabilities: str = PROBABILITIES
+    new_c: str = STATE_C[1]
+    new_h: str = STATE_H[1]
     samples: str | None = None
     features: str | None = None
 

@@ -21,12 +21,9 @@ from dsconv.acoustic.states import ASSIGN, VARIABLE, Cell, StateReader
 from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import why_not_frozen
-from dsconv.graph.graph import CONSTANTS, Graph
+from dsconv.graph.graph import CONSTANTS, NO_RESULTS, Graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.graph.steps import DYNAMIC, input_node
-
-# Nodes that follow the outputs and compute nothing.
-_NO_RESULT_OPS = ("Assert", "NoOp")
 
 
 def recognise(graph: Graph) -> Network:
@@ -221,8 +218,8 @@ class _Reader(Matcher):
         ends = [
             node
             for node in reached.values()
-            if node.op not in (*_NO_RESULT_OPS, ASSIGN)
-            and all(user.op in _NO_RESULT_OPS for user in self.graph.consumers[node.name])
+            if node.op not in (*NO_RESULTS, ASSIGN)
+            and all(user.op in NO_RESULTS for user in self.graph.consumers[node.name])
         ]
         if cell.previous_c is None or cell.previous_h is None:
             return self._scores(ends, []), {}

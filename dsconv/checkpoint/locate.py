@@ -21,7 +21,7 @@ LAST, BEST = "checkpoint", "best_dev_checkpoint"
 """The files that name a checkpoint of their folder."""
 
 SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
-"""The file in a folder that makes it a SavedModel, in one of its two forms."""
+"""The file in a folder that makes it a SavedModel, in binary form or as text."""
 
 VARIABLES = "variables"
 """The folder in a SavedModel that holds its checkpoint, and the start of that one's files."""
@@ -45,13 +45,18 @@ def find_checkpoint(path: Path, states: Sequence[str] = (BEST, LAST)) -> Path:
             return _find_in_folder(path, states)
         if _PARTS.search(path.name):
             return _existing(path.with_name(_PARTS.sub("", path.name)), path)
-        if _has_index(path):
+        if has_index(path):
             return path
         if path.is_file() and (named := _NAMED.search(path.read_bytes())):
             return _resolve(path, named[1])
     except OSError as error:
         raise unreadable(path, error) from error
     return _existing(path, path)
+
+
+def has_index(prefix: Path) -> bool:
+    """Whether the files of a checkpoint have names that start with this."""
+    return bool(prefix.name) and prefix.with_name(f"{prefix.name}.index").is_file()
 
 
 def saved_model_folder(path: Path) -> Path | None:
@@ -73,7 +78,7 @@ def beside(prefix: Path, name: str) -> list[Path]:
 
 def _find_in_saved_model(folder: Path) -> Path:
     prefix = folder / VARIABLES / VARIABLES
-    if not _has_index(prefix):
+    if not has_index(prefix):
         raise ModelError(
             f"{folder} is a SavedModel without variables: {prefix}.index does not exist; pass a "
             "training's checkpoint, or a SavedModel whose weights are variables."
@@ -118,7 +123,7 @@ def _resolve(state: Path, escaped: bytes) -> Path:
     named = state.parent / name
     places = [beside, named] if Path(name).is_absolute() else [named, beside]
     for prefix in places:
-        if _has_index(prefix):
+        if has_index(prefix):
             return prefix
     raise ModelError(
         f"{state} names the checkpoint '{name}', but {beside}.index does not exist; copy its "
@@ -132,12 +137,8 @@ def _unescape(match: re.Match[bytes]) -> bytes:
     return bytes([int(octal, 8) & 0xFF]) if octal else bytes(character)
 
 
-def _has_index(prefix: Path) -> bool:
-    return bool(prefix.name) and prefix.with_name(f"{prefix.name}.index").is_file()
-
-
 def _existing(prefix: Path, path: Path) -> Path:
-    if not _has_index(prefix):
+    if not has_index(prefix):
         raise ModelError(
             f"{path} names no checkpoint: {prefix}.index does not exist; pass a checkpoint's "
             "folder, its .index file, or what the names of its files start with."

@@ -24,10 +24,15 @@ _COUNT_BYTES = 4
 _COMPRESSIONS = {1: "snappy"}
 
 
+def is_table(storage: Storage) -> bool:
+    """Whether a file ends as such a table ends."""
+    return bytes(storage.view[-len(_MAGIC) :]) == _MAGIC
+
+
 def read_table(storage: Storage) -> dict[bytes, bytes]:
     """All keys and values, in the order of the keys. Raises ModelError if the table is damaged."""
     view = storage.view
-    if len(view) < _FOOTER_BYTES or bytes(view[-len(_MAGIC) :]) != _MAGIC:
+    if len(view) < _FOOTER_BYTES or not is_table(storage):
         raise ModelError(
             "it does not end as a checkpoint's index ends, so it is none or was cut off; copy or "
             "download it again."

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from dsconv.convert.options import Lengths, Options, Plan, Precision, States, make_plan
-from dsconv.convert.target import Conversion, Job
+from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.convert.toolkit.route import choose_route, why_not_recognised
 from dsconv.digest import Digest
 from dsconv.errors import ConversionError, ToolkitError
@@ -17,7 +16,7 @@ from dsconv.graph.graph import Graph
 from dsconv.toolkits import Toolkit
 
 
-class NetworkTarget(ABC):
+class NetworkTarget(SingleFile, ABC):
     """A target whose files hold the recognised network in a form of their own.
 
     `lengths`, `precision` and the first of `states` are what it does unless asked otherwise.
@@ -25,7 +24,6 @@ class NetworkTarget(ABC):
 
     name: str
     label: str
-    suffix: str
     toolkit: Toolkit | None
     lengths: Lengths = "frozen"
     states: tuple[States, ...] = ("io",)
@@ -46,14 +44,6 @@ class NetworkTarget(ABC):
         return make_plan(
             graph, options, lengths=self.lengths, states=self.states, precision=self.precision
         )
-
-    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
-        """The same for all."""
-        return self.suffix
-
-    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
-        """The one file."""
-        return (output,)
 
     def convert(self, job: Job) -> Conversion:
         """Build the model and write it, or let the toolkit convert it.

@@ -25,8 +25,8 @@ Scores: TypeAlias = Literal["probabilities", "raw"]
 PaletteBits: TypeAlias = Literal[4, 6, 8]
 Route: TypeAlias = Literal["auto", "build", "toolkit"]
 
-LENGTHS = "input_lengths"
-"""The exporters' name of the input of the lengths, for graphs that have none."""
+MOST_STEPS = 3000
+"""The frames of a call that a Core ML model of any number takes unless told otherwise: a minute."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """The plain graph: the way back from a memory-mappable package."""
 
 import time
-from pathlib import Path
 
 from dsconv.convert.options import Options
-from dsconv.convert.target import Conversion, Job
+from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.output import new_file
 
 
-class PbTarget:
+class PbTarget(SingleFile):
     """Mapped tensors move back into the graph as constants."""
 
     name = "pb"
@@ -24,14 +23,6 @@ class PbTarget:
         """Only a package has tensors to bring back."""
         if not graph.packaged:
             raise ConversionError("it is a plain graph already; use it as it is.")
-
-    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
-        """The same for all."""
-        return self.suffix
-
-    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
-        """The one file."""
-        return (output,)
 
     def convert(self, job: Job) -> Conversion:
         """Write the graph. `details` counts the nodes that were converted."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from dsconv.convert.options import Options
-from dsconv.convert.target import Conversion, Job
+from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.errors import ConversionError
 from dsconv.graph import package, wire
 from dsconv.graph.frozen import why_not_frozen
@@ -18,7 +17,7 @@ from dsconv.graph.write import immutable_constant
 from dsconv.output import new_file
 
 
-class PbmmTarget:
+class PbmmTarget(SingleFile):
     """Large constants move out of the graph, where they can be mapped."""
 
     name = "pbmm"
@@ -39,14 +38,6 @@ class PbmmTarget:
                 f"{package.MINIMUM_BYTES:,} bytes or more, so there is nothing to map; "
                 "use the .pb as it is."
             )
-
-    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
-        """The same for all."""
-        return self.suffix
-
-    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
-        """The one file."""
-        return (output,)
 
     def convert(self, job: Job) -> Conversion:
         """Write the package. `details` counts the nodes that were converted."""

@@ -84,3 +84,17 @@ class Target(Protocol):
 
         Raises ConversionError, ToolkitError or OutputError, and then leaves nothing behind.
         """
+
+
+class SingleFile:
+    """What targets have in common that write one file, with the same suffix for all options."""
+
+    suffix: str
+
+    def suffix_for(self, options: Options) -> str:  # noqa: ARG002
+        """The same for all."""
+        return self.suffix
+
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
+        """The one file."""
+        return (output,)

@@ -12,11 +12,10 @@ from pathlib import Path, PurePosixPath
 from dsconv.errors import ModelError
 from dsconv.graph.message import Message
 from dsconv.graph.storage import Storage, unreadable
+from dsconv.output import MANIFEST
 
 # The kinds of model that dsconv reads, by their field in Model.
 PROGRAM, NEURAL_NETWORK = 502, 500
-
-_MANIFEST = "Manifest.json"
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,15 @@ def open_core_ml(path: Path) -> CoreMlFile:
 def _model_of_package(path: Path) -> Path:
     """The file in a package that its manifest names as the root."""
     try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
         relative = PurePosixPath(entry["path"])
     except OSError as error:
-        raise unreadable(path / _MANIFEST, error) from error
+        raise unreadable(path / MANIFEST, error) from error
     except (KeyError, TypeError, ValueError):
         raise ModelError(
-            f"{path / _MANIFEST} names no model; copy the whole package again."
+            f"{path / MANIFEST} names no model; copy the whole package again."
         ) from None
     if relative.is_absolute() or ".." in relative.parts or not entry["path"].isprintable():
-        raise ModelError(f"{path / _MANIFEST} leads out of the package; copy it again.")
+        raise ModelError(f"{path / MANIFEST} leads out of the package; copy it again.")
     return path / "Data" / relative

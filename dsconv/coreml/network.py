@@ -176,6 +176,9 @@ LAYER_KINDS = {
     1471: "convolution3d",
 }
 
+LSTM_GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")
+"""The gates of an LSTM in the order of their weights' fields."""
+
 # Fields of NeuralNetworkLayer besides the parameters: name, inputs, outputs, their ranks, and
 # whether the layer can be trained.
 _LAYER_FIELDS = {1, 2, 3, 4, 5, 10}

@@ -17,11 +17,10 @@ from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.edit import extract
 from dsconv.graph.frozen import why_not_frozen
-from dsconv.graph.graph import CONSTANTS, Graph
+from dsconv.graph.graph import CONSTANTS, VARIABLES, Graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.graph.write import edited, new_node
 
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 _READS = ("BlockLSTM", "ConcatV2", "ExpandDims", "Identity")
 # Those whose output may be the variable's own memory, so that setting it changes them.
 _VIEWS = ("ExpandDims", "Identity")
@@ -61,7 +60,7 @@ def cut_states(graph: Graph) -> Graph:
     """
     if reason := why_not_frozen(graph):
         raise ConversionError(reason)
-    variables = [node for node in graph if node.op in _VARIABLES]
+    variables = [node for node in graph if node.op in VARIABLES]
     if not variables:
         return graph
     states = _find_states(graph, variables)

@@ -1,9 +1,8 @@
 """Whether a graph is frozen: its weights stand in it, not in a checkpoint beside it."""
 
-from dsconv.graph.graph import Graph
+from dsconv.graph.graph import VARIABLES, Graph
 from dsconv.graph.node import Node
 
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 # Ops that hand a variable's value on unchanged.
 _READS = ("Enter", "Identity", "ReadVariableOp")
 
@@ -24,7 +23,7 @@ def weight_variables(graph: Graph) -> list[Node]:
 
     The state variables of frozen graphs up to 0.5 are not among them.
     """
-    return [node for node in graph if node.op in _VARIABLES and _feeds_matmul(graph, node)]
+    return [node for node in graph if node.op in VARIABLES and _feeds_matmul(graph, node)]
 
 
 def _feeds_matmul(graph: Graph, variable: Node) -> bool:

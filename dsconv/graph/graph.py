@@ -23,6 +23,12 @@ from dsconv.graph.tensor import Tensor
 CONSTANTS = ("Const", "ImmutableConst")
 """Ops that hold a value: in the graph itself, or in a region of the memory-mappable package."""
 
+VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+"""Ops that hold a variable: the older ones by reference, the newest one as a resource."""
+
+NO_RESULTS = ("Assert", "NoOp")
+"""Ops that compute nothing: they check others, or order them."""
+
 
 class Graph:
     """Nodes in file order, also by name.

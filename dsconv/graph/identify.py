@@ -7,10 +7,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from dsconv.checkpoint.locate import LAST, has_index, saved_model_folder
+from dsconv.checkpoint.table import is_table
 from dsconv.errors import ModelError
 from dsconv.graph import package, wire
 from dsconv.graph.node import parse_node
 from dsconv.graph.storage import Storage, unreadable
+from dsconv.output import MANIFEST
 
 
 class Format(Protocol):
@@ -83,7 +86,7 @@ def identify(path: Path) -> FileFormat:
     try:
         if path.is_dir():
             return _identify_folder(path)
-        if not path.exists() and _has_index(path):
+        if not path.exists() and has_index(path):
             return FileFormat.CHECKPOINT
     except OSError as error:
         raise unreadable(path, error) from error
@@ -94,13 +97,13 @@ def identify(path: Path) -> FileFormat:
             return found
     if package.is_package(storage):
         return FileFormat.PACKAGE
-    if bytes(storage.view[-8:]) == _TABLE_MAGIC:
+    if is_table(storage):
         return FileFormat.CHECKPOINT
     for matches, found in _MESSAGES:
         if matches(storage):
             return found
     data = _DATA_FILE.search(path.name)
-    if data and _has_index(path.with_name(path.name[: data.start()])):
+    if data and has_index(path.with_name(path.name[: data.start()])):
         return FileFormat.CHECKPOINT
     return FileFormat.TEXT if _is_text(head) else FileFormat.UNKNOWN
 
@@ -118,25 +121,17 @@ def describe(path: Path, found: FileFormat) -> str:
 
 
 def _identify_folder(path: Path) -> FileFormat:
-    if (path / "saved_model.pb").exists() or (path / "saved_model.pbtxt").exists():
+    if saved_model_folder(path) is not None:
         return FileFormat.SAVED_MODEL
-    if (path / "Manifest.json").exists() and (path / "Data").is_dir():
+    if (path / MANIFEST).exists() and (path / "Data").is_dir():
         return FileFormat.COREML_PACKAGE
-    if (path / "checkpoint").exists() or any(path.glob("*.index")):
+    if (path / LAST).exists() or any(path.glob("*.index")):
         return FileFormat.CHECKPOINT
     return FileFormat.FOLDER
 
 
-def _has_index(prefix: Path) -> bool:
-    """Whether files of a checkpoint have names that start with this."""
-    return bool(prefix.name) and prefix.with_name(f"{prefix.name}.index").is_file()
-
-
 # A checkpoint's values have no signature: the index beside them tells what they are.
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
-
-# The last eight bytes of a checkpoint's .index file (a LevelDB table).
-_TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 
 _SIGNATURES: tuple[tuple[bytes, FileFormat], ...] = (
     (rb"....TFL3", FileFormat.TFLITE),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from dsconv.errors import ModelError
 from dsconv.graph import wire
@@ -91,6 +91,10 @@ class Node:
                 f"{kind.__name__} and is {found}; the graph is damaged."
             )
         return value
+
+    def attribute_or(self, key: str, default: Any) -> Any:
+        """An attribute, or TensorFlow's default where the graph leaves it out."""
+        return self.attributes.get(key, default)
 
     def shape(self, key: str = "shape") -> Shape:
         """A shape attribute; None where it is missing or of unknown rank."""

@@ -60,12 +60,6 @@ def input_node(graph: Graph) -> Node | None:
     return None
 
 
-def steps_of(graph: Graph) -> int | None:
-    """Frames per call, DYNAMIC for any number; None where the graph has no such input."""
-    node = input_node(graph)
-    return _steps(node) if node else None
-
-
 def check_steps(steps: int) -> None:
     """Refuse a number of steps that no graph can have. Raises ConversionError."""
     if steps != DYNAMIC and steps < 1:

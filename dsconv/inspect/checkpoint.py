@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,16 @@ from dsconv.acoustic.checkpoint import TrainedShape, trained_shape, weight_names
 from dsconv.checkpoint.bundle import Checkpoint, open_checkpoint
 from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.errors import ConversionError, ModelError
 from dsconv.freeze_options import FreezeOptions
 from dsconv.graph.identify import FileFormat
-from dsconv.inspect.identity import Identity
+from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity
 from dsconv.inspect.parts import checkpoint_files
-from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo
-from dsconv.speech.alphabet import Alphabet
+from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
+from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES
 
 _STEP = "global_step"
-_ENGLISH_CLASSES = 29
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ class Trained:
         """The weights of the network; all variables if it is not known."""
         names = weight_names(self.checkpoint) if self.shape else tuple(self.checkpoint)
         return [variable for variable in self.variables if variable.name in names]
+
+    @property
+    def weight_types(self) -> str:
+        """The types of the weights, the one with the most bytes first."""
+        return ", ".join(weight_types(self.weights)) or "none"
 
     def info(self, chosen_by: str | None = None, others: Sequence[str] = ()) -> CheckpointInfo:
         """What the report says of the checkpoint."""
@@ -100,12 +104,11 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
     """
     prefix = find_checkpoint(path)
     trained = read_trained(prefix)
-    weights = trained.weights
     return Inspection(
         path=str(path),
         format=found.key,
         format_label=found.label,
-        bytes=sum(file.stat().st_size for file in checkpoint_files(prefix)[1]),
+        bytes=disk_size(*checkpoint_files(prefix)[1]),
         sha256=digest.hexdigest(),
         identity=_identity(trained),
         inputs=[],
@@ -114,9 +117,7 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
         metadata={},
         nodes=0,
         ops={},
-        parameters=sum(weight.parameters for weight in weights),
-        parameter_bytes=sum(weight.bytes for weight in weights),
-        weights=weights,
+        weights=trained.weights,
         opened_by=[],
         not_opened_because="they read frozen graphs",
         converts_to=[],
@@ -125,22 +126,14 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
     )
 
 
-def weight_types(weights: Sequence[WeightInfo]) -> str:
-    """The types of weights, the one with the most bytes first."""
-    sizes: Counter[str] = Counter()
-    for weight in weights:
-        sizes[weight.dtype] += weight.bytes
-    return ", ".join(dtype for dtype, _ in sizes.most_common()) or "none"
-
-
 def _identity(trained: Trained) -> Identity:
     """What the variables tell; the rest is told when the checkpoint is frozen."""
     shape = trained.shape
     return Identity(
-        network="streaming LSTM acoustic model" if shape else "not a network that dsconv knows",
+        network=STREAMING if shape else UNKNOWN,
         exported_by=None,
         frozen=False,
-        weights=weight_types(trained.weights),
+        weights=trained.weight_types,
         quantized=False,
         graph_version=None,
         n_hidden=shape.n_hidden if shape else None,
@@ -184,9 +177,9 @@ def _needed_options(shape: TrainedShape, kept: bool) -> list[str]:
     `kept` says whether an alphabet lies beside the checkpoint.
     """
     options = []
-    if shape.classes == len(Alphabet.of_bytes().labels) + 1 and not kept:
+    if shape.classes == BYTES_CLASSES and not kept:
         options.append("--bytes-output-mode")
-    elif shape.classes != _ENGLISH_CLASSES and not kept:
+    elif shape.classes != ENGLISH_CLASSES and not kept:
         options.append("--alphabet FILE")
     usual = FreezeOptions()
     if shape.window_values != (2 * usual.n_context + 1) * usual.n_input:

@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import LENGTHS, PROBABILITIES, STATE_C, STATE_H
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.graph.identify import Format
-from dsconv.inspect.identity import Identity, metadata_values
-from dsconv.inspect.report import CoreMlInfo, Inspection, StateInfo, TensorInfo, WeightInfo
+from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity, metadata_values
+from dsconv.inspect.report import (
+    CoreMlInfo,
+    Inspection,
+    StateInfo,
+    TensorInfo,
+    WeightInfo,
+    weight_types,
+)
 from dsconv.inspect.runtimes import Runtimes
 
 _QUANTIZED = ("int4", "int8", *(f"uint{bits}" for bits in range(1, 9)))
 _NORMALIZATIONS = ("LAYERNORMALIZATION", "LAYER_NORM", "MVN", "SQUARED_DIFFERENCE")
 _SOFTMAXES = ("SOFTMAX", "SOFTMAXND")
-_LENGTHS = "input_lengths"
-_STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
-_SCORES = "logits"
 
 
 @dataclass
@@ -52,7 +58,7 @@ def inspection_of(
         path=str(path),
         format=found.key,
         format_label=found.label,
-        bytes=_bytes(path),
+        bytes=disk_size(path),
         sha256=digest.hexdigest(),
         identity=identify_file(file),
         inputs=file.inputs,
@@ -61,8 +67,6 @@ def inspection_of(
         metadata=values,
         nodes=file.ops.total(),
         ops=dict(file.ops.most_common()),
-        parameters=sum(weight.parameters for weight in file.weights),
-        parameter_bytes=sum(weight.bytes for weight in file.weights),
         weights=file.weights,
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
@@ -78,10 +82,10 @@ def identify_file(file: ConvertedFile) -> Identity:
     windows = next((t.shape for t in file.inputs if t.shape and len(t.shape) == 4), None)
     batch, steps, frames, features = windows or (None, None, None, None)
     states = _states(file)
-    scores = shapes.get(_SCORES)
+    scores = shapes.get(PROBABILITIES)
     classes = scores[-1] if scores else file.classes
     alphabet = file.metadata.alphabet
-    types = _weight_types(file.weights)
+    types = weight_types(file.weights)
     metadata = file.metadata
     return Identity(
         network=_network(file, windows is not None),
@@ -112,17 +116,17 @@ def identify_file(file: ConvertedFile) -> Identity:
 
 
 def _network(file: ConvertedFile, takes_windows: bool) -> str:
-    if all(tensor.name != _SCORES for tensor in file.outputs):
-        return "not a network that dsconv knows"
+    if all(tensor.name != PROBABILITIES for tensor in file.outputs):
+        return UNKNOWN
     if takes_windows:
-        return "streaming LSTM acoustic model"
+        return STREAMING
     return "LSTM acoustic model of whole clips of samples"
 
 
 def _is_lengths(tensor: TensorInfo) -> bool:
     """Whether an input is the numbers of valid frames; neural networks of Core ML take floats."""
     is_vector = len(tensor.shape or []) == 1
-    return is_vector and (tensor.dtype == "int32" or tensor.name == _LENGTHS)
+    return is_vector and (tensor.dtype == "int32" or tensor.name == LENGTHS)
 
 
 def _states(file: ConvertedFile) -> list[StateInfo]:
@@ -130,7 +134,7 @@ def _states(file: ConvertedFile) -> list[StateInfo]:
     after = {tensor.name for tensor in file.outputs}
     states = [
         StateInfo(before, new, inputs[before].shape, inputs[before].dtype)
-        for before, new in _STATE_PAIRS
+        for before, new in (STATE_C, STATE_H)
         if before in inputs and new in after
     ]
     return states + [StateInfo(t.name, t.name, t.shape, t.dtype) for t in file.states]
@@ -146,14 +150,6 @@ def _output_kind(file: ConvertedFile) -> str:
     return "probabilities" if any(op.upper() in _SOFTMAXES for op in file.ops) else "raw scores"
 
 
-def _weight_types(weights: list[WeightInfo]) -> list[str]:
-    """The types of the weights, the one with the most bytes first."""
-    sizes: Counter[str] = Counter()
-    for weight in weights:
-        sizes[weight.dtype] += weight.bytes
-    return [dtype for dtype, _ in sizes.most_common()]
-
-
 def _compression(weights: list[WeightInfo]) -> list[str]:
     """The ways of compression, the one with the most parameters first."""
     sizes: Counter[str] = Counter()
@@ -161,9 +157,3 @@ def _compression(weights: list[WeightInfo]) -> list[str]:
         if weight.compression is not None:
             sizes[weight.compression] += weight.parameters
     return [compression for compression, _ in sizes.most_common()]
-
-
-def _bytes(path: Path) -> int:
-    """Of a file, or of all files of a folder."""
-    files = (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
-    return sum(file.stat().st_size for file in files)

@@ -12,7 +12,7 @@ from dsconv.convert.target import Target
 from dsconv.digest import Digest
 from dsconv.errors import ConversionError, ModelError
 from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph, open_graph
+from dsconv.graph.graph import CONSTANTS, NO_RESULTS, Graph, open_graph
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.node import Node
 from dsconv.inspect.identity import (
@@ -38,7 +38,7 @@ UNFROZEN = (
 """How to come to a frozen graph from one whose weights are elsewhere."""
 
 # Ops that are no result: they only order or initialize others.
-_NO_RESULT_OPS = ("Assert", "Assign", "NoOp")
+_NO_RESULT_OPS = (*NO_RESULTS, "Assign")
 
 
 def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
@@ -48,7 +48,6 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     identity = identify_network(graph, metadata)
     states = [StateInfo(name, out, _sizes(graph[name])) for name, out in state_names(graph)]
     runtimes = original_runtimes(identity, packaged=graph.packaged)
-    weights = constants_of(graph)
     return Inspection(
         path=str(path),
         format=found.key,
@@ -62,9 +61,7 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         metadata=metadata_values(metadata),
         nodes=len(graph),
         ops=dict(Counter(node.op for node in graph).most_common()),
-        parameters=sum(weight.parameters for weight in weights),
-        parameter_bytes=sum(weight.bytes for weight in weights),
-        weights=weights,
+        weights=constants_of(graph),
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
         converts_to=[_target_info(graph, target) for target in TARGETS.values()],

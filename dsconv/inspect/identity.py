@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.frozen import weight_variables
-from dsconv.graph.graph import CONSTANTS, Graph
+from dsconv.graph.graph import CONSTANTS, VARIABLES, Graph
 from dsconv.graph.node import Node
 from dsconv.graph.steps import DYNAMIC, input_node
 
@@ -31,6 +32,15 @@ _QUANTIZED_TYPES = (
     DataType.QINT32,
 )
 _FEW_BYTES = 1024
+
+STREAMING = "streaming LSTM acoustic model"
+"""The network of graphs since 0.2, in words."""
+
+UNKNOWN = "not a network that dsconv knows"
+"""Any other, in words."""
+
+LATEST = "DeepSpeech 0.7 to 0.9, or Coqui STT"
+"""The exporters that write graph version 6."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def state_names(graph: Graph) -> list[tuple[str, str | None]]:
         if source.op == "Placeholder":
             after = _state_output(graph, source.name)
             names.append((source.name, after))
-        elif source.op in ("VariableV2", "VarHandleOp"):
+        elif source.op in VARIABLES:
             names.append((source.name, source.name))
     return names
 
@@ -137,10 +147,10 @@ def _is_lengths(node: Node) -> bool:
 
 def _network(graph: Graph, lstm: Node | None) -> str:
     if lstm is not None:
-        return "streaming LSTM acoustic model"
+        return STREAMING
     if len(_loop_kernels(graph)) == 2:
         return "bidirectional LSTM acoustic model"
-    return "not a network that dsconv knows"
+    return UNKNOWN
 
 
 def _exporter(graph: Graph, lstm: Node | None, metadata: Metadata) -> str | None:
@@ -149,7 +159,7 @@ def _exporter(graph: Graph, lstm: Node | None, metadata: Metadata) -> str | None
         return "DeepSpeech 0.1" if len(_loop_kernels(graph)) == 2 else None
     if metadata.version is not None:
         by_version = {1: "DeepSpeech 0.5", 5: "DeepSpeech 0.6"}
-        return by_version.get(metadata.version, "DeepSpeech 0.7 to 0.9, or Coqui STT")
+        return by_version.get(metadata.version, LATEST)
     if _output_kind(graph) == "probabilities":
         return "DeepSpeech 0.4"
     ops = {node.op for node in graph}
@@ -195,7 +205,7 @@ def _any_length(graph: Graph) -> int | None:
 
 def score_output(graph: Graph) -> Node | None:
     """The output that holds the scores or probabilities of the classes, or the decoded labels."""
-    return next((graph[name] for name in ("logits", "output_node") if name in graph), None)
+    return next((graph[name] for name in (PROBABILITIES, "output_node") if name in graph), None)
 
 
 def _scores(graph: Graph) -> list[Node]:
@@ -224,7 +234,7 @@ def _states(graph: Graph, lstm: Node | None) -> str:
     source = graph.source(lstm.data_inputs[2])
     if source.op == "Placeholder":
         return "inputs and outputs"
-    return "variables" if source.op in ("VariableV2", "VarHandleOp") else "none"
+    return "variables" if source.op in VARIABLES else "none"
 
 
 def _state_output(graph: Graph, previous: str) -> str | None:

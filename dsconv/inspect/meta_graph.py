@@ -10,15 +10,13 @@ from dsconv.acoustic.metadata import read_metadata
 from dsconv.checkpoint.locate import find_checkpoint
 from dsconv.digest import Digest
 from dsconv.errors import ModelError
+from dsconv.graph.graph import VARIABLES
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.meta_graph import MetaGraph, SignatureTensor, read_meta_graph
 from dsconv.inspect.checkpoint import read_trained
 from dsconv.inspect.graph import UNFROZEN, constants_of, inputs_of
 from dsconv.inspect.identity import Identity, identify_network, metadata_values, state_names
 from dsconv.inspect.report import Inspection, MetaGraphInfo, SignatureInfo, StateInfo, TensorInfo
-
-# Ops that hold variables: the older ones by reference, the newer ones as a resource.
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 
 FROZEN = (
     "its weights are constants of its graph already: save that graph_def as an output_graph.pb "
@@ -43,12 +41,11 @@ def inspection_of(
     graph = meta_graph.graph
     metadata = read_metadata(graph)
     info = [_described(each) for each in all_of_them]
-    constants = constants_of(graph)
     # Training graphs differ from the frozen ones that tell the exporters apart.
     identity = replace(
         identify_network(graph, metadata),
         exported_by=None,
-        frozen=not any(node.op in _VARIABLES for node in graph),
+        frozen=not any(node.op in VARIABLES for node in graph),
     )
     return Inspection(
         path=str(path),
@@ -63,9 +60,7 @@ def inspection_of(
         metadata=metadata_values(metadata),
         nodes=len(graph),
         ops=dict(Counter(node.op for node in graph).most_common()),
-        parameters=sum(weight.parameters for weight in constants),
-        parameter_bytes=sum(weight.bytes for weight in constants),
-        weights=constants,
+        weights=constants_of(graph),
         opened_by=[],
         not_opened_because="they read frozen graphs",
         converts_to=[],

@@ -11,9 +11,10 @@ from dsconv.digest import Digest
 from dsconv.errors import ModelError
 from dsconv.graph.identify import FileFormat
 from dsconv.inspect.converted import ConvertedFile, inspection_of
-from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
 
+# Types as the data of constants call them, then those that ports call otherwise.
 _TYPES = {
     "f32": "float32",
     "f16": "float16",
@@ -24,17 +25,18 @@ _TYPES = {
     "i32": "int32",
     "i64": "int64",
     "boolean": "bool",
+    "fp32": "float32",
+    "fp16": "float16",
+    "fp64": "float64",
 }
-_FEW_ELEMENTS = 8
+
+NO_OPS = ("Const", "Parameter", "Result")
+"""The layers that compute nothing."""
 
 
 def inspect_openvino(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     """Inspect the .xml of an IR. Raises ModelError if it is damaged."""
-    try:
-        # The parser below it limits how far entities can grow.
-        root = ElementTree.parse(path).getroot()  # noqa: S314
-    except ElementTree.ParseError as error:
-        raise ModelError(f"the XML is damaged ({error}); copy the model again.") from None
+    root = read_xml(path)
     file = ConvertedFile()
     for layers in root.iter("layers"):
         for layer in layers:
@@ -47,38 +49,54 @@ def inspect_openvino(path: Path, found: FileFormat, digest: Digest) -> Inspectio
     return inspection_of(path, found, digest, file, NO_ORIGINAL_RUNTIME)
 
 
+def read_xml(path: Path) -> ElementTree.Element:
+    """The root of an IR's .xml. Raises ModelError if it is damaged."""
+    try:
+        # The parser below it limits how far entities can grow.
+        return ElementTree.parse(path).getroot()  # noqa: S314
+    except ElementTree.ParseError as error:
+        raise ModelError(f"the XML is damaged ({error}); copy the model again.") from None
+
+
 def _read_layer(layer: ElementTree.Element, file: ConvertedFile, *, outermost: bool) -> None:
     """Count an op; a constant is a weight, a parameter of the model itself an input."""
     kind = layer.get("type", "?")
-    data = layer.find("data")
     if kind == "Const":
-        if data is not None:
-            weight = _weight(layer.get("name", ""), data)
-            if weight.parameters >= _FEW_ELEMENTS:
-                file.weights.append(weight)
+        weight = weight_info(layer)
+        if weight.parameters >= FEWEST_ELEMENTS:
+            file.weights.append(weight)
     elif kind == "Parameter" and outermost:
         port = layer.find("./output/port")
         if port is not None:
-            file.inputs.append(_tensor(port))
+            file.inputs.append(tensor_info(port, port.get("names", "").split(",")[0]))
     elif kind == "Result" and outermost:
         port = layer.find("./input/port")
         if port is not None:
-            name = layer.get("output_names") or layer.get("name", "").split("/")[0]
-            file.outputs.append(_tensor(port, name))
-    if kind not in ("Const", "Parameter", "Result"):
+            file.outputs.append(tensor_info(port, result_name(layer)))
+    if kind not in NO_OPS:
         file.ops[kind] += 1
 
 
-def _weight(name: str, data: ElementTree.Element) -> WeightInfo:
-    shape = [int(size) for size in data.get("shape", "").split(",") if size.strip()]
-    dtype = data.get("element_type", "?")
-    size = int(data.get("size", 0))
-    return WeightInfo(name, _TYPES.get(dtype, dtype), shape, math.prod(shape), size)
+def weight_info(layer: ElementTree.Element) -> WeightInfo:
+    """A constant: its type, its sizes and its bytes are attributes of its data."""
+    data = layer.find("data")
+    values = data.attrib if data is not None else {}
+    shape = [int(size) for size in values.get("shape", "").split(",") if size.strip()]
+    dtype, size = _dtype(values.get("element_type", "?")), int(values.get("size", 0))
+    return WeightInfo(layer.get("name", ""), dtype, shape, math.prod(shape), size)
 
 
-def _tensor(port: ElementTree.Element, name: str | None = None) -> TensorInfo:
+def tensor_info(port: ElementTree.Element, name: str) -> TensorInfo:
+    """What goes in or comes out at a port."""
     shape = [int(dim.text or -1) for dim in port.findall("dim")]
-    # Ports say FP32 where constants say f32.
-    precision = port.get("precision", "?").lower().replace("fp", "f")
-    names = port.get("names", "").split(",")
-    return TensorInfo(name or names[0], _TYPES.get(precision, precision), shape)
+    return TensorInfo(name, _dtype(port.get("precision", "?").lower()), shape)
+
+
+def result_name(layer: ElementTree.Element) -> str:
+    """The name of an output of the model."""
+    return layer.get("output_names") or layer.get("name", "").split("/")[0]
+
+
+def _dtype(name: str) -> str:
+    """A type by its usual name; one that is not known as the IR calls it."""
+    return _TYPES.get(name, name)

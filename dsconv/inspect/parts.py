@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from dsconv.checkpoint.locate import VARIABLES, find_checkpoint
+from dsconv.checkpoint.locate import SAVED_MODELS, VARIABLES, find_checkpoint
 from dsconv.graph.identify import FileFormat
 
 _SAVED_MODEL_FOLDERS = (VARIABLES, "assets")
@@ -33,7 +33,7 @@ def checkpoint_files(prefix: Path) -> tuple[Path, list[Path]]:
 def saved_model_parts(path: Path) -> tuple[Path, Path]:
     """The folder of a SavedModel and the file with its graphs, given either of them."""
     if path.is_dir():
-        return path, path / "saved_model.pb"
+        return path, path / SAVED_MODELS[0]
     return path.parent, path
 
 

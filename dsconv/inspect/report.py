@@ -3,12 +3,17 @@
 `SCHEMA_VERSION` changes when a field changes its meaning or goes away; new fields do not change it.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dsconv.inspect.identity import Identity
 
 SCHEMA_VERSION = 1
+
+FEWEST_ELEMENTS = 8
+"""A constant of fewer is a setting of an op, and no weight."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,14 @@ class WeightInfo:
     parameters: int
     bytes: int
     compression: str | None = None
+
+
+def weight_types(weights: Iterable[WeightInfo]) -> list[str]:
+    """The types of weights, the one with the most bytes first."""
+    sizes: Counter[str] = Counter()
+    for weight in weights:
+        sizes[weight.dtype] += weight.bytes
+    return [dtype for dtype, _ in sizes.most_common()]
 
 
 @dataclass(frozen=True)
@@ -132,10 +145,10 @@ class Inspection:
     """All that is known about a model file. `bytes` and `sha256` are those of the file.
 
     Of a folder, or a model of several files, `bytes` are those of all its files, and `sha256` is
-    the one that dsconv.digest defines. `compression` lists the ways in which weights are
-    compressed, the one with the most parameters first. Of several `meta_graphs` the rest of the
-    inspection is about the one for serving, else the first. `next_step` says how to come to a
-    frozen graph from what is none.
+    the one that dsconv.digest defines. `parameters` and `parameter_bytes` are those of all
+    `weights`; `compression` lists the ways in which weights are compressed, the one with the most
+    parameters first. Of several `meta_graphs` the rest of the inspection is about the one for
+    serving, else the first. `next_step` says how to come to a frozen graph from what is none.
     """
 
     path: str
@@ -150,8 +163,8 @@ class Inspection:
     metadata: dict[str, Any]
     nodes: int
     ops: dict[str, int]
-    parameters: int
-    parameter_bytes: int
+    parameters: int = field(init=False)
+    parameter_bytes: int = field(init=False)
     weights: list[WeightInfo]
     opened_by: list[str]
     not_opened_because: str | None
@@ -161,6 +174,10 @@ class Inspection:
     checkpoint: CheckpointInfo | None = None
     meta_graphs: list[MetaGraphInfo] = field(default_factory=list)
     next_step: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", sum(each.parameters for each in self.weights))
+        object.__setattr__(self, "parameter_bytes", sum(each.bytes for each in self.weights))
 
     def to_json(self) -> dict[str, Any]:
         """The inspection as plain values."""

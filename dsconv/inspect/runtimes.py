@@ -1,16 +1,14 @@
 """Which of the original runtimes open a model, and why the others do not.
 
-Every rule was measured by giving the exports of each version to each runtime, as .pb and as .pbmm.
+Every rule was measured by giving the exports of each version to each runtime, as .pb and as .pbmm:
+to the package `deepspeech` of 0.1.1, 0.2.0, 0.4.1, 0.5.1, 0.6.1, 0.7.4, 0.8.2 and 0.9.3.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from dsconv.graph.steps import DYNAMIC
-from dsconv.inspect.identity import Identity
-
-MEASURED = ("0.1.1", "0.2.0", "0.4.1", "0.5.1", "0.6.1", "0.7.4", "0.8.2", "0.9.3")
-"""The versions of the `deepspeech` package that the rules were measured with."""
+from dsconv.inspect.identity import LATEST, Identity
 
 
 @dataclass(frozen=True)
@@ -73,5 +71,5 @@ _BY_EXPORTER = {
     "DeepSpeech 0.4": ("0.4.1",),
     "DeepSpeech 0.5": ("0.5.1",),
     "DeepSpeech 0.6": ("0.6.1",),
-    "DeepSpeech 0.7 to 0.9, or Coqui STT": ("0.6.1", "0.7.4", "0.8.2", "0.9.3"),
+    LATEST: ("0.6.1", "0.7.4", "0.8.2", "0.9.3"),
 }

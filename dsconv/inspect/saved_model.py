@@ -13,11 +13,12 @@ from pathlib import Path
 from dsconv.acoustic.parts import score_chain
 from dsconv.checkpoint.locate import VARIABLES
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.errors import ModelError
 from dsconv.graph.graph import Graph
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.meta_graph import SERVING, MetaGraph, read_saved_model
-from dsconv.inspect.checkpoint import Trained, read_trained, weight_types
+from dsconv.inspect.checkpoint import Trained, read_trained
 from dsconv.inspect.identity import Identity
 from dsconv.inspect.meta_graph import FROZEN, inspection_of
 from dsconv.inspect.parts import model_files, saved_model_parts
@@ -42,9 +43,7 @@ def inspect_saved_model(path: Path, found: FileFormat, digest: Digest) -> Inspec
     served = next((each for each in meta_graphs if each.tags == SERVING), meta_graphs[0])
     inspection = inspection_of(main, found, digest.hexdigest(), served, meta_graphs)
     files = model_files(path, found)[1]
-    inspection = replace(
-        inspection, path=str(path), bytes=sum(file.stat().st_size for file in files)
-    )
+    inspection = replace(inspection, path=str(path), bytes=disk_size(*files))
     return _with_weights(inspection, _trained(folder), served, path)
 
 
@@ -65,13 +64,10 @@ def _with_weights(
     if trained is None:
         frozen = identity.frozen
         return replace(inspection, identity=identity, next_step=FROZEN if frozen else _INCOMPLETE)
-    weights = trained.weights
     return replace(
         inspection,
         identity=_trained_identity(identity, trained, served),
-        weights=weights,
-        parameters=sum(weight.parameters for weight in weights),
-        parameter_bytes=sum(weight.bytes for weight in weights),
+        weights=trained.weights,
         checkpoint=trained.info(),
         next_step=trained.next_step(path),
     )
@@ -90,7 +86,7 @@ def _exporter(served: MetaGraph) -> str | None:
 
 def _trained_identity(identity: Identity, trained: Trained, served: MetaGraph) -> Identity:
     """What the graph tells, with what the shapes of its variables tell."""
-    identity = replace(identity, frozen=False, weights=weight_types(trained.weights))
+    identity = replace(identity, frozen=False, weights=trained.weight_types)
     shape = trained.shape
     if shape is None:
         return identity

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flatbuffers import encode
@@ -20,24 +21,31 @@ from dsconv.errors import ModelError
 from dsconv.graph.identify import FileFormat
 from dsconv.graph.storage import Storage
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
-from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
+from dsconv.inspect.identity import LATEST
+from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import tflite_runtimes
 from dsconv.tflite_schema import OPS, TYPES
 
 _WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int16", "float64")
 _CUSTOM = 32
-_FEW_ELEMENTS = 8
 
 
 def inspect_tflite(path: Path, found: FileFormat, digest: Digest) -> Inspection:
     """Inspect a file that was found to be TFLite. Raises ModelError if it is damaged."""
-    storage = Storage.of_file(path)
-    try:
-        file = Reader(storage.view).file()
-    except (IndexError, OverflowError, TypeError, ValueError, struct.error):
-        raise ModelError("the model is damaged; copy or download it again.") from None
+    with read_tflite(path) as reader:
+        file = reader.file()
     runtimes = tflite_runtimes(identify_file(file), file.ops)
     return inspection_of(path, found, digest, file, runtimes)
+
+
+@contextmanager
+def read_tflite(path: Path) -> Iterator[Reader]:
+    """Read a model inside the block. Raises ModelError if what is read there is damaged."""
+    storage = Storage.of_file(path)
+    try:
+        yield Reader(storage.view)
+    except (IndexError, OverflowError, TypeError, ValueError, struct.error):
+        raise ModelError("the model is damaged; copy or download it again.") from None
 
 
 class Message:
@@ -60,41 +68,42 @@ class Message:
 
     def numbers(self, field: int) -> list[int]:
         """A vector of int32."""
-        offset = self._offset(field)
-        if not offset:
-            return []
-        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        self._check(start, 4 * count)
+        start, count = self._vector(field, 4)
         return [int(n) for n in struct.unpack_from(f"<{count}i", self._table.Bytes, start)]
 
     def data(self, field: int) -> memoryview:
         """A vector of bytes."""
-        offset = self._offset(field)
-        if not offset:
-            return memoryview(b"")
-        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        self._check(start, count)
+        start, count = self._vector(field, 1)
         view: memoryview = self._table.Bytes
         return view[start : start + count]
 
-    def children(self, field: int) -> list[Message]:
-        """A vector of tables."""
+    def child(self, field: int) -> Message | None:
+        """A table, None where it is left out."""
         offset = self._offset(field)
         if not offset:
-            return []
-        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        self._check(start, 4 * count)
+            return None
+        return Message(self._table.Bytes, self._table.Indirect(self._table.Pos + offset))
+
+    def children(self, field: int) -> list[Message]:
+        """A vector of tables."""
+        start, count = self._vector(field, 4)
         return [
             Message(self._table.Bytes, self._table.Indirect(start + 4 * place))
             for place in range(count)
         ]
 
+    def _vector(self, field: int, size: int) -> tuple[int, int]:
+        """The start and the length of a vector of elements of a size; 0 where it is left out."""
+        offset = self._offset(field)
+        if not offset:
+            return 0, 0
+        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
+        if start + size * count > len(self._table.Bytes):
+            raise ValueError("a vector beyond the end of the file")
+        return start, count
+
     def _offset(self, field: int) -> int:
         return int(self._table.Offset(4 + 2 * field))
-
-    def _check(self, start: int, length: int) -> None:
-        if start + length > len(self._table.Bytes):
-            raise ValueError("a vector beyond the end of the file")
 
 
 class Reader:
@@ -103,20 +112,24 @@ class Reader:
     def __init__(self, view: memoryview) -> None:
         root = encode.Get(kinds.UOffsetTFlags.packer_type, view, 0)
         self.model = Message(view, int(root))
-        self.buffers = self.model.children(4)
         self.codes = [_op_name(code) for code in self.model.children(1)]
+        self.subgraphs = self.model.children(2)
+        self._buffers = self.model.children(4)
+
+    def constant(self, tensor: Message) -> memoryview:
+        """The buffer (2) of a tensor; empty unless it is a constant."""
+        return self._buffer(tensor.number(2, kinds.Uint32Flags))
 
     def file(self) -> ConvertedFile:
         """All that there is to say."""
         file = ConvertedFile()
-        subgraphs = self.model.children(2)
-        for graph in subgraphs:
+        for graph in self.subgraphs:
             file.ops.update(self.codes[operator.number(0)] for operator in graph.children(3))
             file.weights += self._weights(graph)
-        main = subgraphs[0]
+        main = self.subgraphs[0]
         tensors = main.children(0)
-        file.inputs = [_tensor(tensors[number]) for number in main.numbers(1)]
-        file.outputs = [_tensor(tensors[number]) for number in main.numbers(2)]
+        file.inputs = [tensor_info(tensors[number]) for number in main.numbers(1)]
+        file.outputs = [tensor_info(tensors[number]) for number in main.numbers(2)]
         file.metadata = Metadata.from_values(dict(self._metadata(main, tensors)))
         properties = {
             entry.text(0): bytes(self._buffer(entry.number(1, kinds.Uint32Flags)))
@@ -129,14 +142,14 @@ class Reader:
 
     def _exporter(self, file: ConvertedFile) -> str | None:
         known = file.metadata.version is not None and file.metadata.version >= 6
-        return "DeepSpeech 0.7 to 0.9, or Coqui STT" if known else self.model.text(3) or None
+        return LATEST if known else self.model.text(3) or None
 
     def _weights(self, graph: Message) -> Iterator[WeightInfo]:
         for tensor in graph.children(0):
-            size = len(self._buffer(tensor.number(2, kinds.Uint32Flags)))
-            info = _tensor(tensor)
+            size = len(self.constant(tensor))
+            info = tensor_info(tensor)
             count = math.prod(info.shape or [])
-            if size and count >= _FEW_ELEMENTS and info.dtype in _WEIGHT_TYPES:
+            if size and count >= FEWEST_ELEMENTS and info.dtype in _WEIGHT_TYPES:
                 yield WeightInfo(info.name, info.dtype, info.shape or [], count, size)
 
     def _metadata(self, graph: Message, tensors: list[Message]) -> Iterator[tuple[str, bytes]]:
@@ -146,7 +159,7 @@ class Reader:
             name = tensors[outputs[0]].text(3) if outputs else ""
             if name.startswith("metadata_") and sources:
                 source = tensors[sources[0]]
-                data = bytes(self._buffer(source.number(2, kinds.Uint32Flags)))
+                data = bytes(self.constant(source))
                 if TYPES.get(source.number(1, kinds.Int8Flags), ("",))[0] == "string":
                     start, end = struct.unpack_from("<2i", data, 4)
                     yield name, data[start:end]
@@ -154,7 +167,7 @@ class Reader:
                     yield name, str(struct.unpack_from("<i", data)[0]).encode()
 
     def _buffer(self, number: int) -> memoryview:
-        return self.buffers[number].data(0)
+        return self._buffers[number].data(0)
 
 
 def _op_name(code: Message) -> str:
@@ -165,7 +178,7 @@ def _op_name(code: Message) -> str:
     return OPS[number] if number < len(OPS) else f"builtin op {number}"
 
 
-def _tensor(tensor: Message) -> TensorInfo:
+def tensor_info(tensor: Message) -> TensorInfo:
     """Name (3), type (1) and shape (0), with the open sizes of the signature (7)."""
     dtype = TYPES.get(tensor.number(1, kinds.Int8Flags), ("?", 0))[0]
     return TensorInfo(tensor.text(3), dtype, tensor.numbers(7) or tensor.numbers(0))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,15 +10,17 @@ import numpy as np
 
 from dsconv.acoustic.era import complete_metadata, feature_era
 from dsconv.acoustic.front_end import features_of
+from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import CONSTANTS, Graph, open_graph
 from dsconv.graph.node import Node
-from dsconv.graph.write import write_graph
 from dsconv.runtime.evaluator import Evaluator
-from dsconv.runtime.model import PROBABILITIES, Interface, Tensors, TensorSpec
+from dsconv.runtime.model import Interface, Tensors, TensorSpec
+from dsconv.runtime.tensorflow import graph_def, imported
 from dsconv.runtime.threads import thread_limit
+from dsconv.toolkits import import_tensorflow
 
 INITIALIZE = "initialize_state"
 """The node that sets the state variables of graphs up to 0.5 to zero."""
@@ -62,13 +61,6 @@ class TensorFlowGraphModel:
         tf = _import_tensorflow()
         self.interface = describe(graph, f"tensorflow {tf.__version__}")
         self._initializes = INITIALIZE in graph
-        file = io.BytesIO()
-        write_graph(file, graph)
-        definition = tf.compat.v1.GraphDef()
-        definition.ParseFromString(file.getvalue())
-        imported = tf.Graph()
-        with imported.as_default():
-            tf.graph_util.import_graph_def(definition, name="")
         # 0 leaves the number of threads to TensorFlow.
         threads = thread_limit() or 0
         config = tf.compat.v1.ConfigProto(
@@ -76,7 +68,8 @@ class TensorFlowGraphModel:
             inter_op_parallelism_threads=threads,
             use_per_session_threads=True,
         )
-        self._session = tf.compat.v1.Session(graph=imported, config=config)
+        loaded = imported(graph_def(graph))
+        self._session = tf.compat.v1.Session(graph=loaded, config=config)
 
     def reset(self) -> None:
         """Set the state variables to zero, if there are any."""
@@ -162,15 +155,7 @@ def _input_spec(node: Node) -> TensorSpec:
 
 
 def _import_tensorflow() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import tensorflow
-    except ImportError:
-        raise ToolkitError(
-            "TensorFlow is not installed; install it with `pip install 'dsconv[toolkit]'`, "
-            "or leave out --reference tensorflow."
-        ) from None
-    return tensorflow
+        return import_tensorflow()
+    except ToolkitError as error:
+        raise ToolkitError(f"{error} Or leave out --reference tensorflow.") from None

@@ -21,7 +21,7 @@ from dsconv.errors import ConversionError
 from dsconv.graph.graph import CONSTANTS, Graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.runtime.kernels import Values, call, kernel
-from dsconv.runtime.ops import Op, attribute, unsupported
+from dsconv.runtime.ops import Op, unsupported
 from dsconv.runtime.order import in_order, source_names
 from dsconv.runtime.tensor_arrays import TENSOR_ARRAY_OPS
 
@@ -209,7 +209,7 @@ def _check_inputs(graph: Graph, node: Node) -> None:
     """Raises ConversionError if a node takes what only some iterations have, or would mix them."""
     sources = [(name, graph[name.node]) for name in map(TensorName.parse, node.inputs)]
     for name, source in sources:
-        constant = source.op == "Enter" and attribute(source, "is_constant", False)
+        constant = source.op == "Enter" and source.attribute_or("is_constant", False)
         if source.op == "Enter" and constant == (node.op == "Merge"):
             raise unsupported(source, f"with is_constant {constant} in front of a {node.op}")
         if source.op == "Merge" and name.output:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import FEATURES, PROBABILITIES, SAMPLES, STATE_C, STATE_H
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
@@ -23,15 +24,6 @@ from dsconv.speech.features import FeatureSettings, FloatArray
 
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
 
-PROBABILITIES = "logits"
-"""The output that holds the probabilities, in every format: the name that the exporters gave it."""
-
-SAMPLES = "input_samples"
-"""The input of the samples, by the name that the exporters gave it."""
-
-FEATURES = "mfccs"
-"""The output that holds the features of a window of samples."""
-
 PRECISIONS = ("fp32", "fp16", "int8", "palette8", "palette6", "palette4")
 """How weights are stored; in a palette each is one of so many values as the bits can name."""
 
@@ -39,7 +31,6 @@ RAW = "raw"
 """What the property `scores` of a model says that gives no probabilities."""
 
 _USUAL_FEATURES = 26
-_STATE_PAIRS = (("previous_state_c", "new_state_c"), ("previous_state_h", "new_state_h"))
 
 
 @dataclass(frozen=True)
@@ -266,20 +257,27 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
     names = {spec.name for spec in outputs}
     return tuple(
         State(before, after, shapes[before] or ())
-        for before, after in _STATE_PAIRS
+        for before, after in (STATE_C, STATE_H)
         if before in shapes and after in names
     )
 
 
-def features_in(properties: Mapping[str, str]) -> Features | None:
-    """How features are made for a converted model, as its text properties say; None if not."""
-    text = properties.get("features")
-    return features_from_text(text) if text is not None else None
+class Said(TypedDict):
+    """What a converted model says about itself, by the names of the arguments of `Interface.of`."""
+
+    metadata: Metadata
+    features_from: Features | None
+    raw_scores: bool
 
 
-def is_raw(properties: Mapping[str, str]) -> bool:
-    """Whether a converted model gives scores and not probabilities, as its properties say."""
-    return properties.get("scores") == RAW
+def said_in(properties: Mapping[str, str]) -> Said:
+    """What the text properties of a converted model say. Raises ModelError if that cannot be."""
+    features = properties.get("features")
+    return {
+        "metadata": Metadata.from_text(properties),
+        "features_from": features_from_text(features) if features is not None else None,
+        "raw_scores": properties.get("scores") == RAW,
+    }
 
 
 def precision_in(properties: Mapping[str, str]) -> str | None:

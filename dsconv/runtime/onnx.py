@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.graph import wire
+from dsconv.graph.message import Message
 from dsconv.graph.storage import Storage
 from dsconv.runtime.model import (
     Interface,
     Tensors,
     TensorSpec,
-    features_in,
-    is_raw,
     precision_in,
     reason_of,
+    said_in,
 )
 from dsconv.runtime.threads import thread_limit
 from dsconv.toolkits import import_onnxruntime
@@ -67,9 +64,7 @@ class OnnxModel:
             precision=precision_in(properties) or _precision(path),
             inputs=inputs,
             outputs=outputs,
-            metadata=Metadata.from_text(properties),
-            features_from=features_in(properties),
-            raw_scores=is_raw(properties),
+            **said_in(properties),
         )
 
 
@@ -85,30 +80,13 @@ def _spec(argument: Any) -> TensorSpec:
 
 
 def _precision(path: Path) -> str:
-    """The type of most of the weights: of ModelProto.graph (7), its initializers (5)."""
-    storage = Storage.of_file(path)
+    """The type of most of the weights: of ModelProto.graph (7), its initializers (5).
+
+    A TensorProto holds its dims (1) and its data type (2).
+    """
+    graph = Message.of_storage(Storage.of_file(path)).message(7)
     elements: Counter[str] = Counter()
-    for graph in wire.fields(storage.view, 0, len(storage)):
-        if graph.number == 7:
-            for tensor in wire.fields(storage.view, graph.start, graph.end):
-                if tensor.number == 5:
-                    kind, size = _initializer(storage.view, tensor)
-                    elements[_PRECISIONS.get(kind, "")] += size
+    for tensor in graph.messages(5):
+        elements[_PRECISIONS.get(tensor.integer(2), "")] += math.prod(tensor.integers(1))
     del elements[""]
     return elements.most_common(1)[0][0] if elements else "fp32"
-
-
-def _initializer(view: memoryview, tensor: wire.Field) -> tuple[int, int]:
-    """The data type (2) and the number of elements of a TensorProto, from its dims (1)."""
-    kind, sizes = 0, [1]
-    for field in wire.fields(view, tensor.start, tensor.end):
-        if field.number == 2:
-            kind = field.value
-        elif field.number == 1 and field.wire_type == wire.VARINT:
-            sizes.append(field.value)
-        elif field.number == 1:
-            position = field.start
-            while position < field.end:
-                size, position = wire.read_varint(view, position, field.end)
-                sizes.append(size)
-    return kind, int(np.prod(sizes))

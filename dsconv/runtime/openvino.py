@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.runtime.model import (
     Interface,
     Tensors,
     TensorSpec,
-    features_in,
-    is_raw,
     precision_in,
     reason_of,
+    said_in,
 )
 from dsconv.runtime.threads import thread_limit
 from dsconv.toolkits import import_openvino
@@ -75,9 +73,7 @@ def _describe(model: Any, runtime: str) -> Interface:
         precision=precision_in(properties) or _precision(model),
         inputs=inputs,
         outputs=outputs,
-        metadata=Metadata.from_text(properties),
-        features_from=features_in(properties),
-        raw_scores=is_raw(properties),
+        **said_in(properties),
     )
 
 

@@ -33,11 +33,6 @@ def unsupported(node: Node, what: str) -> ConversionError:
     )
 
 
-def attribute(node: Node, key: str, default: Any) -> Any:
-    """An attribute, or TensorFlow's default where the graph leaves it out."""
-    return node.attributes.get(key, default)
-
-
 def audio_spectrogram(node: Node, samples: Array) -> Array:
     """[samples, channels] to [channels, frames, bins]."""
     settings = spectrogram_settings(node)
@@ -57,25 +52,25 @@ def mel_coefficients(node: Node, spectrogram: Array, sample_rate: Array) -> Arra
 
 def mat_mul(node: Node, a: Array, b: Array) -> Array:
     """A product of matrices, each transposed if asked for."""
-    left = a.T if attribute(node, "transpose_a", False) else a
-    return left @ (b.T if attribute(node, "transpose_b", False) else b)
+    left = a.T if node.attribute_or("transpose_a", False) else a
+    return left @ (b.T if node.attribute_or("transpose_b", False) else b)
 
 
 def bias_add(node: Node, value: Array, bias: Array) -> Array:
     """The bias is added along the last dimension."""
-    if attribute(node, "data_format", b"NHWC") != b"NHWC":
+    if node.attribute_or("data_format", b"NHWC") != b"NHWC":
         raise unsupported(node, "with data_format NCHW")
     return value + bias
 
 
 def maximum_over(node: Node, value: Array, axes: Array) -> Array:
     """The largest value over some dimensions."""
-    return np.asarray(value.max(axis=_axes(axes), keepdims=attribute(node, "keep_dims", False)))
+    return np.asarray(value.max(axis=_axes(axes), keepdims=node.attribute_or("keep_dims", False)))
 
 
 def mean(node: Node, value: Array, axes: Array) -> Array:
     """The mean over some dimensions."""
-    keep = attribute(node, "keep_dims", False)
+    keep = node.attribute_or("keep_dims", False)
     return np.asarray(value.mean(axis=_axes(axes), keepdims=keep, dtype=value.dtype))
 
 
@@ -85,13 +80,13 @@ def _axes(axes: Array) -> tuple[int, ...]:
 
 def product(node: Node, value: Array, axes: Array) -> Array:
     """The product over some dimensions."""
-    keep = attribute(node, "keep_dims", False)
+    keep = node.attribute_or("keep_dims", False)
     return np.asarray(value.prod(axis=_axes(axes), keepdims=keep, dtype=value.dtype))
 
 
 def all_of(node: Node, value: Array, axes: Array) -> Array:
     """Whether all are true over some dimensions."""
-    return np.asarray(value.all(axis=_axes(axes), keepdims=attribute(node, "keep_dims", False)))
+    return np.asarray(value.all(axis=_axes(axes), keepdims=node.attribute_or("keep_dims", False)))
 
 
 def cast(node: Node, value: Array) -> Array:
@@ -110,16 +105,16 @@ def expand_dims(_: Node, value: Array, axis: Array) -> Array:
 def strided_slice(node: Node, value: Array, begin: Array, end: Array, strides: Array) -> Array:
     """A part of each dimension; masks leave an end open or drop the dimension."""
     for mask in ("ellipsis_mask", "new_axis_mask"):
-        if attribute(node, mask, 0):
+        if node.attribute_or(mask, 0):
             raise unsupported(node, f"with {mask}")
     slices: list[slice | int] = []
     for dimension, (first, last, stride) in enumerate(zip(begin, end, strides, strict=True)):
         bit = 1 << dimension
-        if attribute(node, "shrink_axis_mask", 0) & bit:
+        if node.attribute_or("shrink_axis_mask", 0) & bit:
             slices.append(int(first))
             continue
-        open_begin = attribute(node, "begin_mask", 0) & bit
-        open_end = attribute(node, "end_mask", 0) & bit
+        open_begin = node.attribute_or("begin_mask", 0) & bit
+        open_end = node.attribute_or("end_mask", 0) & bit
         slices.append(
             slice(None if open_begin else int(first), None if open_end else int(last), int(stride))
         )
@@ -133,14 +128,14 @@ def gather_nd(_: Node, parameters: Array, indices: Array) -> Array:
 
 def gather(node: Node, parameters: Array, indices: Array, axis: Array | None = None) -> Array:
     """The slices of one dimension that `indices` names."""
-    if attribute(node, "batch_dims", 0):
+    if node.attribute_or("batch_dims", 0):
         raise unsupported(node, "with batch_dims")
     return np.take(parameters, indices, axis=int(axis) if axis is not None else 0)
 
 
 def pack(node: Node, *values: Array) -> Array:
     """Arrays of one shape stacked along a new dimension; one that is missing is repeated."""
-    return np.stack(values, axis=attribute(node, "axis", 0))
+    return np.stack(values, axis=node.attribute_or("axis", 0))
 
 
 def concat(_: Node, *values: Array) -> Array:
@@ -176,7 +171,7 @@ def select(node: Node, condition: Array, then: Array, otherwise: Array) -> Array
 
 def reverse_sequence(node: Node, value: Array, lengths: Array) -> Array:
     """The first elements along `seq_dim` backwards, as many as the batch's length says."""
-    along, batch = node.attribute("seq_dim", int), attribute(node, "batch_dim", 0)
+    along, batch = node.attribute("seq_dim", int), node.attribute_or("batch_dim", 0)
     if along == batch:
         raise unsupported(node, f"whose seq_dim and batch_dim are {along}")
     rows = np.moveaxis(value, (along, batch), (0, 1))
@@ -195,7 +190,7 @@ def check(node: Node, condition: Array, *data: Array) -> tuple[Array, ...]:
     """An Assert. Raises ConversionError with the data as its message if the condition is false."""
     if condition.all():
         return ()
-    shown = attribute(node, "summarize", 3)
+    shown = node.attribute_or("summarize", 3)
     said = " ".join(_summary(value, shown) for value in data)
     raise ConversionError(f"the check '{node.name}' of the graph fails: {said}; feed other inputs.")
 
@@ -212,7 +207,7 @@ def _summary(value: Array, shown: int) -> str:
 
 def shape_of(node: Node, value: Array) -> Array:
     """The sizes of the dimensions."""
-    return np.array(value.shape, attribute(node, "out_type", DataType.INT32).label)
+    return np.array(value.shape, node.attribute_or("out_type", DataType.INT32).label)
 
 
 def block_lstm(
@@ -230,10 +225,10 @@ def block_lstm(
     from `steps` on are not computed and are zero.
     """
     *_, bias = peepholes_and_bias
-    if attribute(node, "use_peephole", False):
+    if node.attribute_or("use_peephole", False):
         raise unsupported(node, "with peepholes")
-    clip = attribute(node, "cell_clip", 3.0)
-    forget_bias = np.float32(attribute(node, "forget_bias", 1.0))
+    clip = node.attribute_or("cell_clip", 3.0)
+    forget_bias = np.float32(node.attribute_or("forget_bias", 1.0))
     count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]
     if count > frames:
         raise ConversionError(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv.acoustic.names import FEATURES, PROBABILITIES
 from dsconv.errors import ConversionError
 from dsconv.graph.steps import DYNAMIC
-from dsconv.runtime.model import FEATURES, PROBABILITIES, Model, Tensors, default_steps, scores
+from dsconv.runtime.model import Model, Tensors, default_steps, scores
 from dsconv.speech.clip_features import clip_features
 from dsconv.speech.decode import softmax
 from dsconv.speech.early_features import whitened_windows

@@ -17,7 +17,7 @@ from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.node import Node
 from dsconv.graph.tensor import Shape
-from dsconv.runtime.ops import Array, Op, attribute, unsupported
+from dsconv.runtime.ops import Array, Op, unsupported
 
 
 @dataclass
@@ -102,9 +102,9 @@ def new_array(node: Node, size: Array) -> tuple[Array, Array]:
         node.name,
         node.attribute("dtype", DataType).label,
         node.shape("element_shape"),
-        grows=bool(attribute(node, "dynamic_size", False)),
-        keeps=not attribute(node, "clear_after_read", True),
-        one_shape=bool(attribute(node, "identical_element_shapes", False)),
+        grows=bool(node.attribute_or("dynamic_size", False)),
+        keeps=not node.attribute_or("clear_after_read", True),
+        one_shape=bool(node.attribute_or("identical_element_shapes", False)),
         tensors=[None] * int(size),
     )
     handle = np.empty((), object)

@@ -17,15 +17,15 @@ from dsconv.runtime.model import (
     Interface,
     Tensors,
     TensorSpec,
-    features_in,
-    is_raw,
     reason_of,
+    said_in,
 )
 from dsconv.speech.features import (
     FeatureSettings,
     MfccSettings,
     SpectrogramSettings,
 )
+from dsconv.toolkits import import_litert, import_litert_schema
 
 _FEW_ELEMENTS = 1024
 _PRECISIONS = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
@@ -77,13 +77,17 @@ class TfliteModel:
     def _describe(self, data: bytes) -> Interface:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())
         outputs = tuple(_spec(detail) for detail in self._outputs.values())
-        model = _flatbuffer(data)
-        properties = _properties(model)
+        model = import_litert_schema().ModelT.InitFromPackedBuf(data, 0)
+        said = said_in(_properties(model))
         metadata = {
             name: _as_bytes(self._value(name).reshape(-1)[0])
             for name in self._outputs
             if name.startswith("metadata_")
         }
+        if metadata:
+            said["metadata"] = Metadata.from_values(metadata)
+        if settings := _feature_settings(model, metadata):
+            said["features_from"] = settings
         from ai_edge_litert import __version__
 
         return Interface.of(
@@ -92,11 +96,7 @@ class TfliteModel:
             precision=self._precision(),
             inputs=inputs,
             outputs=outputs,
-            metadata=(
-                Metadata.from_values(metadata) if metadata else Metadata.from_text(properties)
-            ),
-            features_from=_feature_settings(model, metadata) or features_in(properties),
-            raw_scores=is_raw(properties),
+            **said,
         )
 
     def _precision(self) -> str:
@@ -129,14 +129,9 @@ def open_tflite_model(path: Path) -> TfliteModel:
 
 
 def _interpreter(data: bytes, path: Path) -> Any:
+    litert = import_litert()
     try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise ToolkitError(
-            "LiteRT is not installed; install it with `pip install 'dsconv[tflite]'`."
-        ) from None
-    try:
-        interpreter = Interpreter(model_content=data)
+        interpreter = litert.Interpreter(model_content=data)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{path}: LiteRT does not open it: {reason_of(error)}") from error
@@ -155,13 +150,6 @@ def _quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _flatbuffer(data: bytes) -> Any:
-    """The file as LiteRT's schema reads it."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.ModelT.InitFromPackedBuf(data, 0)
 
 
 def _properties(model: Any) -> dict[str, str]:

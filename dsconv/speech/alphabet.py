@@ -15,8 +15,12 @@ from pathlib import Path
 from dsconv.errors import ModelError
 
 _UINT16_PAIR = struct.Struct("<HH")
+
 ENGLISH_CLASSES = 29
 """The labels of the English alphabet, and the blank."""
+
+BYTES_CLASSES = 256
+"""The 255 bytes of UTF-8 text, and the blank."""
 
 _BYTE_LABELS = tuple(bytes([value]) for value in range(1, 256))
 

@@ -34,9 +34,6 @@ CHANNELS = 26
 RUNTIME_SILENCE = float(np.finfo(np.float32).tiny)
 """The energy that the original runtimes put in place of zero."""
 
-TRAINING_SILENCE = float(np.finfo(np.float64).eps)
-"""The energy that ``python_speech_features`` puts in place of zero, as the training code did."""
-
 _EARLY = "before 0.5"
 
 _FFT_LENGTH = 512

@@ -16,7 +16,6 @@ from dsconv.acoustic.exporters import (
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
 from dsconv.graph.graph import Graph, open_graph, parse_graph
-from dsconv.graph.steps import steps_of
 from dsconv.graph.storage import Storage, write_chunks
 from dsconv.speech.alphabet import Alphabet
 from tests.compare import assert_same_graph
@@ -56,12 +55,10 @@ def test_equals_the_original_export(
     """Same nodes, order, ops, inputs, devices, attributes and size, from the weights alone."""
     original = open_graph(models / f"{name}.pb")
     metadata = read_metadata(original)
-    steps = steps_of(original)
     assert metadata.alphabet is not None
-    assert steps is not None
     settings = ExportSettings(
         metadata.alphabet,
-        n_steps=steps,
+        n_steps=recognise(original).steps,
         sample_rate=metadata.sample_rate or 0,
         language=exporter.default_language or None,
         layer_norm="-ln-" in name,

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
 from dsconv.graph.edit import cut
 from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC, input_node, set_steps, steps_of
+from dsconv.graph.steps import DYNAMIC, input_node, set_steps
 from dsconv.graph.write import edited, new_constant, new_node
 from tests.graph.test_edit import network_feeds
 from tests.graph.test_graph import ORIGINALS
@@ -45,7 +46,7 @@ def test_any_number_of_steps_computes_the_same(name: str, models: Path, tensorfl
     expected = scores(tensorflow, set_steps(graph, 16), frames[:, :16])
     for steps in (DYNAMIC, 1, 5, 32):
         changed = set_steps(graph, steps)
-        assert steps_of(changed) == steps
+        assert recognise(changed).steps == steps
         fed = frames if steps == DYNAMIC else frames[:, :steps]
         actual = scores(tensorflow, changed, fed)[:16]
         np.testing.assert_allclose(actual, expected[: len(actual)], rtol=2e-6, atol=1e-6)
@@ -149,4 +150,4 @@ def test_input_node_is_found_by_structure(small_graph: Graph) -> None:
     found = input_node(renamed)
     assert found is not None
     assert found.name == "windows"
-    assert steps_of(set_steps(renamed, DYNAMIC)) == DYNAMIC
+    assert recognise(set_steps(renamed, DYNAMIC)).steps == DYNAMIC

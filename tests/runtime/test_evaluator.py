@@ -14,7 +14,7 @@ from dsconv.errors import ConversionError
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.graph.node import Node
-from dsconv.graph.steps import DYNAMIC, set_steps, steps_of
+from dsconv.graph.steps import DYNAMIC, set_steps
 from dsconv.graph.tensor import Tensor
 from dsconv.graph.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
@@ -257,7 +257,7 @@ def test_speech_gives_tensorflows_numbers(name: str, models: Path, tensorflow: A
     probabilities, states = run_clip(model, features)
     expected_probabilities, expected_states = run_clip(reference, features)
     one_by_one = (
-        reference if steps_of(graph) == DYNAMIC else TensorFlowGraphModel(set_steps(graph, 1))
+        reference if model.interface.steps == DYNAMIC else TensorFlowGraphModel(set_steps(graph, 1))
     )
     other_probabilities, other_states = run_clip(one_by_one, features, steps=1)
     assert len(probabilities) == len(features) == 146

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsconv.acoustic.names import FEATURES
 from dsconv.errors import ModelError
-from dsconv.runtime.model import FEATURES, State
+from dsconv.runtime.model import State
 from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.runtime.tflite import TfliteModel, open_tflite_model
 from dsconv.speech.alphabet import Alphabet

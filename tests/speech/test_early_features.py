@@ -20,7 +20,6 @@ from dsconv.speech.decode import beam_text, greedy_text, softmax, text_of
 from dsconv.speech.early_features import (
     EVERY_SECOND,
     HAMMING,
-    TRAINING_SILENCE,
     WHOLE_CLIP,
     EarlySettings,
     early_features,
@@ -32,6 +31,9 @@ from dsconv.speech.wav import Samples, read_wav
 CONTEXT = 9
 COUNT = np.arange(1000)
 SIGNAL = ((COUNT * COUNT * 31 + COUNT * 977) % 24001 - 12000).astype(np.int16)
+
+# The energy that python_speech_features puts in place of zero, as the training code did.
+TRAINING_SILENCE = float(np.finfo(np.float64).eps)
 
 BY_25_MS = """
     23.634853 -34.314775 -8.157014 -11.990719 -11.114407 -13.883899 -10.210061 -3.112799

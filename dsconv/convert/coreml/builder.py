@@ -107,6 +107,10 @@ class ProgramBuilder:
         """An op of the opset, such as ``linear``. Arrays among its inputs become constants."""
         return getattr(self._mil, kind)(name=name, **inputs)
 
+    def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
+        """A value in other sizes, of which one may be -1."""
+        return self.op("reshape", name, x=source, shape=sizes)
+
     def output(self, name: str, value: Any) -> None:
         """Make a value an output of that name."""
         value = self.single(name, value)

@@ -66,13 +66,6 @@ def describe(specification: Any, plan: Plan, properties: Mapping[str, str]) -> N
     metadata.userDefined.update(properties)
 
 
-def file_bytes(path: Path) -> int:
-    """The bytes of a file, or of all files of a package."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The toolkit's own progress and advice are not for users of dsconv."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import DenseLayer, Network
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
-from dsconv.runtime.model import SAMPLES
 from dsconv.speech.features import LOG_FLOOR, FeatureSettings
 from dsconv.speech.products import front_end_matrices
 
@@ -99,7 +99,7 @@ class _FrontEndBuilder:
             pad_type="valid",
         )
         columns = self.builder.op("transpose", f"{name}_of_frames", x=products, perm=[0, 2, 1])
-        return self.builder.op("reshape", f"{name}_rows", x=columns, shape=[-1, layer.units])
+        return self.builder.reshape(f"{name}_rows", columns, [-1, layer.units])
 
     def product(self, name: str, rows: Any, matrix: Any) -> Any:
         """Rows times a matrix [inputs, outputs]."""

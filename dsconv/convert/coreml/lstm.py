@@ -49,17 +49,17 @@ class LstmBuilder:
         valid.
         """
         rows = self.turned("inputs", rows)
-        frames = self.sequence(f"{self.name}_inputs", rows, self.lstm.inputs)
+        frames = self.builder.reshape(f"{self.name}_inputs", rows, [-1, 1, self.lstm.inputs])
         if lengths is None:
             every, last, cell = self.fused(frames, hidden, cell, self.inputs)
-            rows = self.reshape(f"{self.prefix}hidden_states", every, [-1, self.lstm.cells])
+            rows = self.builder.reshape(f"{self.prefix}hidden_states", every, [-1, self.lstm.cells])
             return self.turned("outputs", rows), last, cell
         invalid = self.invalid(rows, lengths)
         drive, weights = self.driven()
         frames = self.driven_where(invalid, frames, drive)
         every, _, cell = self.fused(frames, hidden, cell, weights)
         every = self.select("valid_hidden_states", invalid, self.builder.number(0), every)
-        rows = self.reshape("hidden_states", every, [-1, self.lstm.cells])
+        rows = self.builder.reshape("hidden_states", every, [-1, self.lstm.cells])
         return rows, self.last_valid(rows, lengths, hidden), cell
 
     def fused(
@@ -132,7 +132,7 @@ class LstmBuilder:
             sizes = builder.op("shape", "input_sizes", x=rows)
             frames = builder.op("gather", "frames", x=sizes, indices=0, axis=0)
             counted = builder.op("range_1d", "counted", start=0, end=frames, step=1)
-            numbers = self.reshape("frame_numbers", counted, [-1, 1, 1])
+            numbers = self.builder.reshape("frame_numbers", counted, [-1, 1, 1])
         return builder.op("greater_equal", "invalid_frames", x=numbers, y=lengths)
 
     def last_valid(self, rows: Any, lengths: Any, hidden: Any) -> Any:
@@ -154,10 +154,3 @@ class LstmBuilder:
     def select(self, name: str, condition: Any, value: Any, other: Any) -> Any:
         """One value where a condition holds, the other elsewhere."""
         return self.builder.op("select", name, cond=condition, a=value, b=other)
-
-    def sequence(self, name: str, rows: Any, size: int) -> Any:
-        """Rows as [frames, 1, size]."""
-        return self.reshape(name, rows, [-1, 1, size])
-
-    def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
-        return self.builder.op("reshape", name, x=source, shape=sizes)

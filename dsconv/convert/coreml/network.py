@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.acoustic.names import LENGTHS, SAMPLES
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.front_end import add_front_end, samples_shape
 from dsconv.convert.coreml.lstm import LstmBuilder
-from dsconv.convert.options import LENGTHS, Plan
-from dsconv.runtime.model import SAMPLES
-
-MOST_STEPS = 3000
-"""Frames that a model of any number of frames takes at once, unless told otherwise: a minute."""
+from dsconv.convert.options import MOST_STEPS, Plan
 
 
 def add_network(builder: ProgramBuilder, plan: Plan) -> None:
@@ -78,7 +75,7 @@ class _NetworkBuilder:
         for layer in network.after:
             rows = self.dense(rows, layer)
         rows = self.dense(rows, network.output)
-        scores = self.reshape("scores", rows, [-1, 1, network.classes])
+        scores = self.builder.reshape("scores", rows, [-1, 1, network.classes])
         if network.softmax:
             scores = self.builder.op("softmax", "probabilities", x=scores, axis=-1)
         self.builder.output(network.names.probabilities, scores)
@@ -93,7 +90,7 @@ class _NetworkBuilder:
         """
         builder, name = self.builder, f"{layer.name}_product"
         source = builder.value(self.network.names.windows)
-        rows = self.reshape("windows", source, [-1, self.network.window_values])
+        rows = self.builder.reshape("windows", source, [-1, self.network.window_values])
         weights = builder.wide(f"{name}_weights", values(layer.weights).T)
         bias = builder.wide(f"{name}_bias", values(layer.bias))
         return builder.op("linear", name, x=rows, weight=weights, bias=bias)
@@ -183,7 +180,3 @@ class _NetworkBuilder:
             value = builder.op("cast", f"{name}_new", x=value, dtype="fp16")
         state = builder.value(name)
         builder.op("coreml_update_state", f"{name}_updated", state=state, value=value)
-
-    def reshape(self, name: str, source: Any, sizes: list[int]) -> Any:
-        """Other sizes; one may be -1."""
-        return self.builder.op("reshape", name, x=source, shape=sizes)

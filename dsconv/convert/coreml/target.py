@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import DeploymentTarget, Options, Plan
 from dsconv.convert.target import Job
+from dsconv.disk_size import disk_size
 from dsconv.errors import ConversionError, OutputError
 from dsconv.graph.graph import Graph
 from dsconv.graph.steps import DYNAMIC, check_steps
@@ -82,13 +83,13 @@ class CoreMlTarget(NetworkTarget):
 
     def write(self, model: Built, properties: Mapping[str, str], job: Job) -> int:
         """Convert the program by the toolkit and write it."""
-        from dsconv.convert.coreml.files import file_bytes, write_neural_network, write_package
+        from dsconv.convert.coreml.files import write_neural_network, write_package
 
         write = write_package if job.output.suffix == self.suffix else write_neural_network
         with new_files([job.output], force=job.force) as folder:
             path = folder / job.output.name
             write(model.builder, model.plan, properties, path)
-            return file_bytes(path)
+            return disk_size(path)
 
     def notes(self, plan: Plan) -> tuple[str, ...]:
         """What a user should know of the interface."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.onnx.builder import GraphBuilder
-from dsconv.runtime.model import SAMPLES
 from dsconv.speech.features import LOG_FLOOR, FeatureSettings
 from dsconv.speech.products import front_end_matrices
 from dsconv.toolkits import import_onnx

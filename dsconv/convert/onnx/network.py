@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from dsconv.acoustic.names import LENGTHS
 from dsconv.acoustic.network import DenseLayer, LayerNorm, Network
 from dsconv.acoustic.weights import values
 from dsconv.convert.onnx.builder import GraphBuilder, Size
 from dsconv.convert.onnx.front_end import add_front_end
 from dsconv.convert.onnx.products import Products, products_of
-from dsconv.convert.options import LENGTHS, Plan
+from dsconv.convert.options import Plan
 
 FRAMES = "frames"
 """The name of the open dimension of the frames."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Plan
 from dsconv.convert.target import Job
+from dsconv.disk_size import disk_size
 from dsconv.output import new_files
 from dsconv.toolkits import Toolkit
 
@@ -45,4 +46,4 @@ class OnnxTarget(NetworkTarget):
             written = folder / job.output.name
             write_model(written, model.model("acoustic", properties), model.initializers)
             check_file(written)
-            return sum((folder / path.name).stat().st_size for path in paths)
+            return disk_size(*(folder / path.name for path in paths))

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.openvino.builder import ModelBuilder
-from dsconv.runtime.model import SAMPLES
 from dsconv.speech.features import LOG_FLOOR, FeatureSettings, fft_length
 from dsconv.speech.products import front_end_matrices
 

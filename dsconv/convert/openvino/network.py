@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dsconv.acoustic.names import LENGTHS
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
 from dsconv.convert.openvino.builder import ModelBuilder
@@ -17,7 +18,7 @@ from dsconv.convert.openvino.products import (
     product,
     weights_of_features,
 )
-from dsconv.convert.options import LENGTHS, Plan
+from dsconv.convert.options import Plan
 
 
 def add_network(builder: ModelBuilder, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options, Plan
 from dsconv.convert.target import Job
+from dsconv.disk_size import disk_size
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.output import new_files
 from dsconv.toolkits import Toolkit
@@ -53,7 +54,7 @@ class OpenVinoTarget(NetworkTarget):
             except RuntimeError as error:
                 reason = " ".join(str(error).split())
                 raise ToolkitError(f"OpenVINO does not write the result: {reason}") from error
-            return sum((folder / path.name).stat().st_size for path in paths)
+            return disk_size(*(folder / path.name for path in paths))
 
     def notes(self, plan: Plan) -> tuple[str, ...]:
         """What differs from the graph's own inputs and outputs, as users of `mo` know it."""

@@ -8,9 +8,9 @@ import numpy as np
 from flatbuffers import flexbuffers
 
 from dsconv.acoustic.front_end import feature_settings
+from dsconv.acoustic.names import FEATURES, SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.tflite.builder import SubgraphBuilder
-from dsconv.runtime.model import FEATURES, SAMPLES
 from dsconv.speech.features import FeatureSettings, fft_length
 
 

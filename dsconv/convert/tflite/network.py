@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dsconv.acoustic.names import LENGTHS
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
-from dsconv.convert.options import LENGTHS, Plan
+from dsconv.convert.options import Plan
 from dsconv.convert.tflite.builder import ModelBuilder, SubgraphBuilder
 from dsconv.convert.tflite.front_end import add_clip_front_end, add_window_front_end
 from dsconv.convert.tflite.lstm import LoopedLstm, States, UnrolledLstm

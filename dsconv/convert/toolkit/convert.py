@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dsconv import __version__
-from dsconv.convert.options import Options, Plan
+from dsconv.convert.options import MOST_STEPS, Options, Plan
 from dsconv.convert.properties import properties
 from dsconv.convert.target import Conversion, Job
 from dsconv.convert.toolkit.block_lstm.lower import lowered
@@ -17,12 +17,12 @@ from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.route import CONVERTERS
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.graph.edit import extract
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import write_graph
 from dsconv.output import new_files
 
-_MOST_STEPS = 3000
 _GRAPH, _SPEC = "prepared.pb", "spec.json"
 
 ROUTE = {"route": "toolkit"}
@@ -55,7 +55,7 @@ def convert(
         source = save(graph_for_toolkit(prepared), spec, Path(scratch))
         written = folder / job.output.name
         run_module(converter.label, converter.module, source, source.with_name(_SPEC), written)
-        size = sum(_bytes(folder / path.name) for path in files)
+        size = disk_size(*(folder / path.name for path in files))
     seconds = time.perf_counter() - start
     made = "the toolkit's own converter made the result"
     notes = (f"{made}: {reason}" if reason else f"{made}.", *prepared.notes)
@@ -90,12 +90,5 @@ def _settings(options: Options) -> dict[str, str | int | None]:
         "author": core_ml.author,
         "license": core_ml.license,
         "version": core_ml.model_version,
-        "max_steps": core_ml.max_steps or _MOST_STEPS,
+        "max_steps": core_ml.max_steps or MOST_STEPS,
     }
-
-
-def _bytes(path: Path) -> int:
-    """The bytes of a file, or of all files of a package."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

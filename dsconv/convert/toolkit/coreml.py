@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.tensorflow import graph_def, register_functions
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.runtime.model import TensorSpec
+from dsconv.runtime.tensorflow import graph_def, register_functions
 from dsconv.toolkits import import_coremltools
 
 LABEL = "Core ML Tools"

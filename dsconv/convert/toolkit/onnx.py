@@ -14,13 +14,13 @@ import numpy as np
 
 from dsconv.convert.toolkit.onnx_loops import names_read, take_unchanged_from_outside
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.tensorflow import graph_def
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import DsconvError, ToolkitError
 from dsconv.graph.graph import CONSTANTS, Graph, open_graph
 from dsconv.graph.node import Node
 from dsconv.graph.write import new_node
 from dsconv.runtime.model import reason_of
+from dsconv.runtime.tensorflow import graph_def
 from dsconv.toolkits import import_onnx, import_tf2onnx
 
 LABEL = "tf2onnx"

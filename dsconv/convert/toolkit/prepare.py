@@ -11,16 +11,15 @@ from dsconv.errors import ConversionError
 from dsconv.graph.cut import cut_states
 from dsconv.graph.dtypes import DataType
 from dsconv.graph.edit import cut, extract, freeze_input, unused_name
-from dsconv.graph.graph import Graph
+from dsconv.graph.graph import NO_RESULTS, VARIABLES, Graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.graph.steps import input_node, set_steps
 from dsconv.graph.write import edited, new_node
 from dsconv.runtime.model import TensorSpec
 
 _INPUT = "Placeholder"
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 _FRONT_END = ("AudioSpectrogram", "DecodeWav", "Mfcc")
-_NO_RESULT = ("Assert", "Assign", "NoOp", "Print", "PrintV2")
+_NO_RESULT = (*NO_RESULTS, "Assign", "Print", "PrintV2")
 _MANY_RESULTS = (
     "NonMaxSuppressionV4 NonMaxSuppressionV5 Split SplitV Switch TopK TopKV2 Unique Unpack"
 ).split()
@@ -196,7 +195,7 @@ def _encoded(text: Any) -> bytes:
 
 def _check_variables(graph: Graph) -> None:
     for node in graph:
-        if node.op in _VARIABLES:
+        if node.op in VARIABLES:
             raise ConversionError(
                 f"it is not frozen: '{node.name}' is a variable, whose value is in a checkpoint; "
                 "freeze the graph with the code that made it."

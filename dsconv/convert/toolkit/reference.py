@@ -6,11 +6,11 @@ from pathlib import Path
 
 from dsconv.convert.toolkit.calls import read_calls, write_calls
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.tensorflow import graph_def, imported
 from dsconv.convert.toolkit.worker import run
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import open_graph
 from dsconv.runtime.model import reason_of
+from dsconv.runtime.tensorflow import graph_def, imported
 from dsconv.toolkits import import_tensorflow
 
 LABEL = "TensorFlow"

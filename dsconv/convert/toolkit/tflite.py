@@ -10,10 +10,10 @@ import flatbuffers
 import numpy as np
 
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.tensorflow import graph_def, imported
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph, open_graph
+from dsconv.runtime.tensorflow import graph_def, imported
 from dsconv.toolkits import import_litert_schema, import_tensorflow
 
 LABEL = "the TFLite converter"

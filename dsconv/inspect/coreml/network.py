@@ -8,17 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from dsconv.acoustic.names import PROBABILITIES
 from dsconv.coreml.file import CoreMlFile
-from dsconv.coreml.network import FLOAT16, FLOAT32, Layer, Network, WeightParams, read_weights
+from dsconv.coreml.network import (
+    FLOAT16,
+    FLOAT32,
+    LSTM_GATES,
+    Layer,
+    Network,
+    WeightParams,
+    read_weights,
+)
 from dsconv.errors import ConversionError, ModelError
 from dsconv.inspect.converted import ConvertedFile
-from dsconv.inspect.report import WeightInfo
+from dsconv.inspect.report import FEWEST_ELEMENTS, WeightInfo
 
-_FEW_ELEMENTS = 8
 _FLOAT_BYTES = 4
-_SCORES = "logits"
 
-_GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")
 _PEEPHOLES = ("inputGate", "forgetGate", "outputGate")
 _GRU_GATES = ("updateGate", "resetGate", "outputGate")
 
@@ -28,9 +34,12 @@ _Weights = dict[tuple[int, ...], tuple[str, tuple[int, ...]]]
 _DENSE: _Weights = {(20,): ("weights", (2, 1)), (21,): ("bias", (2,))}
 _CONSTANT: _Weights = {(2,): ("data", (1,))}
 _LSTM: _Weights = {
-    **{(20, 1 + place): (f"{gate}WeightMatrix", (2, 1)) for place, gate in enumerate(_GATES)},
-    **{(20, 20 + place): (f"{gate}RecursionMatrix", (2, 2)) for place, gate in enumerate(_GATES)},
-    **{(20, 40 + place): (f"{gate}BiasVector", (2,)) for place, gate in enumerate(_GATES)},
+    **{(20, 1 + place): (f"{gate}WeightMatrix", (2, 1)) for place, gate in enumerate(LSTM_GATES)},
+    **{
+        (20, 20 + place): (f"{gate}RecursionMatrix", (2, 2))
+        for place, gate in enumerate(LSTM_GATES)
+    },
+    **{(20, 40 + place): (f"{gate}BiasVector", (2,)) for place, gate in enumerate(LSTM_GATES)},
     **{(20, 60 + place): (f"{gate}PeepholeVector", (2,)) for place, gate in enumerate(_PEEPHOLES)},
 }
 _GRU: _Weights = {
@@ -101,7 +110,7 @@ def _weights(layer: Layer) -> Iterator[WeightInfo]:
             shape = _shape(layer, name, sizes, params)
             # A second one is that of the other direction.
             weight = _weight(f"{layer.name}.{name}" + (f".{place}" if place else ""), shape, params)
-            if weight.parameters >= _FEW_ELEMENTS:
+            if weight.parameters >= FEWEST_ELEMENTS:
                 yield weight
 
 
@@ -137,7 +146,7 @@ def _number_type(params: WeightParams) -> str:
 def _classes(network: Network) -> int | None:
     """The outputs of the last layer of weights before the scores."""
     makers = {output: layer for layer in network.layers for output in layer.outputs}
-    name = _SCORES
+    name = PROBABILITIES
     while name in makers:
         layer = makers.pop(name)
         if layer.kind == "innerProduct":

@@ -11,10 +11,9 @@ from dsconv.coreml.program import NamedType, Operation, read_function
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.coreml.blobs import FLOATS, Blobs, constant_shape
 from dsconv.inspect.coreml.compression import Constant
-from dsconv.inspect.report import TensorInfo, WeightInfo
+from dsconv.inspect.report import FEWEST_ELEMENTS, TensorInfo, WeightInfo
 
 _WEIGHT_TYPES = (*FLOATS, "int4", "int8", *(f"uint{bits}" for bits in range(1, 9)))
-_FEW_ELEMENTS = 8
 
 
 def read_program(model: CoreMlFile, file: ConvertedFile) -> tuple[str, list[str]]:
@@ -64,7 +63,7 @@ def _weight(constant: Constant, blobs: Blobs) -> Iterator[WeightInfo]:
         return
     shape = constant_shape(output.type)
     count = math.prod(shape)
-    if count >= _FEW_ELEMENTS:
+    if count >= FEWEST_ELEMENTS:
         yield WeightInfo(output.name, dtype, shape, count, size, constant.compression)
 
 
@@ -86,7 +85,7 @@ def _written_in(operation: Operation, blobs: Blobs) -> Iterator[WeightInfo]:
                 continue
             shape = constant_shape(value.type)
             count = math.prod(shape)
-            if count >= _FEW_ELEMENTS:
+            if count >= FEWEST_ELEMENTS:
                 owner = operation.outputs[0].name if operation.outputs else operation.kind
                 size = blobs.size(value)
                 yield WeightInfo(f"{owner}.{name}", value.type.dtype, shape, count, size)

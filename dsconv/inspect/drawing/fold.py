@@ -14,10 +14,10 @@ from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
+from dsconv.inspect.report import FEWEST_ELEMENTS
 
 Kind: TypeAlias = Literal["input", "ops", "output", "constants"]
 
-_FEW_ELEMENTS = 8
 _REPEATED = 8
 """More scopes than this with numbered names are the steps of a loop that was unrolled."""
 
@@ -40,7 +40,7 @@ class Box:
     @property
     def weights(self) -> list[Tensor]:
         """The constants of any size, the largest first."""
-        found = [t for t in self.tensors if t.shape and t.size >= _FEW_ELEMENTS]
+        found = [t for t in self.tensors if t.shape and t.size >= FEWEST_ELEMENTS]
         return sorted(found, key=lambda tensor: -tensor.size)
 
 
@@ -124,7 +124,7 @@ class _Fold:
         matrices = [
             tensor
             for tensor in (*held, *op.constants)
-            if tensor.shape and len(tensor.shape) > 1 and tensor.size >= _FEW_ELEMENTS
+            if tensor.shape and len(tensor.shape) > 1 and tensor.size >= FEWEST_ELEMENTS
         ]
         return max(matrices, key=lambda tensor: tensor.size, default=None)
 

@@ -11,26 +11,13 @@ from pathlib import Path
 from dsconv.graph.message import Message
 from dsconv.graph.storage import Storage
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
-
-_TYPES = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    8: "string",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-    16: "bfloat16",
-}
+from dsconv.inspect.onnx import tensor_info, weight_info
 
 
 def read_onnx(path: Path) -> OpGraph:
     """Read a model. The inputs of a node include what the graphs inside it take from outside."""
     graph = Message.of_storage(Storage.of_file(path)).message(7)
-    constants = [_constant(each) for each in graph.messages(5)]
+    constants = [Tensor.of(weight_info(each)) for each in graph.messages(5)]
     names = {tensor.name for tensor in constants}
     ops = []
     for node in graph.messages(1):
@@ -38,7 +25,8 @@ def read_onnx(path: Path) -> OpGraph:
             constants += [Tensor(name, _value_type(node), None) for name in node.texts(2)]
         else:
             ops.append(_op(node))
-    inputs = [_input(each) for each in graph.messages(11) if each.text(1) not in names]
+    values = [Tensor.of(tensor_info(each)) for each in graph.messages(11)]
+    inputs = [tensor for tensor in values if tensor.name not in names]
     outputs = [each.text(1) for each in graph.messages(12)]
     return OpGraph(inputs, constants, ops, [(name, name) for name in outputs])
 
@@ -70,7 +58,7 @@ def _graphs(node: Message) -> list[Message]:
 def _contents(graph: Message) -> tuple[Counter[str], list[Tensor], list[str]]:
     """What a graph inside a node runs, holds, and takes from outside."""
     kinds: Counter[str] = Counter()
-    constants = [_constant(each) for each in graph.messages(5)]
+    constants = [Tensor.of(weight_info(each)) for each in graph.messages(5)]
     known = {tensor.name for tensor in constants} | {g.text(1) for g in graph.messages(11)}
     outer: list[str] = []
     for node in graph.messages(1):
@@ -85,21 +73,7 @@ def _contents(graph: Message) -> tuple[Counter[str], list[Tensor], list[str]]:
     return kinds, constants, [name for name in outer if name not in known]
 
 
-def _constant(tensor: Message) -> Tensor:
-    """Dims (1), type (2) and name (8) of a TensorProto."""
-    dtype = _TYPES.get(tensor.integer(2), "?")
-    return Tensor(tensor.text(8), dtype, tuple(tensor.integers(1)))
-
-
 def _value_type(node: Message) -> str:
     """The type of the tensor (5) in the attribute of a Constant."""
     tensors = [attribute.message(5) for attribute in node.messages(5) if 5 in attribute]
-    return _TYPES.get(tensors[0].integer(2), "?") if tensors else "?"
-
-
-def _input(value: Message) -> Tensor:
-    """Name (1) and tensor type (2, 1) of a ValueInfoProto; sizes that are names are open."""
-    kind = value.message(2).message(1)
-    dims = kind.message(2).messages(1)
-    shape = tuple(dim.integer(1) if 1 in dim else -1 for dim in dims) if 2 in kind else None
-    return Tensor(value.text(1), _TYPES.get(kind.integer(1), "?"), shape)
+    return weight_info(tensors[0]).dtype if tensors else "?"

@@ -8,18 +8,14 @@ from xml.etree import ElementTree
 
 from dsconv.errors import ModelError
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
+from dsconv.inspect.openvino import NO_OPS, read_xml, result_name, tensor_info, weight_info
 
 _BODIES = ("body", "then_body", "else_body")
-_NO_OPS = ("Const", "Parameter", "Result")
 
 
 def read_openvino(path: Path) -> OpGraph:
     """Read an IR. Values have the names of their layers. Raises ModelError if it is damaged."""
-    try:
-        # The parser below it limits how far entities can grow.
-        root = ElementTree.parse(path).getroot()  # noqa: S314
-    except ElementTree.ParseError as error:
-        raise ModelError(f"the XML is damaged ({error}); copy the model again.") from None
+    root = read_xml(path)
     layers = {layer.get("id", ""): layer for layer in root.findall("./layers/layer")}
     names = {number: layer.get("name", number) for number, layer in layers.items()}
     sources: dict[str, list[str]] = {number: [] for number in layers}
@@ -32,18 +28,16 @@ def read_openvino(path: Path) -> OpGraph:
     ops = [
         _op(layer, names[number], sources[number])
         for number, layer in layers.items()
-        if kinds[number] not in _NO_OPS
+        if kinds[number] not in NO_OPS
     ]
-    results = [number for number, kind in kinds.items() if kind == "Result"]
+    constants, parameters, results = (
+        [number for number, kind in kinds.items() if kind == each] for each in NO_OPS
+    )
     return OpGraph(
-        [_tensor(layer) for number, layer in layers.items() if kinds[number] == "Parameter"],
-        [_constant(layer) for number, layer in layers.items() if kinds[number] == "Const"],
+        [_parameter(layers[number]) for number in parameters],
+        [Tensor.of(weight_info(layers[number])) for number in constants],
         ops,
-        [
-            (layers[number].get("output_names") or names[number].split("/")[0], source)
-            for number in results
-            for source in sources[number]
-        ],
+        [(result_name(layers[number]), source) for number in results for source in sources[number]],
     )
 
 
@@ -54,23 +48,13 @@ def _op(layer: ElementTree.Element, name: str, inputs: list[str]) -> Op:
         for inner in layer.findall(f"./{body}//layer"):
             kind = inner.get("type", "?")
             if kind == "Const":
-                constants.append(_constant(inner))
-            elif kind not in _NO_OPS:
+                constants.append(Tensor.of(weight_info(inner)))
+            elif kind not in NO_OPS:
                 inside[kind] += 1
     return Op(name, layer.get("type", "?"), tuple(inputs), (name,), inside, tuple(constants))
 
 
-def _constant(layer: ElementTree.Element) -> Tensor:
-    data = layer.find("data")
-    sizes = data.get("shape", "") if data is not None else ""
-    dtype = data.get("element_type", "?") if data is not None else "?"
-    shape = tuple(int(size) for size in sizes.split(",") if size.strip())
-    return Tensor(layer.get("name", ""), dtype, shape)
-
-
-def _tensor(layer: ElementTree.Element) -> Tensor:
+def _parameter(layer: ElementTree.Element) -> Tensor:
+    name = layer.get("name", "")
     port = layer.find("./output/port")
-    if port is None:
-        return Tensor(layer.get("name", ""), "?", None)
-    shape = tuple(int(dim.text or -1) for dim in port.findall("dim"))
-    return Tensor(layer.get("name", ""), port.get("precision", "?").lower(), shape)
+    return Tensor(name, "?", None) if port is None else Tensor.of(tensor_info(port, name))

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dsconv.inspect.report import TensorInfo, WeightInfo
+
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -17,6 +19,11 @@ class Tensor:
     name: str
     dtype: str
     shape: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, info: TensorInfo | WeightInfo) -> Tensor:
+        """A tensor or a weight as a report describes it."""
+        return cls(info.name, info.dtype, None if info.shape is None else tuple(info.shape))
 
     @property
     def size(self) -> int:

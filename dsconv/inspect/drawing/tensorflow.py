@@ -5,22 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph, open_graph
+from dsconv.graph.graph import CONSTANTS, NO_RESULTS, VARIABLES, Graph, open_graph
 from dsconv.graph.node import Node, TensorName
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
 
 _INPUT = "Placeholder"
 _ASSIGN = "Assign"
 # Ops that only order others, or save the variables: no data comes out of them.
-_NO_DATA = ("Assert", "NoOp", "SaveV2")
-_VARIABLES = ("VarHandleOp", "Variable", "VariableV2")
-_NOT_DRAWN = (*CONSTANTS, *_VARIABLES, *_NO_DATA, _INPUT)
+_NO_DATA = (*NO_RESULTS, "SaveV2")
+_NOT_DRAWN = (*CONSTANTS, *VARIABLES, *_NO_DATA, _INPUT)
 
 
 def read_tensorflow(path: Path) -> OpGraph:
     """Read a graph. Values have the names of the nodes that make them; variables are constants."""
     graph = open_graph(path)
-    constants = [node for node in graph if node.op in (*CONSTANTS, *_VARIABLES)]
+    constants = [node for node in graph if node.op in (*CONSTANTS, *VARIABLES)]
     used = {TensorName.parse(name).node for node in graph for name in node.inputs}
     ops = [_op(node) for node in graph if node.op not in _NOT_DRAWN]
     return OpGraph(
@@ -49,7 +48,7 @@ def _described(node: Node) -> Tensor:
 
 
 def _constant(graph: Graph, node: Node) -> Tensor:
-    if node.op in _VARIABLES:
+    if node.op in VARIABLES:
         return _described(node)
     tensor = graph.tensor(node)
     return Tensor(node.name, tensor.dtype.label, tuple(tensor.shape))

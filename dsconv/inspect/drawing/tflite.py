@@ -5,14 +5,11 @@ Source: the order of the fields in ``schema.fbs`` of TensorFlow Lite.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from pathlib import Path
 
 from flatbuffers import number_types as kinds
 
-from dsconv.errors import ModelError
-from dsconv.graph.storage import Storage
 from dsconv.inspect import tflite
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
 
@@ -22,19 +19,19 @@ _SUBGRAPH_FIELDS = {"WHILE": (0, 1), "IF": (0, 1)}
 
 def read_tflite(path: Path) -> OpGraph:
     """Read a model. Raises ModelError if it is damaged."""
-    storage = Storage.of_file(path)
-    try:
-        return _Reader(storage.view).graph()
-    except (IndexError, OverflowError, TypeError, ValueError, struct.error):
-        raise ModelError("the model is damaged; copy or download it again.") from None
+    with tflite.read_tflite(path) as reader:
+        return _GraphReader(reader).graph()
 
 
-class _Reader(tflite.Reader):
-    """The model: operator codes, subgraphs, buffers."""
+class _GraphReader:
+    """What a reader of the file finds, as operations."""
+
+    def __init__(self, reader: tflite.Reader) -> None:
+        self._reader = reader
 
     def graph(self) -> OpGraph:
         """The main subgraph."""
-        main = self.model.children(2)[0]
+        main = self._reader.subgraphs[0]
         tensors = [_tensor(place, each) for place, each in enumerate(main.children(0))]
         inputs = main.numbers(1)
         return OpGraph(
@@ -46,14 +43,11 @@ class _Reader(tflite.Reader):
 
     def _constants(self, graph: tflite.Message) -> list[int]:
         """The places of the tensors that have a buffer of their own."""
-        return [
-            place
-            for place, tensor in enumerate(graph.children(0))
-            if len(self._buffer(tensor.number(2, kinds.Uint32Flags)))
-        ]
+        tensors = enumerate(graph.children(0))
+        return [place for place, tensor in tensors if len(self._reader.constant(tensor))]
 
     def _op(self, operator: tflite.Message, tensors: list[Tensor]) -> Op:
-        kind = self.codes[operator.number(0, kinds.Uint32Flags)]
+        kind = self._reader.codes[operator.number(0, kinds.Uint32Flags)]
         inputs = tuple(tensors[number].name for number in operator.numbers(1) if number >= 0)
         outputs = tuple(tensors[number].name for number in operator.numbers(2))
         inside, constants = self._inside(operator, kind)
@@ -64,26 +58,18 @@ class _Reader(tflite.Reader):
         """What the subgraphs of an op run, and the constants in them."""
         inside: Counter[str] = Counter()
         constants: list[Tensor] = []
-        subgraphs = self.model.children(2)
-        for options in _children_of(operator, kind):
-            for field in _SUBGRAPH_FIELDS[kind]:
-                graph = subgraphs[options.number(field)]
-                inside.update(self.codes[each.number(0)] for each in graph.children(3))
-                tensors = graph.children(0)
-                constants += [_tensor(place, tensors[place]) for place in self._constants(graph)]
+        options = operator.child(4) if kind in _SUBGRAPH_FIELDS else None
+        if options is None:
+            return inside, constants
+        for field in _SUBGRAPH_FIELDS[kind]:
+            graph = self._reader.subgraphs[options.number(field)]
+            inside.update(self._reader.codes[each.number(0)] for each in graph.children(3))
+            tensors = graph.children(0)
+            constants += [_tensor(place, tensors[place]) for place in self._constants(graph)]
         return inside, constants
-
-
-def _children_of(operator: tflite.Message, kind: str) -> list[tflite.Message]:
-    """The options of an op that runs subgraphs; none of any other op."""
-    offset = operator._offset(4) if kind in _SUBGRAPH_FIELDS else 0
-    if not offset:
-        return []
-    table = operator._table
-    return [tflite.Message(table.Bytes, table.Indirect(table.Pos + offset))]
 
 
 def _tensor(place: int, tensor: tflite.Message) -> Tensor:
     """A tensor; its place makes a name that is not unique, or empty, a name of its own."""
-    info = tflite._tensor(tensor)
+    info = tflite.tensor_info(tensor)
     return Tensor(info.name or f"tensor {place}", info.dtype, tuple(info.shape or ()))

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from dsconv.digest import Digest
+from dsconv.disk_size import disk_size
 from dsconv.errors import ModelError
 from dsconv.inspect.parity.diagnosis import diagnose
 from dsconv.inspect.parity.finding import Finding, Severity
@@ -230,13 +231,13 @@ def _model_info(path: Path, model: Model) -> ModelInfo:
             interface.format,
             interface.runtime,
             interface.precision,
-            _bytes(path),
+            _model_size(path),
         )
 
 
-def _bytes(path: Path) -> int:
+def _model_size(path: Path) -> int:
     """The bytes of a model: one file, a folder, or the two files of an IR."""
-    files = list(path.rglob("*")) if path.is_dir() else [path]
-    if path.suffix == ".xml":
-        files.append(path.with_suffix(".bin"))
-    return sum(file.stat().st_size for file in files if file.is_file())
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and weights.is_file():
+        return disk_size(path, weights)
+    return disk_size(path)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dsconv.coreml.network import LSTM_GATES
 from dsconv.runtime.coreml.layer_kind import LayerKind
 from dsconv.runtime.coreml.layer_parameters import Parameters
 from dsconv.runtime.coreml.layer_weights import FloatArray
@@ -30,11 +31,10 @@ _PARAMS = {
     "coupledInputAndForgetGate": 50,
     "cellClipThreshold": 60,
 }
-_GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")
 _WEIGHTS = {
-    **{f"{gate}WeightMatrix": 1 + place for place, gate in enumerate(_GATES)},
-    **{f"{gate}RecursionMatrix": 20 + place for place, gate in enumerate(_GATES)},
-    **{f"{gate}BiasVector": 40 + place for place, gate in enumerate(_GATES)},
+    **{f"{gate}WeightMatrix": 1 + place for place, gate in enumerate(LSTM_GATES)},
+    **{f"{gate}RecursionMatrix": 20 + place for place, gate in enumerate(LSTM_GATES)},
+    **{f"{gate}BiasVector": 40 + place for place, gate in enumerate(LSTM_GATES)},
     "inputGatePeepholeVector": 60,
     "forgetGatePeepholeVector": 61,
     "outputGatePeepholeVector": 62,
@@ -96,7 +96,7 @@ class _Cell:
 
     @property
     def _used_gates(self) -> tuple[str, ...]:
-        return tuple(gate for gate in _GATES if not (self._coupled and gate == "forgetGate"))
+        return tuple(gate for gate in LSTM_GATES if not (self._coupled and gate == "forgetGate"))
 
     def _opened(self, sums: dict[str, FloatArray], gate: str, c: FloatArray) -> FloatArray:
         """A gate, which sees the cells if there are peepholes."""

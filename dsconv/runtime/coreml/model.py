@@ -12,23 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.names import PROBABILITIES, SAMPLES
 from dsconv.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
 from dsconv.coreml.interface import Description, Feature, read_description
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.coreml.network import NetworkEvaluator
-from dsconv.runtime.model import (
-    PROBABILITIES,
-    SAMPLES,
-    Interface,
-    Tensors,
-    TensorSpec,
-    features_in,
-    is_raw,
-    precision_in,
-    reason_of,
-)
+from dsconv.runtime.model import Interface, Tensors, TensorSpec, precision_in, reason_of, said_in
 from dsconv.toolkits import import_coremltools
 
 EVALUATION = "an evaluation in numpy, not by Core ML or the Neural Engine"
@@ -59,9 +49,7 @@ class CoreMlModel:
             inputs=[_input_spec(feature, file.kind) for feature in description.inputs],
             outputs=[TensorSpec(f.name, f.dtype, f.open_shape) for f in description.outputs],
             classes=self._classes(description),
-            metadata=Metadata.from_text(description.properties),
-            features_from=features_in(description.properties),
-            raw_scores=is_raw(description.properties),
+            **said_in(description.properties),
         )
 
     def reset(self) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsconv.acoustic.names import FEATURES
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import LstmForm
 from dsconv.fixtures.demo_model import MODEL
 from dsconv.graph.edit import extract
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.graph.steps import DYNAMIC
-from dsconv.runtime.model import FEATURES
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.toolkits import import_litert_schema
 from tests.acoustic.edits import Edit, removed, renamed

@@ -20,6 +20,7 @@ from tests.test_cli import assert_one_line_error, run
 SVG = "{http://www.w3.org/2000/svg}"
 LAYERS = ["layer_1", "layer_2", "layer_3", "layer_5", "layer_6"]
 STATES = ["previous_state_c", "previous_state_h"]
+TARGETS = ["pb", "pbmm", "tflite", "onnx", "openvino", "coreml", "mlmodel"]
 NEW_STATES = ["new_state_c", "new_state_h"]
 OVERLAPS = """
 (() => {
@@ -60,9 +61,7 @@ def converted(target: str, folder: Path) -> Path:
     ).conversion.output
 
 
-@pytest.mark.parametrize(
-    "target", ["pb", "pbmm", "tflite", "onnx", "openvino", "coreml", "mlmodel"]
-)
+@pytest.mark.parametrize("target", TARGETS)
 def test_every_format_is_drawn(target: str, tmp_path: Path, browser: Browser) -> None:
     """Boxes do not overlap, hold their text, are all named; the layers are among them."""
     output = tmp_path / "graph.svg"
@@ -75,6 +74,17 @@ def test_every_format_is_drawn(target: str, tmp_path: Path, browser: Browser) ->
     assert (seen["overlapping"], seen["outside"], seen["cut"], seen["small"]) == (0, 0, [], 0)
     titles = [title.removesuffix("_product") for title in seen["titles"]]
     assert {"input_node", *STATES, *NEW_STATES, "logits", *LAYERS} <= set(titles)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_format_names_a_type_alike(target: str, tmp_path: Path) -> None:
+    """Inputs are float32 and weights float32 or int8, whatever the format calls that."""
+    graph = read_ops(converted(target, tmp_path))
+    inputs = {tensor.name: str(tensor) for tensor in graph.inputs}
+    assert inputs["input_node"] == f"input_node float32 1{TIMES}16{TIMES}19{TIMES}26"
+    held = [*graph.constants, *(tensor for op in graph.ops for tensor in op.constants)]
+    types = {tensor.dtype for tensor in held if {494, 128} <= set(tensor.shape or ())}
+    assert types in ({"float32"}, {"int8"})
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -1,4 +1,4 @@
-"""Graphs in TensorFlow, for the processes that need it."""
+"""Graphs in TensorFlow."""
 
 from __future__ import annotations
 
