@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.network import Network
 from dsconv.errors import ConversionError
 from dsconv.graph.storage import unreadable
 from dsconv.speech.alphabet import Alphabet
@@ -27,6 +28,10 @@ class Overrides:
             return cls(Alphabet.from_file(alphabet), sample_rate)
         except OSError as error:
             raise unreadable(alphabet, error) from error
+
+    def described(self, network: Network) -> Network:
+        """The network with what the user says. Raises ConversionError as `apply` does."""
+        return replace(network, metadata=self.apply(network.metadata, network.classes))
 
     def apply(self, metadata: Metadata, classes: int) -> Metadata:
         """The metadata of a model of so many classes, with what the user says.

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Lengths, Options, Plan, Precision, States, make_plan
 from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.convert.toolkit.route import choose_route, why_not_recognised
@@ -58,7 +59,7 @@ class NetworkTarget(SingleFile, ABC):
         plan = self.plan(job.graph, job.options)
         with Digest(job.source) as digest:
             model = self.build(plan)
-            texts = properties(plan, digest.hexdigest())
+            texts = properties(plan.network, plan.weights_precision, digest.hexdigest())
         size = self.write(model, texts, job)
         seconds = time.perf_counter() - start
         notes = (*_assumptions(plan), *self.notes(plan))
@@ -68,14 +69,12 @@ class NetworkTarget(SingleFile, ABC):
         from dsconv.convert.toolkit.convert import convert
 
         reason = why_not_recognised(job.graph)
-        plan = None
+        network = None
         if reason is None:
-            # For what the file says of itself.
-            known = Options(overrides=job.options.overrides)
-            plan = make_plan(job.graph, known, lengths=self.lengths, states=self.states)
+            network = job.options.overrides.described(recognise(job.graph))
         files = self.outputs(job.output, job.options)
         try:
-            return convert(self.name, job, files, plan, reason)
+            return convert(self.name, job, files, network, reason)
         except (ConversionError, ToolkitError) as error:
             if reason is None or job.options.route == "toolkit":
                 raise

@@ -151,12 +151,8 @@ def make_plan(
     `states` are the ways of a target to keep the states, its default first. Raises ConversionError
     if the graph holds another network, or what was asked for cannot be.
     """
-    network = recognise(graph)
-    network = replace(
-        network,
-        softmax=options.scores == "probabilities",
-        metadata=options.overrides.apply(network.metadata, network.classes),
-    )
+    network = options.overrides.described(recognise(graph))
+    network = replace(network, softmax=options.scores == "probabilities")
     if network.backward is not None:
         _check_backward(options)
     steps = _steps(network, options)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dsconv import __version__
 from dsconv.acoustic.front_end import features_of
-from dsconv.convert.options import Plan
+from dsconv.acoustic.network import Network
 from dsconv.runtime.model import RAW
 
 
-def properties(plan: Plan, source_sha256: str) -> dict[str, str]:
+def properties(network: Network, precision: str, source_sha256: str) -> dict[str, str]:
     """The exporter's metadata, how features are made for the model, and the source."""
-    network = plan.network
     values = network.metadata.to_text()
     features = features_of(network.front_end, network.era, network.metadata)
     if features is not None:
@@ -18,7 +17,7 @@ def properties(plan: Plan, source_sha256: str) -> dict[str, str]:
     if not network.softmax:
         values["scores"] = RAW
     return values | {
-        "precision": plan.weights_precision,
+        "precision": precision,
         "source_sha256": source_sha256,
         "dsconv_version": __version__,
     }

@@ -148,7 +148,7 @@ def built(form: str, network: Network, folder: Path, precision: Precision = "fp3
     options = Options(core_ml=core_ml)
     path = folder / f"model{target.suffix_for(options)}"
     job = Job(Graph([]), folder, path, options)
-    texts = properties(plan, "0" * 64)
+    texts = properties(network, plan.weights_precision, "0" * 64)
     assert target.write(target.build(plan), texts, job) == sum(
         file.stat().st_size for file in folder.rglob("*") if file.is_file()
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dsconv import __version__
-from dsconv.convert.options import MOST_STEPS, Options, Plan
+from dsconv.acoustic.network import Network
+from dsconv.convert.options import MOST_STEPS, Options
 from dsconv.convert.properties import properties
 from dsconv.convert.target import Conversion, Job
 from dsconv.convert.toolkit.block_lstm.lower import lowered
@@ -35,17 +36,17 @@ def check(graph: Graph, options: Options) -> None:
 
 
 def convert(
-    target: str, job: Job, files: tuple[Path, ...], plan: Plan | None, reason: str | None
+    target: str, job: Job, files: tuple[Path, ...], network: Network | None, reason: str | None
 ) -> Conversion:
     """Write the files, the first of which the others belong to.
 
-    `plan` is that of a network that is recognised, for its metadata; else `reason` is why it is
+    `network` is what was recognised, for what the file says of itself; else `reason` is why it was
     not. Raises ConversionError, ToolkitError or OutputError, and then leaves nothing behind.
     """
     start = time.perf_counter()
     prepared = prepare(job.graph, job.options)
     with Digest(job.source) as digest:
-        texts = _properties(plan, digest.hexdigest())
+        texts = _properties(network, digest.hexdigest())
     spec = Spec(prepared.inputs, prepared.outputs, texts, _settings(job.options))
     converter = CONVERTERS[target]
     with (
@@ -77,9 +78,9 @@ def save(graph: Graph, spec: Spec, folder: Path) -> Path:
     return path
 
 
-def _properties(plan: Plan | None, sha256: str) -> Mapping[str, str]:
-    if plan is not None:
-        return properties(plan, sha256)
+def _properties(network: Network | None, sha256: str) -> Mapping[str, str]:
+    if network is not None:
+        return properties(network, "fp32", sha256)
     return {"precision": "fp32", "source_sha256": sha256, "dsconv_version": __version__}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsconv.checked import convert_checked
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.inspect.parity.tolerances import TOLERANCES
@@ -19,6 +20,8 @@ from tests.runtime.speech import distance
 pytestmark = [pytest.mark.models, pytest.mark.tensorflow]
 
 STATIC, EARLY = "deepspeech-0.9.3-static", "deepspeech-0.4.1-static"
+RAW = "deepspeech-0.2.0-static"
+"""A graph that gives raw scores, of which the builder's route makes probabilities."""
 DYNAMIC = "deepspeech-0.9.3-dynamic"
 ANY_STEPS = (16, 1, 40)
 """The frames of three calls of a file that takes any number."""
@@ -69,6 +72,19 @@ def agree(target: str, source: Path, tmp_path: Path, steps: int | None) -> None:
             assert distance(found[key], expected) <= limit, (step, key)
     first, second = (model.interface.metadata for model in opened)
     assert (first.sample_rate, first.alphabet) == (second.sample_rate, second.alphabet)
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_raw_scores_are_said_to_be_raw(
+    target: str, models: Path, tmp_path: Path, tensorflow: Any
+) -> None:
+    """Both routes transcribe the same, and pass beside the graph."""
+    del tensorflow
+    options = Options(route="toolkit", precision="fp32")
+    source = models / f"{RAW}.pb"
+    done = convert_checked(TARGETS[target], source, named(target, tmp_path), options=options)
+    assert done.passed
+    assert open_model(done.conversion.output).interface.raw_scores
 
 
 def answers(model: Model) -> list[Tensors]:
