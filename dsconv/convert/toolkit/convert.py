@@ -15,7 +15,7 @@ from dsconv.convert.target import Conversion, Job
 from dsconv.convert.toolkit.block_lstm.lower import lowered
 from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.convert.toolkit.process import run_module
-from dsconv.convert.toolkit.route import CONVERTERS
+from dsconv.convert.toolkit.route import CONVERTERS, Converter
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.digest import Digest
 from dsconv.disk_size import disk_size
@@ -60,6 +60,8 @@ def convert(
     seconds = time.perf_counter() - start
     made = "the toolkit's own converter made the result"
     notes = (f"{made}: {reason}" if reason else f"{made}.", *prepared.notes)
+    if renamed := _renamed(converter, prepared):
+        notes = (*notes, renamed)
     return Conversion(target, job.source, job.output, size, seconds, dict(ROUTE), notes)
 
 
@@ -76,6 +78,13 @@ def save(graph: Graph, spec: Spec, folder: Path) -> Path:
         write_graph(file, graph)
     spec.write(folder / _SPEC)
     return path
+
+
+def _renamed(converter: Converter, prepared: Prepared) -> str | None:
+    """A note on the inputs and outputs that the file calls otherwise; None if there are none."""
+    names = (*(given.name for given in prepared.inputs), *prepared.outputs)
+    changed = [f"{name} is {new}" for name in names if (new := converter.name_of(name)) != name]
+    return f"the file has other names: {', '.join(changed)}." if changed else None
 
 
 def _properties(network: Network | None, sha256: str) -> Mapping[str, str]:

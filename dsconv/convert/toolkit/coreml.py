@@ -9,7 +9,9 @@ import numpy as np
 
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
+from dsconv.coreml.names import core_ml_name
 from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
+from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.runtime.model import TensorSpec
 from dsconv.runtime.tensorflow import graph_def, register_functions
@@ -21,9 +23,10 @@ LABEL = "Core ML Tools"
 def convert(source: Path, spec_path: Path, output: Path) -> None:
     """Write the graph as a package or an .mlmodel.
 
-    Raises ConversionError for ops that Core ML Tools do not know.
+    Raises ConversionError for ops that Core ML Tools do not know, and for names that they change.
     """
     graph, spec = open_graph(source), Spec.read(spec_path)
+    names = _names(spec)
     definition = graph_def(graph)
     if definition.library.function:
         # The converter looks there for the bodies of loops.
@@ -44,11 +47,35 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
             raise unsupported(LABEL, graph, ops) from error
         raise
     specification = model.get_spec()
+    _check_names(specification.description, names)
     _describe(specification.description.metadata, spec)
     path = output / MODEL_FOLDER / MODEL_NAME if program else output
     path.write_bytes(specification.SerializeToString(deterministic=True))
     if program:
         write_manifest(output)
+
+
+def _names(spec: Spec) -> set[str]:
+    """What the model is to call the inputs and outputs; each must have a name of its own."""
+    names = (*(given.name for given in spec.inputs), *spec.outputs)
+    found = {core_ml_name(name): name for name in names}
+    for name in names:
+        if found[core_ml_name(name)] != name:
+            raise ConversionError(
+                f"'{name}' and '{found[core_ml_name(name)]}' would both be '{core_ml_name(name)}' "
+                "in Core ML; rename one of them in the graph."
+            )
+    return set(found)
+
+
+def _check_names(description: Any, wanted: set[str]) -> None:
+    """Words of Core ML's language are replaced by names that nobody knows."""
+    written = {one.name for one in (*description.input, *description.output)}
+    if others := sorted(written - wanted):
+        raise ConversionError(
+            f"{LABEL} replace {', '.join(sorted(wanted - written))} by {', '.join(others)}; choose "
+            "other names in the graph."
+        )
 
 
 def _describe(metadata: Any, spec: Spec) -> None:

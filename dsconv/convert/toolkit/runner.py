@@ -15,6 +15,7 @@ import numpy as np
 from dsconv.convert.toolkit.calls import read_calls, write_calls
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run
+from dsconv.coreml.names import core_ml_name
 from dsconv.errors import ToolkitError
 from dsconv.graph.identify import FileFormat, identify
 from dsconv.runtime.model import Tensors
@@ -90,14 +91,25 @@ def _core_ml(path: Path, spec: Spec) -> Call:
         coremltools = import_coremltools()
         units = coremltools.ComputeUnit.CPU_ONLY
         predict = coremltools.models.MLModel(str(path), compute_units=units).predict
-        return lambda feeds: dict(predict(feeds))
+        return _by_names_of_graph(predict, spec)
     from dsconv.coreml.file import PROGRAM, open_core_ml
     from dsconv.runtime.coreml.evaluator import ProgramEvaluator
     from dsconv.runtime.coreml.network import NetworkEvaluator
 
     file = open_core_ml(path)
     evaluator: Any = ProgramEvaluator(file) if file.kind == PROGRAM else NetworkEvaluator(file)
-    return lambda feeds: dict(evaluator.run(feeds))
+    return _by_names_of_graph(evaluator.run, spec)
+
+
+def _by_names_of_graph(run_model: Call, spec: Spec) -> Call:
+    """Runs a Core ML model, whose names have no slashes."""
+    outputs = {core_ml_name(name): name for name in spec.outputs}
+
+    def call(feeds: Tensors) -> Tensors:
+        found = run_model({core_ml_name(name): value for name, value in feeds.items()})
+        return {outputs.get(name, name): value for name, value in found.items()}
+
+    return call
 
 
 _OPENERS: dict[Any, Callable[[Path, Spec], Call]] = {

@@ -14,11 +14,16 @@ from dsconv.cli import main
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.toolkit import check
 from dsconv.convert.toolkit.calls import Arrays
-from dsconv.graph.write import write_graph
+from dsconv.graph.graph import Graph
+from dsconv.graph.write import new_node, write_graph
+from dsconv.inspect.registry import inspect_file
+from tests.convert.conversions import saved
 from tests.convert.toolkit.networks import (
+    FLOAT,
     TOOLKIT_TARGETS,
     chain,
     named,
+    placeholder,
     write_convolution,
     write_products,
     write_unsupported,
@@ -82,6 +87,50 @@ def test_an_op_that_no_toolkit_has(target: str, folder: Path, tmp_path: Path) ->
     assert "does not convert 'logarithm' (MatrixLogarithm)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def difference(first: str, second: str, result: str) -> Graph:
+    """``result`` is ``first`` less ``second``, by their names."""
+    inputs = [placeholder(name, (2, 3)) for name in (first, second)]
+    return Graph([*inputs, new_node(result, "Sub", [first, second], FLOAT)])
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_names_with_a_scope(target: str, tmp_path: Path) -> None:
+    """They stay as they are; Core ML, which has no slashes, gets others, and that is said."""
+    source = saved(difference("net/a", "net/b", "net/out/1"), tmp_path / "a.pb")
+    output = named(target, tmp_path)
+    done = dsconv(target, source, "-o", output)
+    assert done.exit_code == 0, done.output
+    assert "\npass: net/out/1 " in done.stdout
+    found = inspect_file(output)
+    names = [tensor.name for tensor in (*found.inputs, *found.outputs)]
+    renamed = "net/a is net_a, net/b is net_b, net/out/1 is net_out_1."
+    if target == "coreml":
+        assert names == ["net_a", "net_b", "net_out_1"]
+        assert f"note: the file has other names: {renamed}" in done.stderr
+    else:
+        assert sorted(names) == ["net/a", "net/b", "net/out/1"]
+        assert "other names" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("net/a", "net_a"), "'net/a' and 'net_a' would both be 'net_a' in Core ML; rename one"),
+        (("any", "b"), "Core ML Tools replace any by any_workaround; choose other names"),
+    ],
+    ids=["equal", "word"],
+)
+def test_names_that_core_ml_does_not_have(
+    names: tuple[str, str], says: str, tmp_path: Path
+) -> None:
+    """Two that would be one, and words of its language."""
+    source = saved(difference(names[0], names[1], "result"), tmp_path / "a.pb")
+    done = dsconv("coreml", source, "-o", named("coreml", tmp_path))
+    assert done.exit_code == 4, done.output
+    assert says in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pb"]
 
 
 def test_what_is_not_supported_can_be_cut_off(folder: Path, tmp_path: Path) -> None:
@@ -164,7 +213,6 @@ def test_a_sabotaged_file_fails(
 ) -> None:
     """A weight that is off by a hundredth is noticed."""
     from dsconv.convert.toolkit import convert
-    from dsconv.graph.graph import Graph
     from dsconv.graph.write import new_constant
 
     output = named("openvino", tmp_path)

@@ -1,0 +1,9 @@
+"""Names of tensors in Core ML models."""
+
+import re
+
+
+def core_ml_name(name: str) -> str:
+    """What Core ML Tools call a tensor: letters, digits and underscores, no digit first."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return f"_{plain}" if plain[:1].isdigit() else plain
