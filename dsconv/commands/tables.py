@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,6 +11,10 @@ from rich.text import Text
 
 from dsconv.convert.target import Target
 from dsconv.convert_all import AllTargets, TargetResult
+
+if TYPE_CHECKING:
+    from dsconv.convert.toolkit.check import RandomCheck
+    from dsconv.inspect.parity.result import CandidateResult
 
 _STYLES = {"pass": "green", "warning": "yellow", "fail": "bold red", "failed": "bold red"}
 
@@ -21,7 +27,7 @@ def render_all(done: AllTargets) -> RenderableType:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("parity")
     hashes = Table.grid(padding=(0, 2))
-    others = []
+    others: list[Text] = []
     for result in done.results:
         if result.output is None:
             others.append(Text(f"{result.target}: {result.status}: {result.reason}"))
@@ -29,6 +35,7 @@ def render_all(done: AllTargets) -> RenderableType:
         verdict = Text(result.verdict, _STYLES.get(result.verdict, ""))
         table.add_row(result.output.name, *_figures(result), verdict)
         hashes.add_row(result.target, result.sha256)
+        others += (Text(f"{result.target}: {line}") for line in _remarks(result.parity))
     return Group(table, Text("sha256"), hashes, *others)
 
 
@@ -42,6 +49,16 @@ def render_formats(targets: list[Target]) -> RenderableType:
         missing = toolkit is not None and toolkit.missing
         table.add_row(target.name, target.label, toolkit.install if missing and toolkit else "yes")
     return table
+
+
+def _remarks(parity: CandidateResult | RandomCheck | None) -> list[str]:
+    """What a row leaves out: what speaks against the file, or how it compares on random inputs."""
+    from dsconv.convert.toolkit.check import RandomCheck
+    from dsconv.inspect.parity.text import objections
+
+    if parity is None:
+        return []
+    return [parity.line] if isinstance(parity, RandomCheck) else objections(parity)
 
 
 def _figures(result: TargetResult) -> list[str]:

@@ -55,12 +55,12 @@ def verdict_line(candidate: CandidateResult) -> str:
     lines = [f"{candidate.verdict}: {', '.join(parts)}" if parts else candidate.verdict]
     if candidate.model.format in _RUN_ELSEWHERE:
         lines.append(f"run by {candidate.model.runtime}")
-    lines += [
-        _finding_line(finding)
-        for finding in candidate.findings
-        if finding.severity is not Severity.NOTE
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *objections(candidate)])
+
+
+def objections(candidate: CandidateResult) -> list[str]:
+    """What speaks against a candidate, a line each; of very much the first."""
+    return _lines([f for f in candidate.findings if f.severity is not Severity.NOTE])
 
 
 def _named(model: ModelInfo) -> str:
@@ -76,7 +76,7 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
         parts.append(_numbers(candidate))
     if candidate.transcripts:
         parts.append(Text(_transcripts(candidate)))
-    return [*parts, *_findings(candidate.findings)]
+    return [*parts, *map(Text, _lines(candidate.findings))]
 
 
 def _numbers(candidate: CandidateResult) -> Table:
@@ -112,20 +112,13 @@ def _rates(rates: CorpusRates) -> str:
     return f"WER {rates.wer}, CER {rates.cer}"
 
 
-def _findings(findings: Sequence[Finding]) -> list[RenderableType]:
-    """The findings; of those of one level and severity that are many, the first few."""
+def _lines(findings: Sequence[Finding]) -> list[str]:
+    """A line for each finding; of those of one level and severity that are many, the first few."""
     shown, more = first_findings(findings)
     return [
-        *(Text(_finding_line(finding)) for finding in shown),
-        *(
-            Text(f"{kind.value}, {level}: {n:,} more; --json lists them all")
-            for kind, level, n in more
-        ),
+        *(f"{each.severity.value}, {each.level}: {each.message}" for each in shown),
+        *(f"{kind.value}, {level}: {n:,} more; --json lists them all" for kind, level, n in more),
     ]
-
-
-def _finding_line(finding: Finding) -> str:
-    return f"{finding.severity.value}, {finding.level}: {finding.message}"
 
 
 def tolerance_rows() -> list[tuple[str, str, str]]:
