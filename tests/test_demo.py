@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from dsconv.cli import main
 from dsconv.convert import registry
@@ -15,11 +15,21 @@ from dsconv.errors import ParityError
 from dsconv.fixtures import demo_model
 
 
-def test_table_lists_every_model_file(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo writes."""
+    return tmp_path_factory.mktemp("demo") / "here"
+
+
+@pytest.fixture(scope="module")
+def first_run(folder: Path) -> Result:
+    """What the command prints."""
+    return CliRunner().invoke(main, ["demo", "-o", str(folder)])
+
+
+def test_table_lists_every_model_file(first_run: Result, folder: Path) -> None:
     """The commands as they run, and a closing table with the files' real sizes."""
-    folder = tmp_path / "demo"
-    result = CliRunner().invoke(main, ["demo", "-o", str(folder)])
-    assert result.exit_code == 0, result.output
+    assert first_run.exit_code == 0, first_run.output
     for command in (
         "fixture",
         "pbmm",
@@ -31,27 +41,28 @@ def test_table_lists_every_model_file(tmp_path: Path) -> None:
         "onnx",
         "validate",
     ):
-        assert f"+ dsconv {command} " in result.stdout
+        assert f"+ dsconv {command} " in first_run.stdout
     for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb", "output_graph.tflite"):
-        assert f"{(folder / name).stat().st_size:,}" in result.stdout
+        assert f"{(folder / name).stat().st_size:,}" in first_run.stdout
 
 
-def test_json(tmp_path: Path) -> None:
-    """For programs: the files alone."""
-    result = CliRunner().invoke(main, ["demo", "-o", str(tmp_path / "demo"), "--json"])
+def test_every_clip_says_its_text(first_run: Result) -> None:
+    """The demo shows what the package transcribes."""
+    lines = [line for line in first_run.stdout.splitlines() if ".wav: " in line]
+    assert lines == [f"  {clip.wav.name}: {clip.text}" for clip in demo_model.clips()]
+
+
+def test_a_second_run_needs_force(first_run: Result, folder: Path) -> None:
+    """The files of the first run are not replaced silently; for programs there is JSON."""
+    assert first_run.exit_code == 0
+    assert CliRunner().invoke(main, ["demo", "-o", str(folder)]).exit_code == 6
+    result = CliRunner().invoke(main, ["demo", "-o", str(folder), "--force", "--json"])
+    assert result.exit_code == 0, result.output
     files = json.loads(result.stdout)["files"]
     formats = [file["format"] for file in files]
     assert formats == ["pb", "pbmm", "pb", "tflite", "coreml", "openvino", "onnx"]
     verdicts = [file["verdict"] for file in files]
     assert verdicts == [None, "pass", None, "pass", "pass", "pass", "pass"]
-
-
-def test_a_second_run_needs_force(tmp_path: Path) -> None:
-    """The files of the first run are not replaced silently."""
-    folder = str(tmp_path / "demo")
-    assert CliRunner().invoke(main, ["demo", "-o", folder]).exit_code == 0
-    assert CliRunner().invoke(main, ["demo", "-o", folder]).exit_code == 6
-    assert CliRunner().invoke(main, ["demo", "-o", folder, "--force"]).exit_code == 0
 
 
 def test_a_wrong_way_back_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,10 +91,3 @@ def test_what_is_not_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.M
     assert len(demo.files) == 6
     assert any("OpenVINO is not installed" in line for line in lines)
     assert "left out: beam search needs fast-ctc-decode" in lines[-1]
-
-
-def test_every_clip_says_its_text(tmp_path: Path) -> None:
-    """The demo shows what the package transcribes."""
-    lines: list[str] = []
-    run_demo(tmp_path / "demo", say=lines.append)
-    assert [f"  {clip.wav.name}: {clip.text}" for clip in demo_model.clips()] == lines[-5:]
