@@ -11,16 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from dsconv.acoustic.export import ExportSettings
 from dsconv.cli import main
 from dsconv.convert.registry import TARGETS, convert_file
-from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.fixtures.write import write_demo_model
 from dsconv.graph.graph import Graph
 from dsconv.graph.write import new_constant, new_node
-from dsconv.speech.alphabet import Alphabet
 from tests import pages
-from tests.checkpoint.writer import trained_variables, write_checkpoint
+from tests.checkpoint.writer import write_training
 from tests.convert.conversions import TOOLKITS, require_toolkits, saved
 from tests.convert.toolkit.networks import FLOAT, placeholder
 
@@ -46,12 +43,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("migrate")
     model, *_ = write_demo_model(folder)
     convert_file(TARGETS["pbmm"], model)
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir()
-    variables = trained_variables(ExportSettings(Alphabet.from_file(ALPHABET)))
-    write_checkpoint(checkpoints / "best_dev-150", variables)
-    shutil.copy(ALPHABET, checkpoints)  # As Coqui's training keeps it there.
-    (checkpoints / "best_dev_checkpoint").write_text('model_checkpoint_path: "best_dev-150"\n')
+    write_training(folder / "checkpoints")
     weights = new_constant("w", np.arange(6, dtype=np.float32).reshape(3, 2))
     product = new_node("y", "MatMul", ["x", "w"], FLOAT)
     saved(Graph([placeholder("x", (2, 3)), weights, product]), folder / "graph.pb")

@@ -1,12 +1,18 @@
 """What the README shows is what happens: its console blocks are run, in order, in one folder."""
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
+from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.parity.text import tolerance_rows
 from tests import pages
+from tests.checkpoint.writer import write_training
+from tests.inspect.parity.corpus import write_corpus
 
 README = pages.README.read_text("utf-8")
 
@@ -18,6 +24,56 @@ def test_commands_give_the_output_that_is_shown(tmp_path: Path) -> None:
     for command, shown in sessions:
         done = pages.run_dsconv(tmp_path, command)
         assert pages.comparable(done.stdout) == pages.comparable(shown), command
+
+
+# What stands for the user's own files, and such files in the folder of the test.
+PLACEHOLDERS = {
+    "REFERENCE CANDIDATE...": "output_graph.pb output_graph.tflite",
+    "MODEL AUDIO...": "output_graph.tflite trust.wav",
+    "CHECKPOINT": "checkpoints",
+    "FILE...": "output_graph.pb",
+    " [MODEL]": "",
+    "MODEL": "output_graph.pb",
+}
+MADE_AGAIN = {"freeze": "output_graph.pb", "all": "output_graph.tflite"}
+
+
+def other_commands() -> list[str]:
+    """The commands of other blocks and of the text, but for those that the console blocks run."""
+    shown = {shlex.split(command)[1] for command, _ in pages.sessions(pages.README)}
+    lines = [line for block in pages.blocks(pages.README, "sh") for line in block.text.splitlines()]
+    found = [line for line in lines if line.startswith("dsconv ")]
+    for inline in re.findall(r"`(dsconv [^`]+)`", README):
+        command = " ".join(inline.split())
+        for placeholder, own in PLACEHOLDERS.items():
+            command = command.replace(placeholder, own)
+        if shlex.split(command)[1] not in shown or "--" in command:
+            found.append(command)
+    return list(dict.fromkeys(found))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the commands take for granted."""
+    found = tmp_path_factory.mktemp("readme")
+    model, *_ = write_demo_model(found)
+    convert_file(TARGETS["tflite"], model)
+    write_training(found / "checkpoints")
+    write_corpus(found, 6)
+    return found
+
+
+@pytest.mark.parametrize("command", other_commands())
+def test_other_commands_run(command: str, folder: Path, tmp_path: Path) -> None:
+    """As they stand, each in a folder of its own; an output that is named is there."""
+    here = tmp_path / "here"
+    shutil.copytree(folder, here)
+    if made := MADE_AGAIN.get(shlex.split(command)[1]):
+        (here / made).unlink()
+    done = pages.run_dsconv(here, command)
+    assert done.returncode == 0, done.stdout
+    for output in re.findall(r"out\.\w+|run\.journal", command):
+        assert (here / output).stat().st_size > 100
 
 
 def test_the_python_runs(tmp_path: Path) -> None:

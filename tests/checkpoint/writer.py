@@ -1,5 +1,6 @@
 """Writes small checkpoints, so that their reader can be tested without TensorFlow."""
 
+import shutil
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from dsconv.acoustic.export import ExportSettings, weight_shapes
 from dsconv.checkpoint.crc32c import masked_crc32c
+from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.graph import wire
 from dsconv.graph.dtypes import DataType
+from dsconv.speech.alphabet import Alphabet
 
 Variables = Mapping[str, NDArray[Any]]
 
@@ -109,3 +112,12 @@ def trained_variables(settings: ExportSettings, n_hidden: int = 4) -> dict[str, 
         for slot in ("", "/Adam", "/Adam_1"):
             variables[f"{name}{slot}"] = generator.random(shape, np.float32)
     return variables
+
+
+def write_training(folder: Path) -> None:
+    """The folder of a training on English, with the alphabet where Coqui's keeps it."""
+    folder.mkdir()
+    variables = trained_variables(ExportSettings(Alphabet.from_file(ALPHABET)))
+    write_checkpoint(folder / "best_dev-150", variables)
+    shutil.copy(ALPHABET, folder)
+    (folder / "best_dev_checkpoint").write_text('model_checkpoint_path: "best_dev-150"\n')
