@@ -72,8 +72,8 @@ def _windows(
     padded = np.pad(x, [(0, 0), (0, 0), *widths], constant_values=around)
     sliding: Any = np.lib.stride_tricks.sliding_window_view
     windows = sliding(padded, tuple(kernel_sizes), axis=tuple(range(2, x.ndim)))
-    every = tuple(slice(None, None, int(step)) for step in steps)
-    return np.asarray(windows[(slice(None), slice(None), *every)])
+    every = [slice(None, None, int(step)) for step in (1, 1, *steps)]
+    return np.asarray(windows[tuple(every)])
 
 
 def _place(find: Any) -> Op:

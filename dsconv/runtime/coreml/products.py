@@ -63,8 +63,8 @@ def conv(
     axes = tuple(range(2, x.ndim))
     sliding: Any = np.lib.stride_tricks.sliding_window_view
     windows = sliding(padded, tuple(kernel), axis=axes)
-    every = tuple(slice(None, None, int(step)) for step in (*steps, *apart))
-    windows = windows[(slice(None), slice(None), *every)]
+    every = [slice(None, None, int(step)) for step in (1, 1, *steps, *apart)]
+    windows = windows[tuple(every)]
     inner = [1, *range(2 + rank, 2 + 2 * rank)]
     product = np.tensordot(windows, weight, (inner, [1, *axes]))
     if bias is not None:
