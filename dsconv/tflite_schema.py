@@ -1,7 +1,10 @@
-"""What numbers in a TFLite file stand for.
+"""What a TFLite file is marked with, and what numbers in it stand for.
 
 Source: ``TensorType`` and ``BuiltinOperator`` in ``schema.fbs`` of TensorFlow Lite.
 """
+
+IDENTIFIER = b"TFL3"
+"""What makes a flatbuffer a TFLite file."""
 
 TYPES = {
     0: ("float32", 4),

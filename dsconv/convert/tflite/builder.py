@@ -27,10 +27,9 @@ from dsconv.convert.tflite.tables import (
     Subgraph,
     Tensor,
 )
-from dsconv.tflite_schema import OPS, TYPES
+from dsconv.tflite_schema import IDENTIFIER, OPS, TYPES
 
 _TYPE_NUMBERS = {name: number for number, (name, _) in TYPES.items()}
-_IDENTIFIER = b"TFL3"
 # What older runtimes find in the byte that held the op, where its number is too large.
 _LARGEST_BYTE = 127
 
@@ -72,7 +71,7 @@ class ModelBuilder:
     def write(self, file: BinaryIO) -> int:
         """Write the file; returns its size."""
         size = sum(len(one.data) for one in self._model.buffers if one.data is not None)
-        view = packed(self._model, _IDENTIFIER, size)
+        view = packed(self._model, IDENTIFIER, size)
         file.write(view)
         return len(view)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.convert.toolkit.onnx_loops import names_read, take_unchanged_from_outside
+from dsconv.convert.toolkit.onnx_loops import inner_graphs, names_read, take_unchanged_from_outside
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import DsconvError, ToolkitError
@@ -95,9 +95,8 @@ def _unknown_ops(model: Any, graph: Any) -> Iterator[str]:
     for node in graph.node:
         if not onnx.defs.has(node.op_type, versions.get(node.domain, _OPSET), node.domain):
             yield node.op_type
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _unknown_ops(model, inner)
+        for inner in inner_graphs(node):
+            yield from _unknown_ops(model, inner)
 
 
 def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:

@@ -26,12 +26,13 @@ def names_read(graph: Any) -> Iterator[str]:
     """The names of all tensors that something takes, in the graph and in those inside it."""
     for node in graph.node:
         yield from node.input
-        for inner in _inner_graphs(node):
+        for inner in inner_graphs(node):
             yield from names_read(inner)
     yield from (output.name for output in graph.output)
 
 
-def _inner_graphs(node: Any) -> Iterator[Any]:
+def inner_graphs(node: Any) -> Iterator[Any]:
+    """The graphs that a node runs, such as the body of a loop."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -39,7 +40,7 @@ def _inner_graphs(node: Any) -> Iterator[Any]:
 
 
 def _shorten(loop: Any, read: Collection[str]) -> None:
-    (body,) = _inner_graphs(loop)
+    (body,) = inner_graphs(loop)
     variables = len(loop.input) - _LOOP_INPUTS
     for place in reversed(range(variables)):
         name = body.input[_BODY_INPUTS + place].name
@@ -57,5 +58,5 @@ def _rename(graph: Any, old: str, new: str) -> None:
         for place, name in enumerate(node.input):
             if name == old:
                 node.input[place] = new
-        for inner in _inner_graphs(node):
+        for inner in inner_graphs(node):
             _rename(inner, old, new)

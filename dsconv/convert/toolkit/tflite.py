@@ -14,6 +14,7 @@ from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import ConversionError
 from dsconv.graph.graph import Graph, open_graph
 from dsconv.runtime.tensorflow import graph_def, imported
+from dsconv.tflite_schema import IDENTIFIER
 from dsconv.toolkits import import_litert_schema, import_tensorflow
 
 LABEL = "the TFLite converter"
@@ -70,7 +71,7 @@ def _described(data: bytes, spec: Spec) -> memoryview:
     for key, value in spec.properties.items():
         model.metadata.append(_entry(schema, model, key, value))
     packer = flatbuffers.Builder(len(data) + _SLACK_BYTES)
-    packer.Finish(model.Pack(packer), file_identifier=b"TFL3")
+    packer.Finish(model.Pack(packer), file_identifier=IDENTIFIER)
     return memoryview(packer.Bytes)[packer.Head() :]
 
 

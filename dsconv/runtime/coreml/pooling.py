@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dsconv.runtime.coreml.call import Array, Call, Op
-from dsconv.runtime.coreml.products import padding
+from dsconv.runtime.coreml.products import padding, sliding_windows
 
 
 def max_pool(
@@ -70,10 +70,7 @@ def _windows(
     sizes = np.array(x.shape[2:])
     widths = padding(call, sizes, kernel_sizes, steps, pad_type, pad)
     padded = np.pad(x, [(0, 0), (0, 0), *widths], constant_values=around)
-    sliding: Any = np.lib.stride_tricks.sliding_window_view
-    windows = sliding(padded, tuple(kernel_sizes), axis=tuple(range(2, x.ndim)))
-    every = [slice(None, None, int(step)) for step in (1, 1, *steps)]
-    return np.asarray(windows[tuple(every)])
+    return sliding_windows(padded, kernel_sizes, steps)
 
 
 def _place(find: Any) -> Op:

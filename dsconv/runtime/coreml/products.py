@@ -5,6 +5,7 @@ Source: the op definitions ``linear.py``, ``conv.py`` and ``recurrent.py`` of co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -60,13 +61,9 @@ def conv(
     kernel = (np.array(weight.shape[2:]) - 1) * apart + 1
     widths = padding(call, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
     padded = np.pad(x, [(0, 0), (0, 0), *widths])
-    axes = tuple(range(2, x.ndim))
-    sliding: Any = np.lib.stride_tricks.sliding_window_view
-    windows = sliding(padded, tuple(kernel), axis=axes)
-    every = [slice(None, None, int(step)) for step in (1, 1, *steps, *apart)]
-    windows = windows[tuple(every)]
+    windows = sliding_windows(padded, kernel, (*steps, *apart))
     inner = [1, *range(2 + rank, 2 + 2 * rank)]
-    product = np.tensordot(windows, weight, (inner, [1, *axes]))
+    product = np.tensordot(windows, weight, (inner, [1, *range(2, x.ndim)]))
     if bias is not None:
         if bias.shape != weight.shape[:1]:
             raise call.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
@@ -89,6 +86,16 @@ def padding(
         # The documentation contradicts itself about the side that gets the odd one.
         raise call.unsupported(f"with pad_type '{pad_type}' and an odd number of zeros")
     return [(int(zeros) // 2, int(zeros) // 2) for zeros in total]
+
+
+def sliding_windows(x: Array, kernel: Array, steps: Iterable[int]) -> Array:
+    """Windows [batch, channels, places..., sizes...] of x [batch, channels, sizes...].
+
+    Of the places, and of the numbers in a window if there are as many steps more, each `step`th.
+    """
+    sliding: Any = np.lib.stride_tricks.sliding_window_view
+    every = [slice(None, None, int(step)) for step in (1, 1, *steps)]
+    return np.asarray(sliding(x, tuple(kernel), axis=tuple(range(2, x.ndim)))[tuple(every)])
 
 
 def lstm(
