@@ -17,6 +17,7 @@ from benchmarks.latency import benchmark_latency
 from benchmarks.limits import benchmark_limits
 from benchmarks.measure import Samples, interleave, peak_mb, python, run_process
 from benchmarks.original_runtimes import benchmark_original_runtimes
+from benchmarks.tables import figure_table
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Job
 from dsconv.fixtures.write import write_random_model
@@ -111,9 +112,7 @@ def benchmark_all(model: Path, runs: int) -> dict[str, Samples]:
 
 def table(title: str, samples: dict[str, Samples]) -> Table:
     """A row for each candidate; the first is what the others are compared to."""
-    result = Table(title=title, title_justify="left")
-    for heading in ("", "median s", "ratio", "inverse", "peak MB"):
-        result.add_column(heading, justify="left" if not heading else "right")
+    result = figure_table(title, "median s", "ratio", "inverse", "peak MB")
     first = next(iter(samples.values())).median
     for name, sample in samples.items():
         ratio = sample.median / first

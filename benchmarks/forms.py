@@ -8,6 +8,9 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.measure import python
+from benchmarks.tables import figure_table
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS
 
 FORMS = {
     "tflite": [
@@ -37,7 +40,6 @@ FORMS = {
         "--front-end",
     ],
 }
-SUFFIXES = {"tflite": ".tflite", "openvino": ".xml", "onnx": ".onnx"}
 
 
 def benchmark_forms(model: Path, runs: int) -> list[Table]:  # noqa: ARG001
@@ -46,10 +48,8 @@ def benchmark_forms(model: Path, runs: int) -> list[Table]:  # noqa: ARG001
 
 
 def _table(model: Path, target: str, forms: list[str]) -> Table:
-    table = Table(title=f"forms of {target}", title_justify="left")
-    for heading in ("", "bytes", "operations"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    output = str(model.with_suffix(SUFFIXES[target]))
+    table = figure_table(f"forms of {target}", "bytes", "operations")
+    output = str(model.with_suffix(TARGETS[target].suffix_for(Options())))
     for form in forms:
         words = ["dsconv", target, str(model), *form.split(), "-o", output]
         converted = _json([*words, "--no-validate", "--force", "--json"])

@@ -23,6 +23,7 @@ from benchmarks import loaders
 from benchmarks.loaders import STEPS
 from benchmarks.measure import Samples
 from benchmarks.memory import resident_mb
+from benchmarks.tables import figure_table
 from dsconv.convert.options import Options, Precision
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.demo_model import SPEECH
@@ -143,9 +144,7 @@ def latency_table(
     memory: dict[str, float],
 ) -> Table:
     """A row for each contestant; the first is what the others are compared to."""
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "ms", "ratio", "MB", "probabilities", "states"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    table = figure_table(title, "ms", "ratio", "MB", "probabilities", "states")
     first = next(iter(samples.values())).median
     for name, sample in samples.items():
         far = [f"{value:.1e}" for value in differences.get(name, ())] or ["-", "-"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from benchmarks.tables import figure_table
 from dsconv.acoustic.recognise import recognise
 from dsconv.graph.graph import open_graph
 
@@ -28,9 +29,7 @@ def benchmark_limits(model: Path, runs: int) -> Iterator[Table]:
     cache = gigabytes_a_second(recurrent, 20 * runs)
     title = f"limits of {STEPS} frames, 1 thread: memory {memory:.0f} GB/s, "
     title += f"{recurrent / 1e6:.0f} MB again and again {cache:.0f} GB/s"
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "MB read", "ms from memory", "ms, states' from cache"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    table = figure_table(title, "MB read", "ms from memory", "ms, states' from cache")
     for name, size in (("fp32", 4), ("fp16, bf16", 2), ("int8", 1)):
         once, often = size * rest / 1e6, size * STEPS * recurrent / 1e6
         table.add_row(

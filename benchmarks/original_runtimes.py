@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.measure import Samples
+from benchmarks.tables import figure_table
 from dsconv.convert.options import LstmForm, Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.demo_model import SPEECH
@@ -47,9 +48,7 @@ def benchmark_original_runtimes(model: Path, runs: int) -> Iterator[Table]:
 
 
 def _table(title: str, samples: dict[str, Samples]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "median s", "ratio"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    table = figure_table(title, "median s", "ratio")
     first = next(iter(samples.values())).median
     for name, sample in samples.items():
         table.add_row(name, f"{sample.median:.2f}", f"{sample.median / first:.2f}")
