@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from dsconv.fixtures import demo_model
+from tests.test_plugins import install
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,9 +62,7 @@ def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     packages = Path(printed.stdout.strip())
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    install += ["--disable-pip-version-check", "--target", str(packages), str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
+    install(wheel, packages)
     for package in base_dependencies():
         for file in package.files or ():
             if ".." not in file.parts:

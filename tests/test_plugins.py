@@ -31,12 +31,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def installed(source: Path, folder: Path) -> dict[str, str]:
-    """Install a package into a folder; what it depends on is there already."""
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    install += ["--no-build-isolation", "--disable-pip-version-check", "--target", str(folder)]
-    subprocess.run([*install, str(source)], check=True, capture_output=True, text=True)
+    """The environment of processes that see a package, which is installed into a folder."""
+    install(source, folder)
     path = os.pathsep.join([str(folder), str(ROOT)])
     return os.environ | {"PYTHONPATH": path, "COLUMNS": "80", "NO_COLOR": "1"}
+
+
+def install(source: Path, folder: Path) -> None:
+    """Install a package or a wheel into a folder; what it depends on is there already."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    command += ["--no-build-isolation", "--disable-pip-version-check", "--target", str(folder)]
+    subprocess.run([*command, str(source)], check=True, capture_output=True, text=True)
 
 
 def run(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model
 from dsconv.toolkits import (
     import_coremltools,
-    import_litert_schema,
+    import_litert,
     import_onnx,
     import_onnxruntime,
     import_openvino,
@@ -28,7 +28,7 @@ TOOLKITS: dict[str, tuple[Callable[[], Any], ...]] = {
     "coreml": (import_coremltools,),
     "onnx": (import_onnx, import_onnxruntime),
     "openvino": (import_openvino,),
-    "tflite": (import_litert_schema,),
+    "tflite": (import_litert,),
 }
 """What the conversion to a target and the running of its models need."""
 

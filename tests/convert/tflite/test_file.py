@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,6 @@ from tests.acoustic.edits import Edit, removed, renamed
 from tests.acoustic.test_recognise import EXPORTS, INTERFACE
 from tests.convert.calls import OUTPUTS
 from tests.convert.conversions import convert, saved
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 EXPORTED = {
     "deepspeech-0.9.3-static.pb": "deepspeech-0.9.3-tflite.tflite",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +37,6 @@ from tests.convert.test_front_end import (
     weights_of,
 )
 from tests.runtime.speech import TEXT, clip_features, distance, original_clip, packaged_speech
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 RATES = [STATIC, "deepspeech-0.9.3-8k-static.pb"]
 FORMS: tuple[LstmForm, ...] = ("loop", "unrolled")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream
 from dsconv.runtime.tflite import TfliteModel
+from dsconv.toolkits import import_litert
 from tests.acoustic.edits import Edit, attributes, edits, op, renamed, takes
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.calls import (
@@ -34,10 +34,6 @@ from tests.convert.calls import (
 )
 from tests.convert.conversions import convert, saved
 from tests.runtime.speech import clip_features, distance, packaged_speech, run_clip, state_bound
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 STATIC = "deepspeech-0.9.3-static.pb"
 EXPORTED_STEPS = 16
@@ -314,6 +310,7 @@ def test_long_calls_equal_short_ones(small_model: Path, tmp_path: Path) -> None:
 def test_no_delegate_is_needed(asked: dict[str, Any], small_model: Path, tmp_path: Path) -> None:
     """The last DeepSpeech has no XNNPACK; the plain kernels say the same."""
     path = convert("tflite", small_model, tmp_path / "a", precision="fp32", **asked)
+    litert = import_litert()
     plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = litert.Interpreter(str(path), experimental_op_resolver_type=plain)
     numbers = {found["name"]: found["index"] for found in interpreter.get_input_details()}

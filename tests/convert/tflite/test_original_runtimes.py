@@ -17,8 +17,6 @@ from tests.conftest import Transcribe
 from tests.convert.conversions import convert, saved
 from tests.convert.test_original_runtime import EXPORTS, SAID
 
-pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
-
 pytestmark = pytest.mark.runtimes
 
 RUNTIMES = ("deepspeech-tflite", "stt")

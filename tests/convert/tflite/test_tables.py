@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,10 +12,6 @@ from dsconv.convert.tflite import tables
 from dsconv.convert.tflite.flatbuffer import Table, packed
 from dsconv.tflite_schema import OPS, TYPES
 from dsconv.toolkits import import_litert_schema
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 
 # The fields of the schema that have other names here.
 SCHEMA_NAMES = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,6 @@ from dsconv.graph.steps import DYNAMIC, set_steps
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.toolkits import import_litert_schema
 from tests.convert.conversions import convert, saved
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 TFLITE = TARGETS["tflite"]
 WAYS: list[dict[str, Any]] = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -26,15 +25,11 @@ from dsconv.runtime.tflite import TfliteModel
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import chunks
 from dsconv.speech.wav import read_wav
-from dsconv.toolkits import import_litert_schema
+from dsconv.toolkits import import_litert, import_litert_schema
 from tests.acoustic.edits import constant
 from tests.convert.calls import Call, Reference, answers
 from tests.convert.conversions import convert, saved
 from tests.runtime.speech import clip_features, original_clip
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 STEPS = 16
 EXPORTED = {
@@ -206,6 +201,7 @@ def test_unrolled_says_it_without_a_delegate_too(name: str, models: Path, tmp_pa
         models / EXPORTED[name],
         convert("tflite", models / name, tmp_path / "a", lstm="unrolled"),
     ):
+        litert = import_litert()
         plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = litert.Interpreter(str(path), experimental_op_resolver_type=plain)
         interpreter.allocate_tensors()
