@@ -21,7 +21,7 @@ from benchmarks.tables import figure_table
 from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Job
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
 
 RELEASE_SIZE = 2048
 NETWORK_TARGETS = ("tflite", "coreml", "openvino", "onnx")

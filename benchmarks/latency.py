@@ -27,13 +27,13 @@ from benchmarks.tables import figure_table
 from dsconv.convert.options import Options, Precision
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.demo_model import SPEECH
-from dsconv.graph.edit import extract, freeze_input
-from dsconv.graph.graph import open_graph
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.edit import extract, freeze_input
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.write import write_graph
+from dsconv.formats.toolkits import import_openvino
 from dsconv.inspect.parity.validate import Options as ParityOptions
 from dsconv.inspect.parity.validate import validate_models
 from dsconv.speech.corpus import find_clips, shortest
-from dsconv.toolkits import import_openvino
 
 UPSTREAM = "deepspeech-0.9.3-2048.tflite"
 # The first calls of a turn find the caches full of the other models.

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.tables import figure_table
 from dsconv.acoustic.recognise import recognise
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
 
 STEPS = 16
 _UNCACHED_BYTES = 1 << 29

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dsconv.toolkits import import_onnxruntime, import_openvino
+from dsconv.formats.toolkits import import_onnxruntime, import_openvino
 
 STEPS = 16
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dsconv.version import __version__
+
 if TYPE_CHECKING:
     from dsconv.acoustic.overrides import Overrides as Overrides
     from dsconv.api import convert_model as convert_model
@@ -22,13 +24,12 @@ if TYPE_CHECKING:
     from dsconv.api import validate_models as validate_models
     from dsconv.convert.options import CoreMlOptions as CoreMlOptions
     from dsconv.convert.options import Options as Options
-    from dsconv.freeze_options import FreezeOptions as FreezeOptions
+    from dsconv.workflows.freeze_options import FreezeOptions as FreezeOptions
 
-__version__ = "0.1.0"
 
 _PUBLIC = {
     "CoreMlOptions": "dsconv.convert.options",
-    "FreezeOptions": "dsconv.freeze_options",
+    "FreezeOptions": "dsconv.workflows.freeze_options",
     "Options": "dsconv.convert.options",
     "Overrides": "dsconv.acoustic.overrides",
     "convert_model": "dsconv.api",

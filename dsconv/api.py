@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from dsconv.checked import CheckedConversion, convert_checked
 from dsconv.convert.options import Options
 from dsconv.convert.registry import find_target
-from dsconv.convert_all import AllTargets, convert_all
+from dsconv.workflows.all_targets import AllTargets, convert_all
+from dsconv.workflows.convert import CheckedConversion, convert_checked
 
 if TYPE_CHECKING:
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.freeze import Frozen
-    from dsconv.freeze_options import FreezeOptions
     from dsconv.inspect.parity.result import Validation
     from dsconv.inspect.parity.trace import TraceFile
     from dsconv.inspect.parity.validate import Options as ParityOptions
     from dsconv.inspect.report import Inspection
     from dsconv.runtime.transcribe import Transcription
+    from dsconv.workflows.freeze import Frozen
+    from dsconv.workflows.freeze_options import FreezeOptions
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 Progress: TypeAlias = Callable[[float], object]
@@ -177,6 +177,6 @@ def freeze_checkpoint(
     ModelError if a weight is missing or anything is damaged, ConversionError if the alphabet or the
     options do not fit, OutputError if the graph cannot be written.
     """
-    from dsconv.freeze import freeze_checkpoint as freeze
+    from dsconv.workflows.freeze import freeze_checkpoint as freeze
 
     return freeze(checkpoint, output, options, force=force)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import click
 
-from dsconv import __version__
 from dsconv.commands import convert, demo, freeze, inspection, speech
 from dsconv.commands.command import Group
+from dsconv.version import __version__
 
 
 @click.group(

@@ -17,8 +17,8 @@ from dsconv.errors import ToolkitError
 
 if TYPE_CHECKING:
     from dsconv.convert.target import Target
-    from dsconv.digest import Digest
-    from dsconv.graph.identify import Format
+    from dsconv.formats.digest import Digest
+    from dsconv.formats.identify import Format
     from dsconv.inspect.report import Inspection
     from dsconv.runtime.model import Model
 

@@ -1,7 +1,7 @@
 """Graphs compared by meaning: the order of a node's attributes says nothing."""
 
-from dsconv.graph.graph import Graph
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.tensor import Tensor
 
 
 def assert_same_graph(actual: Graph, expected: Graph) -> None:

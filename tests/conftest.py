@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import Graph, open_graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
 
 SECONDS_FOR_A_RUNTIME = 120
 

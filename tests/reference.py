@@ -3,8 +3,8 @@
 import io
 from typing import Any
 
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
 
 
 def import_graph(tensorflow: Any, graph: Graph) -> Any:

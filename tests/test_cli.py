@@ -102,9 +102,9 @@ def saved_model(path: Path) -> None:
 
 
 def zero_nodes(path: Path) -> None:
-    from dsconv.graph.edit import extract
-    from dsconv.graph.graph import open_graph
-    from dsconv.graph.write import write_graph
+    from dsconv.formats.graphdef.edit import extract
+    from dsconv.formats.graphdef.graph import open_graph
+    from dsconv.formats.graphdef.write import write_graph
 
     run("fixture", "--n-hidden", "8", "-o", path.parent / "whole")
     with path.open("wb") as file:

@@ -24,9 +24,9 @@ from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ToolkitError
 from dsconv.fixtures.write import write_demo_model
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.registry import open_model
 from dsconv.speech.features import FloatArray
 from tests.acoustic.edits import Edit, attributes, constant, op, renamed

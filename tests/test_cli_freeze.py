@@ -15,13 +15,13 @@ from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
 from dsconv.cli import main
 from dsconv.fixtures.demo_model import ALPHABET
-from dsconv.freeze_options import FreezeOptions, Load
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.model_card import ModelCard
+from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.speech.alphabet import Alphabet
-from tests.checkpoint.writer import trained_variables, write_checkpoint
+from dsconv.workflows.freeze_options import FreezeOptions, Load
+from dsconv.workflows.model_card import ModelCard
 from tests.compare import assert_same_graph
 from tests.convert.conversions import require_toolkits
+from tests.formats.checkpoint.writer import trained_variables, write_checkpoint
 from tests.inspect.saved_models import write_coqui_saved_model
 
 ENGLISH = Alphabet.from_file(ALPHABET)

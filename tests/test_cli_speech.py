@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dsconv.fixtures import demo_model
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from tests.acoustic.edits import removed
 from tests.convert.conversions import saved
 from tests.test_cli import assert_one_line_error, run, run_json

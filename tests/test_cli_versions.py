@@ -10,9 +10,9 @@ import pytest
 
 from dsconv.acoustic.export import LSTM
 from dsconv.fixtures.demo_model import SPEECH
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import new_node
 from dsconv.runtime.registry import open_model
 from dsconv.speech.alphabet import Alphabet
 from tests.acoustic.early import VERSIONS, Version, early

@@ -9,8 +9,8 @@ import pytest
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError, DsconvError, ModelError, about
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.text import render
 from tests.convert.conversions import convert, require_toolkits

@@ -18,7 +18,7 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.inspect.identity import Identity, identify_network
 from dsconv.inspect.runtimes import original_runtimes, tflite_runtimes
 from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP, EarlySettings

@@ -33,7 +33,7 @@ SAID = "don't trust a number that nobody measured\n"
 EVALUATED = """
 from pathlib import Path
 from dsconv.runtime.coreml.model import evaluate_core_ml_model
-from dsconv.toolkits import import_coremltools
+from dsconv.formats.toolkits import import_coremltools
 def predict(self, inputs, names=("logits", "new_state_c", "new_state_h")):
     if not hasattr(self, "evaluated"):
         self.evaluated = evaluate_core_ml_model(Path(self.package_path))

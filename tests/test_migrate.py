@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from dsconv.cli import main
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.write import write_demo_model
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import new_constant, new_node
 from tests import pages
-from tests.checkpoint.writer import write_training
 from tests.convert.conversions import TOOLKITS, require_toolkits, saved
 from tests.convert.toolkit.networks import FLOAT, placeholder
+from tests.formats.checkpoint.writer import write_training
 
 (ROWS,) = pages.tables(pages.DOCS / "migrate.md")
 THEIRS = (

@@ -11,7 +11,7 @@ from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.parity.text import tolerance_rows
 from tests import pages
-from tests.checkpoint.writer import write_training
+from tests.formats.checkpoint.writer import write_training
 from tests.inspect.parity.corpus import write_corpus
 
 README = pages.README.read_text("utf-8")

@@ -27,8 +27,8 @@ from scipy.signal import resample_poly
 from dsconv.acoustic.export import LSTM, ExportSettings, export_chunks
 from dsconv.acoustic.metadata import Metadata
 from dsconv.fixtures.random_model import random_weights
-from dsconv.graph.storage import write_chunks
-from dsconv.output import new_file
+from dsconv.formats.output import new_file
+from dsconv.formats.storage import write_chunks
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import greedy_text, softmax
 from dsconv.speech.features import FeatureSettings, FloatArray, features

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dsconv.acoustic.loop import LoopMatcher, Variable
 from dsconv.acoustic.matching import ADD, mismatch
 from dsconv.acoustic.network import Lstm
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.node import Node, TensorName
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from dsconv.acoustic.loop import LoopMatcher
 from dsconv.acoustic.matching import mismatch
 from dsconv.acoustic.network import DenseLayer, Names, Network
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import NO_RESULTS, Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import NO_RESULTS, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 
 _FEATURES = 26
 """Numbers in a frame of this version; the rest of a window is its context."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dsconv.acoustic.export import LSTM, ExportSettings, norm_weights, weight_shapes
-from dsconv.checkpoint.bundle import Checkpoint
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.checkpoint.bundle import Checkpoint
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.tensor import Tensor
 
 _LAYERS = ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6")
 _NORMALIZED = _LAYERS[:-1]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dsconv.acoustic.matching import ADD, Matcher, mismatch
 from dsconv.acoustic.network import DenseLayer, LayerNorm
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.node import Node, TensorName
 
 _LAYER_OPS = ("BiasAdd", "Minimum", "Relu", *ADD)
 

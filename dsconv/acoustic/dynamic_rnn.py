@@ -14,9 +14,9 @@ from dsconv.acoustic.basic_lstm import Step, read_step
 from dsconv.acoustic.loop import LoopMatcher, Variable
 from dsconv.acoustic.matching import ADD, mismatch
 from dsconv.acoustic.network import Lstm
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 
 _INTEGERS = (DataType.INT32, DataType.INT64)
 

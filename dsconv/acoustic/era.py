@@ -12,7 +12,7 @@ from enum import Enum
 
 from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.acoustic.parts import find_front_end
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.speech.alphabet import ENGLISH_CLASSES, Alphabet
 
 

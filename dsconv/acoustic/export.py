@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dsconv.acoustic.exporters import DEEPSPEECH_0_9_3, PLACEHOLDER_LANGUAGE, Exporter
 from dsconv.acoustic.metadata import window_samples
-from dsconv.graph import wire
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.steps import DYNAMIC
-from dsconv.graph.storage import Chunk
-from dsconv.graph.tensor import Tensor
-from dsconv.graph.write import constant_chunks, new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.formats.graphdef.tensor import Tensor
+from dsconv.formats.graphdef.write import constant_chunks, new_constant, new_node
+from dsconv.formats.protobuf import wire
+from dsconv.formats.storage import Chunk
 from dsconv.speech.alphabet import Alphabet
 
 if TYPE_CHECKING:

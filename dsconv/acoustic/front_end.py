@@ -10,7 +10,7 @@ from dataclasses import replace
 from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.parts import FrontEnd
-from dsconv.graph.node import Node
+from dsconv.formats.graphdef.node import Node
 from dsconv.speech.clip_features import Features
 from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP
 from dsconv.speech.features import FeatureSettings, MfccSettings, SpectrogramSettings

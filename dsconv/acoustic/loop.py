@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsconv.acoustic.matching import Matcher, mismatch
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 
 _CURRENT = 1
 """The output of a Switch that goes into the next round; the other one leaves the loop."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph
-from dsconv.graph.node import Node, TensorName
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.tensor import Tensor
 
 ADD = ("Add", "AddV2")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsconv.errors import ModelError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.speech.alphabet import Alphabet
 
 

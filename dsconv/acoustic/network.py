@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import PROBABILITIES, STATE_C, STATE_H
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.graphdef.tensor import Tensor
 
 if TYPE_CHECKING:
     from dsconv.acoustic.era import FeatureEra

@@ -8,7 +8,7 @@ from pathlib import Path
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.network import Network
 from dsconv.errors import ConversionError
-from dsconv.graph.storage import unreadable
+from dsconv.formats.storage import unreadable
 from dsconv.speech.alphabet import Alphabet
 
 

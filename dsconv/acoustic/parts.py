@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dsconv.graph.graph import CONSTANTS, Graph
-from dsconv.graph.node import Node
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
+from dsconv.formats.graphdef.node import Node
 
 # Ops between the last weights and the scores.
 _SCORE_OPS = ("Add", "AddV2", "BiasAdd", "Identity", "Reshape", "Softmax", "Transpose")

@@ -19,11 +19,11 @@ from dsconv.acoustic.network import DenseLayer, Lstm, Names, Network
 from dsconv.acoustic.parts import FrontEnd, find_front_end
 from dsconv.acoustic.states import ASSIGN, VARIABLE, Cell, StateReader
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.frozen import why_not_frozen
-from dsconv.graph.graph import CONSTANTS, NO_RESULTS, Graph
-from dsconv.graph.node import Node, TensorName
-from dsconv.graph.steps import DYNAMIC, input_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.frozen import why_not_frozen
+from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.steps import DYNAMIC, input_node
 
 
 def recognise(graph: Graph) -> Network:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from dsconv.acoustic.matching import Matcher, mismatch
 from dsconv.acoustic.network import Lstm
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 
 VARIABLE = "VariableV2"
 ASSIGN = "Assign"

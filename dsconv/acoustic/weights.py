@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dsconv.acoustic.network import Lstm
 from dsconv.errors import ConversionError
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.speech.features import FloatArray
 
 

@@ -232,7 +232,7 @@ def _convert_network(
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
     if result is not None and not as_json and (not quiet or not checked.passed):
-        from dsconv.checked import verdict_of
+        from dsconv.workflows.convert import verdict_of
 
         click.echo(verdict_of(result), err=quiet)
     if not quiet:
@@ -270,7 +270,7 @@ def to_all(
     listed with the reason; the exit code is 1 if a file does not say the same.
     """
     from dsconv.api import convert_to_all
-    from dsconv.output import check_writable
+    from dsconv.formats.output import check_writable
 
     if report is not None:
         check_writable(report, force=force)
@@ -290,7 +290,7 @@ def to_all(
 
         print_rich(render_all(done))
     if report is not None:
-        from dsconv.all_page import write_all_page
+        from dsconv.workflows.all_page import write_all_page
 
         write_all_page(done, report, force=force)
     if not done.passed:

@@ -73,7 +73,7 @@ def demo(output: Path, force: bool, as_json: bool) -> None:
     Writes the demo model, converts it to every format, looks at each file, and closes with a table
     of the files, their sizes and the time that each took.
     """
-    from dsconv.demo import render, run_demo
+    from dsconv.workflows.demo import render, run_demo
 
     result = run_demo(output, force=force, say=str if as_json else click.echo)
     if as_json:

@@ -153,8 +153,8 @@ def freeze(
     read from it; the defaults of the options are the exporter's.
     """
     from dsconv.api import freeze_checkpoint
-    from dsconv.freeze_options import FreezeOptions
-    from dsconv.model_card import ModelCard
+    from dsconv.workflows.freeze_options import FreezeOptions
+    from dsconv.workflows.model_card import ModelCard
 
     about_model = {name: asked.pop(name) for name in vars(ModelCard())}
     about_model = {name: text for name, text in about_model.items() if text is not None}

@@ -33,8 +33,8 @@ def inspect(
     code is that of the first that fails.
     """
     from dsconv.api import inspect_model
+    from dsconv.formats.output import check_writable
     from dsconv.inspect.report import SCHEMA_VERSION
-    from dsconv.output import check_writable
 
     if drawing is not None:
         if len(files) != 1:

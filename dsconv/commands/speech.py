@@ -151,9 +151,9 @@ def validate(
     """
     from dsconv.acoustic.overrides import Overrides
     from dsconv.api import validate_models
+    from dsconv.formats.output import check_writable
     from dsconv.inspect.parity.trace import TraceFile
     from dsconv.inspect.parity.validate import Options
-    from dsconv.output import check_writable
 
     if not candidates and not load_io and save_io is None:
         raise click.UsageError("pass a candidate, --load-io or --save-io.")

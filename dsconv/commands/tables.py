@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dsconv.convert.target import Target
-from dsconv.convert_all import AllTargets, TargetResult
+from dsconv.workflows.all_targets import AllTargets, TargetResult
 
 if TYPE_CHECKING:
     from dsconv.convert.toolkit.check import RandomCheck

@@ -11,10 +11,10 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Lengths, Options, Plan, Precision, States, make_plan
 from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.convert.toolkit.route import choose_route, why_not_recognised
-from dsconv.digest import Digest
 from dsconv.errors import ConversionError, ToolkitError
-from dsconv.graph.graph import Graph
-from dsconv.toolkits import Toolkit
+from dsconv.formats.digest import Digest
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.toolkits import Toolkit
 
 
 class NetworkTarget(SingleFile, ABC):

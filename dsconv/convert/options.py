@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from dsconv.acoustic.overrides import Overrides
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError
-from dsconv.graph.steps import DYNAMIC, check_steps
+from dsconv.formats.graphdef.steps import DYNAMIC, check_steps
 
 if TYPE_CHECKING:
     from dsconv.acoustic.network import Lstm, Network
-    from dsconv.graph.graph import Graph
+    from dsconv.formats.graphdef.graph import Graph
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 Lengths: TypeAlias = Literal["frozen", "input"]

@@ -5,9 +5,9 @@ import time
 from dsconv.convert.options import Options
 from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import write_graph
-from dsconv.output import new_file
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
+from dsconv.formats.output import new_file
 
 
 class PbTarget(SingleFile):

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dsconv.convert.options import Options
 from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.errors import ConversionError
-from dsconv.graph import package, wire
-from dsconv.graph.frozen import why_not_frozen
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.storage import Chunk, write_chunks
-from dsconv.graph.write import immutable_constant
-from dsconv.output import new_file
+from dsconv.formats.graphdef import package
+from dsconv.formats.graphdef.frozen import why_not_frozen
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import immutable_constant
+from dsconv.formats.output import new_file
+from dsconv.formats.protobuf import wire
+from dsconv.formats.storage import Chunk, write_chunks
 
 
 class PbmmTarget(SingleFile):

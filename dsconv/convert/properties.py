@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dsconv import __version__
 from dsconv.acoustic.front_end import features_of
 from dsconv.acoustic.network import Network
 from dsconv.runtime.model import RAW
+from dsconv.version import __version__
 
 
 def properties(network: Network, precision: str, source_sha256: str) -> dict[str, str]:

@@ -12,8 +12,8 @@ from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Job, Target
 from dsconv.convert.tflite import TfliteTarget
 from dsconv.errors import ConversionError, about
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.output import check_writable
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.output import check_writable
 from dsconv.plugins import plugin_targets
 
 TARGETS: dict[str, Target] = {

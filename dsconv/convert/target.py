@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dsconv.convert.options import Options
-from dsconv.graph.graph import Graph
-from dsconv.toolkits import Toolkit
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.toolkits import Toolkit
 
 
 @dataclass(frozen=True)

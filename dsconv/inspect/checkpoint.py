@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsconv.acoustic.checkpoint import TrainedShape, trained_shape, weight_names
-from dsconv.checkpoint.bundle import Checkpoint, open_checkpoint
-from dsconv.checkpoint.locate import BEST, LAST, beside, find_checkpoint
-from dsconv.digest import Digest
-from dsconv.disk_size import disk_size
 from dsconv.errors import ConversionError, ModelError
-from dsconv.freeze_options import FreezeOptions
-from dsconv.graph.identify import FileFormat
+from dsconv.formats.checkpoint.bundle import Checkpoint, open_checkpoint
+from dsconv.formats.checkpoint.locate import BEST, LAST, beside, find_checkpoint
+from dsconv.formats.digest import Digest
+from dsconv.formats.disk_size import disk_size
+from dsconv.formats.identify import FileFormat
 from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity
 from dsconv.inspect.parts import checkpoint_files
 from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
 from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES
+from dsconv.workflows.freeze_options import FreezeOptions
 
 _STEP = "global_step"
 

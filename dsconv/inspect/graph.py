@@ -9,12 +9,12 @@ from dsconv.acoustic.metadata import read_metadata
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.target import Target
-from dsconv.digest import Digest
 from dsconv.errors import ConversionError, ModelError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, NO_RESULTS, Graph, open_graph
-from dsconv.graph.identify import FileFormat
-from dsconv.graph.node import Node
+from dsconv.formats.digest import Digest
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, Graph, open_graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.identify import FileFormat
 from dsconv.inspect.identity import (
     Identity,
     identify_network,

@@ -13,11 +13,11 @@ from typing import Any
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.frozen import weight_variables
-from dsconv.graph.graph import CONSTANTS, VARIABLES, Graph
-from dsconv.graph.node import Node
-from dsconv.graph.steps import DYNAMIC, input_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.frozen import weight_variables
+from dsconv.formats.graphdef.graph import CONSTANTS, VARIABLES, Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.steps import DYNAMIC, input_node
 
 DEFAULT_LANGUAGE_START = "<language the model was trained on"
 """What an exporter writes for a model whose language nobody named starts so."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsconv.acoustic.metadata import read_metadata
-from dsconv.checkpoint.locate import find_checkpoint
-from dsconv.digest import Digest
 from dsconv.errors import ModelError
-from dsconv.graph.graph import VARIABLES
-from dsconv.graph.identify import FileFormat
-from dsconv.graph.meta_graph import MetaGraph, SignatureTensor, read_meta_graph
+from dsconv.formats.checkpoint.locate import find_checkpoint
+from dsconv.formats.digest import Digest
+from dsconv.formats.graphdef.graph import VARIABLES
+from dsconv.formats.graphdef.meta_graph import MetaGraph, SignatureTensor, read_meta_graph
+from dsconv.formats.identify import FileFormat
 from dsconv.inspect.checkpoint import read_trained
 from dsconv.inspect.graph import UNFROZEN, constants_of, inputs_of
 from dsconv.inspect.identity import Identity, identify_network, metadata_values, state_names

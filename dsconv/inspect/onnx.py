@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.digest import Digest
-from dsconv.graph.identify import FileFormat
-from dsconv.graph.message import Message
-from dsconv.graph.storage import Storage
+from dsconv.formats.digest import Digest
+from dsconv.formats.identify import FileFormat
+from dsconv.formats.protobuf.message import Message
+from dsconv.formats.storage import Storage
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME

@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.digest import Digest
 from dsconv.errors import ModelError
-from dsconv.graph.identify import FileFormat
+from dsconv.formats.digest import Digest
+from dsconv.formats.identify import FileFormat
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME

@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from dsconv.checkpoint.locate import SAVED_MODELS, VARIABLES, find_checkpoint
-from dsconv.graph.identify import FileFormat
+from dsconv.formats.checkpoint.locate import SAVED_MODELS, VARIABLES, find_checkpoint
+from dsconv.formats.identify import FileFormat
 
 _SAVED_MODEL_FOLDERS = (VARIABLES, "assets")
 

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsconv.digest import Digest
 from dsconv.errors import ModelError, about
-from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.formats.digest import Digest
+from dsconv.formats.identify import FileFormat, describe, identify
 from dsconv.plugins import plugin_format
 
 if TYPE_CHECKING:

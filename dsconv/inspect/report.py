@@ -145,7 +145,7 @@ class Inspection:
     """All that is known about a model file. `bytes` and `sha256` are those of the file.
 
     Of a folder, or a model of several files, `bytes` are those of all its files, and `sha256` is
-    the one that dsconv.digest defines. `parameters` and `parameter_bytes` are those of all
+    the one that dsconv.formats.digest defines. `parameters` and `parameter_bytes` are those of all
     `weights`; `compression` lists the ways in which weights are compressed, the one with the most
     parameters first. Of several `meta_graphs` the rest of the inspection is about the one for
     serving, else the first. `next_step` says how to come to a frozen graph from what is none.
@@ -184,7 +184,7 @@ class Inspection:
         return asdict(self)
 
     def _repr_html_(self) -> str:
+        from dsconv.inspect.notebook import text_html
         from dsconv.inspect.text import render
-        from dsconv.notebook import text_html
 
         return text_html(render(self))

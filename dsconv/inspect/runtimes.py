@@ -7,7 +7,7 @@ to the package `deepspeech` of 0.1.1, 0.2.0, 0.4.1, 0.5.1, 0.6.1, 0.7.4, 0.8.2 a
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.inspect.identity import LATEST, Identity
 
 

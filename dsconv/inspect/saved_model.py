@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsconv.acoustic.parts import score_chain
-from dsconv.checkpoint.locate import VARIABLES
-from dsconv.digest import Digest
-from dsconv.disk_size import disk_size
 from dsconv.errors import ModelError
-from dsconv.graph.graph import Graph
-from dsconv.graph.identify import FileFormat
-from dsconv.graph.meta_graph import SERVING, MetaGraph, read_saved_model
+from dsconv.formats.checkpoint.locate import VARIABLES
+from dsconv.formats.digest import Digest
+from dsconv.formats.disk_size import disk_size
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.meta_graph import SERVING, MetaGraph, read_saved_model
+from dsconv.formats.identify import FileFormat
 from dsconv.inspect.checkpoint import Trained, read_trained
 from dsconv.inspect.identity import Identity
 from dsconv.inspect.meta_graph import FROZEN, inspection_of

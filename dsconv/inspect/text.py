@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.inspect.identity import DEFAULT_LANGUAGE_START, Identity
 from dsconv.inspect.report import (
     CheckpointInfo,

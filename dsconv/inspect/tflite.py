@@ -16,15 +16,15 @@ from flatbuffers import number_types as kinds
 from flatbuffers.table import Table
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.digest import Digest
 from dsconv.errors import ModelError
-from dsconv.graph.identify import FileFormat
-from dsconv.graph.storage import Storage
+from dsconv.formats.digest import Digest
+from dsconv.formats.identify import FileFormat
+from dsconv.formats.storage import Storage
+from dsconv.formats.tflite.schema import OPS, TYPES
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
 from dsconv.inspect.identity import LATEST
 from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import tflite_runtimes
-from dsconv.tflite_schema import OPS, TYPES
 
 _WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int16", "float64")
 _CUSTOM = 32

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import CONSTANTS, Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.runtime.kernels import Values, call, kernel
 from dsconv.runtime.loops import Loop, find_loops
 from dsconv.runtime.model import Tensors

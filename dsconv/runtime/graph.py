@@ -13,14 +13,14 @@ from dsconv.acoustic.front_end import features_of
 from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
 from dsconv.errors import ConversionError, ToolkitError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph, open_graph
-from dsconv.graph.node import Node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph, open_graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.toolkits import import_tensorflow
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import Interface, Tensors, TensorSpec
 from dsconv.runtime.tensorflow import graph_def, imported
 from dsconv.runtime.threads import thread_limit
-from dsconv.toolkits import import_tensorflow
 
 INITIALIZE = "initialize_state"
 """The node that sets the state variables of graphs up to 0.5 to zero."""

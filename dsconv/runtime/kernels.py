@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.runtime.ops import OPS, Array, Op, unsupported
 from dsconv.runtime.tensor_arrays import TENSOR_ARRAY_OPS
 

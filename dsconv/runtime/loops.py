@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import CONSTANTS, Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.runtime.kernels import Values, call, kernel
 from dsconv.runtime.ops import Op, unsupported
 from dsconv.runtime.order import in_order, source_names

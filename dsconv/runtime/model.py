@@ -16,7 +16,7 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import FEATURES, PROBABILITIES, SAMPLES, STATE_C, STATE_H
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.clip_features import Features, features_from_text
 from dsconv.speech.early_features import COEFFICIENTS, EarlySettings

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.graph.message import Message
-from dsconv.graph.storage import Storage
+from dsconv.formats.protobuf.message import Message
+from dsconv.formats.storage import Storage
+from dsconv.formats.toolkits import import_onnxruntime
 from dsconv.runtime.model import (
     Interface,
     Tensors,
@@ -19,7 +20,6 @@ from dsconv.runtime.model import (
     said_in,
 )
 from dsconv.runtime.threads import thread_limit
-from dsconv.toolkits import import_onnxruntime
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 # The numbers of ONNX's TensorProto.DataType.

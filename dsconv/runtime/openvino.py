@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dsconv.errors import ModelError, ToolkitError
+from dsconv.formats.toolkits import import_openvino
 from dsconv.runtime.model import (
     Interface,
     Tensors,
@@ -18,7 +19,6 @@ from dsconv.runtime.model import (
     said_in,
 )
 from dsconv.runtime.threads import thread_limit
-from dsconv.toolkits import import_openvino
 
 RT_INFO = "dsconv"
 """The section of the IR's rt_info that holds the metadata."""

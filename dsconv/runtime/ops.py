@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dsconv.acoustic.front_end import mfcc_settings, spectrogram_settings
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.node import Node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.node import Node
 from dsconv.speech.decode import softmax
 from dsconv.speech.features import mfcc, power_spectrum
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.runtime.ops import unsupported
 
 

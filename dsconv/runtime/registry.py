@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ModelError, about
-from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.formats.identify import FileFormat, describe, identify
 from dsconv.plugins import plugin_format
 from dsconv.runtime.model import Model
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dsconv.acoustic.names import FEATURES, PROBABILITIES
 from dsconv.errors import ConversionError
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.model import Model, Tensors, default_steps, scores
 from dsconv.speech.clip_features import clip_features
 from dsconv.speech.decode import softmax

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.node import Node
-from dsconv.graph.tensor import Shape
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.tensor import Shape
 from dsconv.runtime.ops import Array, Op, unsupported
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import write_graph
-from dsconv.toolkits import import_tensorflow
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
+from dsconv.formats.toolkits import import_tensorflow
 
 
 def graph_def(graph: Graph) -> Any:

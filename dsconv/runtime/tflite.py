@@ -13,6 +13,7 @@ import numpy as np
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError, ToolkitError
+from dsconv.formats.toolkits import import_litert, import_litert_schema
 from dsconv.runtime.model import (
     Interface,
     Tensors,
@@ -25,7 +26,6 @@ from dsconv.speech.features import (
     MfccSettings,
     SpectrogramSettings,
 )
-from dsconv.toolkits import import_litert, import_litert_schema
 
 _FEW_ELEMENTS = 1024
 _PRECISIONS = {"int8": "int8", "float16": "fp16", "float32": "fp32"}

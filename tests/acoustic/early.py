@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dsconv.acoustic.export import LSTM
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
-from dsconv.graph.write import edited, new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.write import edited, new_constant, new_node
 from tests.acoustic.edits import remade
 
 Version: TypeAlias = Literal["0.2", "0.4", "0.4 without lengths", "0.5"]

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from dsconv.acoustic.export import LSTM
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.edit import extract, rewired
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
-from dsconv.graph.tensor import Tensor
-from dsconv.graph.write import edited, new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.edit import extract, rewired
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.tensor import Tensor
+from dsconv.formats.graphdef.write import edited, new_constant, new_node
 
 Edit: TypeAlias = Callable[[Graph], Graph]
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph
-from dsconv.graph.node import Node, TensorName
-from dsconv.graph.write import edited
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.write import edited
 from tests.acoustic.edits import Edit, attributes, behind, constant, inputs, op, takes, with_nodes
 
 Mutation = tuple[str, Edit]

@@ -16,10 +16,10 @@ from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.network import GATES, Names
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError, DsconvError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.write import edited, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
 from dsconv.speech.wav import read_wav

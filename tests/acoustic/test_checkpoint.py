@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from dsconv.acoustic.checkpoint import TrainedShape, read_weights, trained_shape
 from dsconv.acoustic.export import LSTM, ExportSettings
-from dsconv.checkpoint.bundle import open_checkpoint
 from dsconv.errors import ConversionError, DsconvError, ModelError
-from dsconv.graph.graph import open_graph
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.checkpoint.bundle import open_checkpoint
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.inspect.registry import inspect_file
 from dsconv.speech.alphabet import Alphabet
-from tests.checkpoint.writer import trained_variables, write_checkpoint
+from tests.formats.checkpoint.writer import trained_variables, write_checkpoint
 
 SETTINGS = ExportSettings(Alphabet((b" ", b"a")))
 NORMALIZED = ExportSettings(Alphabet((b" ", b"a")), layer_norm=True)

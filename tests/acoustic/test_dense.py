@@ -14,9 +14,9 @@ from dsconv.acoustic.dense import read_layers
 from dsconv.acoustic.matching import Matcher
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError
-from dsconv.graph.edit import extract, rewired
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.node import TensorName
+from dsconv.formats.graphdef.edit import extract, rewired
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.node import TensorName
 from tests.acoustic.edits import (
     added,
     as_type,

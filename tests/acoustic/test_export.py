@@ -15,8 +15,8 @@ from dsconv.acoustic.exporters import (
 )
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
-from dsconv.graph.graph import Graph, open_graph, parse_graph
-from dsconv.graph.storage import Storage, write_chunks
+from dsconv.formats.graphdef.graph import Graph, open_graph, parse_graph
+from dsconv.formats.storage import Storage, write_chunks
 from dsconv.speech.alphabet import Alphabet
 from tests.compare import assert_same_graph
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dsconv.acoustic.metadata import Metadata, read_metadata
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
 from dsconv.speech.alphabet import Alphabet
 
 ENGLISH = Alphabet(tuple(letter.encode() for letter in " abcdefghijklmnopqrstuvwxyz'"))

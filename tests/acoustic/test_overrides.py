@@ -10,7 +10,7 @@ import pytest
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError, ModelError
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.early_features import EarlySettings

@@ -19,11 +19,11 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.tensor import Tensor
-from dsconv.graph.write import new_node
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.tensor import Tensor
+from dsconv.formats.graphdef.write import new_node
 from tests.acoustic.edits import (
     Edit,
     attributes,
@@ -38,7 +38,7 @@ from tests.acoustic.edits import (
     takes,
     with_nodes,
 )
-from tests.graph.test_edit import network_feeds
+from tests.formats.graphdef.test_edit import network_feeds
 from tests.reference import run_graph
 
 
@@ -304,7 +304,7 @@ def test_recognising_needs_no_numpy(small_model: Path) -> None:
     program = (
         "import sys\n"
         "from dsconv.acoustic.recognise import recognise\n"
-        "from dsconv.graph.graph import open_graph\n"
+        "from dsconv.formats.graphdef.graph import open_graph\n"
         "assert recognise(open_graph(sys.argv[1])).lstm.cells == 32\n"
         "print([name for name in sys.modules if name in ('numpy', 'google.protobuf', 'onnx')])\n"
     )

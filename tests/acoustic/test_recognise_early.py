@@ -15,9 +15,9 @@ from dsconv.acoustic.export import LSTM, ExportSettings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.network import Names, Network
 from dsconv.acoustic.recognise import recognise
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.speech.alphabet import Alphabet
 from tests.acoustic.early import VERSIONS, Version, early, packed_sizes, stateless
 from tests.acoustic.edits import (
@@ -34,8 +34,8 @@ from tests.acoustic.edits import (
 )
 from tests.acoustic.test_export import exported
 from tests.acoustic.test_recognise import described
-from tests.graph.test_cut import Original
-from tests.graph.test_edit import network_feeds
+from tests.formats.graphdef.test_cut import Original
+from tests.formats.graphdef.test_edit import network_feeds
 from tests.reference import run_graph
 
 ENGLISH = Alphabet.english()

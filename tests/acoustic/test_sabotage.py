@@ -13,11 +13,11 @@ import pytest
 from dsconv.acoustic.export import LSTM
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError, DsconvError, ModelError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.write import edited, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.write import edited, new_node
 from tests.acoustic.edits import (
     Edit,
     added,

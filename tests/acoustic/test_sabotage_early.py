@@ -11,9 +11,9 @@ import pytest
 from dsconv.acoustic.export import LSTM
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import Graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.write import edited, new_constant, new_node
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.write import edited, new_constant, new_node
 from tests.acoustic.early import VERSIONS, Version, early, stateless
 from tests.acoustic.edits import (
     Edit,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.convert.options import Scores
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, Tensors
 from dsconv.runtime.registry import open_model

@@ -11,17 +11,17 @@ import pytest
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ToolkitError
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import write_graph
-from dsconv.runtime.model import Model
-from dsconv.runtime.registry import open_model
-from dsconv.toolkits import (
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
+from dsconv.formats.toolkits import (
     import_coremltools,
     import_litert,
     import_onnx,
     import_onnxruntime,
     import_openvino,
 )
+from dsconv.runtime.model import Model
+from dsconv.runtime.registry import open_model
 
 # Called in this way OpenVINO is never imported with its telemetry.
 TOOLKITS: dict[str, tuple[Callable[[], Any], ...]] = {

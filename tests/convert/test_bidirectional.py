@@ -19,21 +19,21 @@ from dsconv.convert.options import CoreMlOptions, Options, Plan, Precision, make
 from dsconv.convert.properties import properties
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.target import Job
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC
-from dsconv.graph.storage import Storage
-from dsconv.graph.tensor import Tensor
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.formats.graphdef.tensor import Tensor
+from dsconv.formats.storage import Storage
+from dsconv.formats.toolkits import import_litert_schema, import_onnx, import_openvino
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.speech.decode import softmax
 from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
 from dsconv.speech.wav import read_wav
-from dsconv.toolkits import import_litert_schema, import_onnx, import_openvino
 from tests.convert.conversions import require_toolkits
 from tests.convert.coreml.forms import kinds
 from tests.reference import run_graph

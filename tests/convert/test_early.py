@@ -12,7 +12,7 @@ from dsconv.acoustic.overrides import Overrides
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.demo_model import SPEECH
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.inspect.parity.validate import Options as HowToValidate
 from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.registry import open_model

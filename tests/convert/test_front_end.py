@@ -24,10 +24,10 @@ from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import ALPHABET, clips
 from dsconv.fixtures.random_model import random_weights
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.storage import write_chunks
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.storage import write_chunks
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model

@@ -8,9 +8,9 @@ import pytest
 
 from dsconv.convert.options import Options, Plan, States, make_plan
 from dsconv.errors import ConversionError
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import Graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from tests.acoustic.edits import attributes, batch_of_two, constant, edits
 
 BOTH: tuple[States, ...] = ("io", "internal")

@@ -7,9 +7,9 @@ import pytest
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_demo_model
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import set_steps
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import set_steps
+from dsconv.formats.graphdef.write import write_graph
 from tests.conftest import Transcribe
 
 pytestmark = pytest.mark.runtimes

@@ -7,12 +7,12 @@ import pytest
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file, default_output
 from dsconv.errors import ConversionError, ModelError, OutputError
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import open_graph
-from dsconv.graph.package import MINIMUM_BYTES
-from dsconv.graph.write import new_node, write_graph
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.package import MINIMUM_BYTES
+from dsconv.formats.graphdef.write import new_node, write_graph
 from tests.compare import assert_same_graph
-from tests.graph.test_graph import ORIGINALS
+from tests.formats.graphdef.test_graph import ORIGINALS
 
 PBMM, PB = TARGETS["pbmm"], TARGETS["pb"]
 FROZEN = [name for name in ORIGINALS if not name.startswith("not-frozen")]
@@ -62,7 +62,7 @@ def test_both_orders_of_attributes_come_back(small_model: Path, tmp_path: Path) 
 
 def node_message(data: memoryview) -> object:
     """The tensor of a serialized Const."""
-    from dsconv.graph.messages import NodeDef
+    from dsconv.formats.graphdef.messages import NodeDef
 
     message = NodeDef.FromString(bytes(data))
     return next(entry.value.tensor for entry in message.attr if entry.key == "value")

@@ -20,14 +20,14 @@ from dsconv.acoustic.weights import (
 )
 from dsconv.convert.options import Lengths, Precision
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_onnx, import_openvino
 from dsconv.inspect.parity.result import CandidateResult
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.inspect.parity.validate import Options, validate_models
 from dsconv.runtime.registry import open_model
 from dsconv.speech.corpus import find_clips
-from dsconv.toolkits import import_onnx, import_openvino
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.calls import Call, Windows, answers, assert_close, speech_windows
 from tests.convert.conversions import convert, converted, require_toolkits, saved

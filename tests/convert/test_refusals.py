@@ -10,7 +10,7 @@ import pytest
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
 from tests.acoustic.edits import constant
 from tests.convert.conversions import saved
 

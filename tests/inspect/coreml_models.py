@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ToolkitError
-from dsconv.toolkits import import_coremltools
+from dsconv.formats.toolkits import import_coremltools
 
 SIZE = 64
 PARAMETERS = SIZE * SIZE + SIZE

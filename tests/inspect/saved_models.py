@@ -5,13 +5,13 @@ from pathlib import Path
 
 from dsconv.acoustic.export import ExportSettings
 from dsconv.fixtures.demo_model import ALPHABET
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.storage import Span
-from dsconv.graph.tensor import Shape
-from dsconv.graph.write import graph_chunks, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.tensor import Shape
+from dsconv.formats.graphdef.write import graph_chunks, new_node
+from dsconv.formats.storage import Span
 from dsconv.speech.alphabet import Alphabet
-from tests.checkpoint.writer import message, number, trained_variables, write_checkpoint
+from tests.formats.checkpoint.writer import message, number, trained_variables, write_checkpoint
 
 # Key -> name in the graph, type, shape.
 Tensors = Mapping[str, tuple[str, DataType, Shape]]

@@ -16,7 +16,7 @@ from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import CheckpointInfo, Inspection
 from dsconv.inspect.text import render
 from dsconv.speech.alphabet import Alphabet
-from tests.checkpoint.writer import trained_variables, write_checkpoint
+from tests.formats.checkpoint.writer import trained_variables, write_checkpoint
 
 ENGLISH = Alphabet.from_file(ALPHABET)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from dsconv.digest import Digest
 from dsconv.errors import ModelError
+from dsconv.formats.digest import Digest
 from dsconv.inspect.coreml.network import _WEIGHTS
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import Inspection

@@ -11,15 +11,15 @@ import pytest
 from dsconv.acoustic.export import LSTM, ExportSettings, weight_shapes
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.errors import DsconvError, ModelError
-from dsconv.freeze import freeze_checkpoint
-from dsconv.freeze_options import FreezeOptions
-from dsconv.graph.graph import Graph, open_graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import TensorInfo
 from dsconv.inspect.text import render
 from dsconv.speech.alphabet import Alphabet
-from tests.checkpoint.writer import trained_variables, write_checkpoint
+from dsconv.workflows.freeze import freeze_checkpoint
+from dsconv.workflows.freeze_options import FreezeOptions
 from tests.compare import assert_same_graph
+from tests.formats.checkpoint.writer import trained_variables, write_checkpoint
 from tests.inspect.saved_models import (
     ENGLISH,
     meta_graph,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dsconv.graph.graph import Graph, parse_graph
-from dsconv.graph.storage import Storage
+from dsconv.formats.graphdef.graph import Graph, parse_graph
+from dsconv.formats.storage import Storage
 
 
 def built(tensorflow: Any, make: Callable[[Any], object]) -> Graph:

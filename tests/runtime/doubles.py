@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.write import edited, new_constant
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import edited, new_constant
 
 _PASSING = ("Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch")
 _GIVING_FLOW = ("TensorArrayScatterV3", "TensorArrayWriteV3")

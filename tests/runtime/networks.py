@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import TensorName
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import TensorName
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

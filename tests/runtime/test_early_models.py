@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError
-from dsconv.graph.cut import cut_states
-from dsconv.graph.graph import Graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.cut import cut_states
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.stream import Stream
 from dsconv.speech.early_features import EVERY_SECOND, HAMMING

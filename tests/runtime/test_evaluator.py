@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.node import Node
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.tensor import Tensor
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.tensor import Tensor
+from dsconv.formats.graphdef.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.graph import TensorFlowGraphModel, open_graph_model, open_tensorflow_model
 from dsconv.runtime.model import Tensors
@@ -27,7 +27,7 @@ from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_wi
 from dsconv.speech.framing import sample_windows
 from dsconv.speech.wav import read_wav
 from tests.acoustic.edits import removed
-from tests.graph.test_steps import STREAMING
+from tests.formats.graphdef.test_steps import STREAMING
 from tests.reference import run_graph
 from tests.runtime.doubles import in_doubles
 from tests.runtime.speech import RATE, clip_features, distance, original_clip, run_clip

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.write import edited, new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import edited, new_constant, new_node
 from dsconv.runtime import loops
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.ops import OPS

@@ -12,8 +12,8 @@ import pytest
 from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.fixtures.demo_model import MODEL
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.model import State, TensorSpec
 from dsconv.runtime.onnx import open_onnx_model

@@ -14,8 +14,8 @@ import pytest
 from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.fixtures.demo_model import MODEL
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.model import State, TensorSpec
 from dsconv.runtime.openvino import RT_INFO, OpenVinoModel, open_openvino_model
@@ -217,7 +217,7 @@ def test_nothing_is_reported_over_the_network() -> None:
     """OpenVINO's telemetry is switched off before OpenVINO is imported."""
     program = (
         "import sys\n"
-        "from dsconv.toolkits import import_openvino\n"
+        "from dsconv.formats.toolkits import import_openvino\n"
         "import_openvino()\n"
         "assert sys.modules['openvino_telemetry'] is None\n"
     )

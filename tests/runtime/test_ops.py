@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.ops import OPS
 from tests.reference import run_graph

@@ -17,9 +17,9 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError, DsconvError, ModelError, ToolkitError
 from dsconv.fixtures.demo_model import ALPHABET, MODEL, clips
-from dsconv.graph.edit import cut
-from dsconv.graph.graph import open_graph
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.edit import cut
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.write import write_graph
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream
 from tests.runtime.speech import distance

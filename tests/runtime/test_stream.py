@@ -11,10 +11,10 @@ import pytest
 
 from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import MODEL
-from dsconv.graph.edit import freeze_input
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.write import edited
+from dsconv.formats.graphdef.edit import freeze_input
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.write import edited
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.model import Tensors
 from dsconv.runtime.stream import Chunk, Stream, front_end_features

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.tensor import Shape
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.tensor import Shape
+from dsconv.formats.graphdef.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.tensor_arrays import TENSOR_ARRAY_OPS, merged_shape
 from tests.acoustic.edits import with_nodes

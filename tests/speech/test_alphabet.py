@@ -6,7 +6,7 @@ import pytest
 
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.errors import ModelError
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
 from dsconv.speech.alphabet import Alphabet
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dsconv.acoustic.weights import halved
-from dsconv.toolkits import import_coremltools
+from dsconv.formats.toolkits import import_coremltools
 
 _OPEN = -1
 # The opset of neural networks, as coremltools calls it.

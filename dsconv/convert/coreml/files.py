@@ -12,8 +12,8 @@ from typing import Any
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.precision import compressed_network, pipeline
 from dsconv.convert.options import Plan
-from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.errors import ToolkitError
+from dsconv.formats.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.runtime.model import reason_of
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dsconv.convert.coreml.front_end import FRONT_END, MATRICES
 from dsconv.convert.options import Plan
-from dsconv.toolkits import import_coremltools
+from dsconv.formats.toolkits import import_coremltools
 
 # With fewer weights the palette would save nothing, and the toolkit wants scikit-learn to find one.
 _LEAST_PALETTIZED = 10_000

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import DeploymentTarget, Options, Plan
 from dsconv.convert.target import Job
-from dsconv.disk_size import disk_size
 from dsconv.errors import ConversionError, OutputError
-from dsconv.graph.graph import Graph
-from dsconv.graph.steps import DYNAMIC, check_steps
-from dsconv.output import new_files
-from dsconv.toolkits import Toolkit
+from dsconv.formats.disk_size import disk_size
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.steps import DYNAMIC, check_steps
+from dsconv.formats.output import new_files
+from dsconv.formats.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.coreml.builder import ProgramBuilder

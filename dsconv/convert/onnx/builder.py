@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from dsconv import __version__
 from dsconv.convert.onnx.file import Initializer
-from dsconv.toolkits import import_onnx
+from dsconv.formats.toolkits import import_onnx
+from dsconv.version import __version__
 
 Size: TypeAlias = "int | str"
 """The size of a dimension, or its name where it is open."""

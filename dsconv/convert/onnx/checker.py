@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsconv.errors import ToolkitError
-from dsconv.toolkits import import_onnx
+from dsconv.formats.toolkits import import_onnx
 
 
 def check_file(path: Path) -> None:

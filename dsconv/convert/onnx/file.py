@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.graph import wire
-from dsconv.graph.storage import Chunk, write_chunks
-from dsconv.toolkits import import_onnx
+from dsconv.formats.protobuf import wire
+from dsconv.formats.storage import Chunk, write_chunks
+from dsconv.formats.toolkits import import_onnx
 
 LARGEST_FILE = (1 << 31) - (1 << 20)
 """Protobuf reads no message above 2 GiB; weights that would not fit stand in a file beside."""

@@ -14,9 +14,9 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.onnx.builder import GraphBuilder
+from dsconv.formats.toolkits import import_onnx
 from dsconv.speech.features import LOG_FLOOR, FeatureSettings
 from dsconv.speech.products import front_end_matrices
-from dsconv.toolkits import import_onnx
 
 
 def add_front_end(builder: GraphBuilder, network: Network) -> str:

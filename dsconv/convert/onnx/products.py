@@ -20,9 +20,9 @@ from dsconv.acoustic.weights import (
 from dsconv.convert.onnx.builder import MICROSOFT, GraphBuilder, Size
 from dsconv.convert.onnx.file import Initializer
 from dsconv.convert.options import Precision
-from dsconv.graph.storage import Chunk
+from dsconv.formats.storage import Chunk
+from dsconv.formats.toolkits import import_onnx
 from dsconv.speech.features import FloatArray
-from dsconv.toolkits import import_onnx
 
 GATES = "iofc"
 """The order of the gates in ONNX."""

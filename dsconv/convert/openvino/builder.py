@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from dsconv.formats.toolkits import import_openvino
 from dsconv.runtime.openvino import RT_INFO
-from dsconv.toolkits import import_openvino
 
 # Rows from which quantizing them at run pays.
 _LARGE = 512

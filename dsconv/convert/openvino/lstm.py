@@ -16,7 +16,7 @@ from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.products import MakeWeights, product
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 
 # Compiling takes a fiftieth of a second a step.
 _UNROLLED_STEPS = 32

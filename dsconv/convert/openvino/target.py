@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options, Plan
 from dsconv.convert.target import Job
-from dsconv.disk_size import disk_size
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.output import new_files
-from dsconv.toolkits import Toolkit
+from dsconv.formats.disk_size import disk_size
+from dsconv.formats.output import new_files
+from dsconv.formats.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.openvino.builder import ModelBuilder

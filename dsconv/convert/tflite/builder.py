@@ -27,7 +27,7 @@ from dsconv.convert.tflite.tables import (
     Subgraph,
     Tensor,
 )
-from dsconv.tflite_schema import IDENTIFIER, OPS, TYPES
+from dsconv.formats.tflite.schema import IDENTIFIER, OPS, TYPES
 
 _TYPE_NUMBERS = {name: number for number, (name, _) in TYPES.items()}
 # What older runtimes find in the byte that held the op, where its number is too large.

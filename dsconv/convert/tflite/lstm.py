@@ -15,7 +15,7 @@ from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel, values
 from dsconv.convert.tflite.builder import SubgraphBuilder
 from dsconv.convert.tflite.weights import MakeWeights, product
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options, Plan
 from dsconv.convert.target import Job
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import Graph
-from dsconv.output import new_file
-from dsconv.toolkits import Toolkit
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.output import new_file
+from dsconv.formats.toolkits import Toolkit
 
 if TYPE_CHECKING:
     from dsconv.convert.tflite.builder import ModelBuilder

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dsconv import __version__
 from dsconv.acoustic.network import Network
 from dsconv.convert.options import MOST_STEPS, Options
 from dsconv.convert.properties import properties
@@ -17,12 +16,13 @@ from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.route import CONVERTERS, Converter
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.digest import Digest
-from dsconv.disk_size import disk_size
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import write_graph
-from dsconv.output import new_files
+from dsconv.formats.digest import Digest
+from dsconv.formats.disk_size import disk_size
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
+from dsconv.formats.output import new_files
+from dsconv.version import __version__
 
 _GRAPH, _SPEC = "prepared.pb", "spec.json"
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
-from dsconv.coreml.names import core_ml_name
-from dsconv.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import Graph, open_graph
+from dsconv.formats.coreml.names import core_ml_name
+from dsconv.formats.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.model import TensorSpec
 from dsconv.runtime.tensorflow import graph_def, register_functions
-from dsconv.toolkits import import_coremltools
 
 LABEL = "Core ML Tools"
 

@@ -16,12 +16,12 @@ from dsconv.convert.toolkit.onnx_loops import inner_graphs, names_read, take_unc
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import DsconvError, ToolkitError
-from dsconv.graph.graph import CONSTANTS, Graph, open_graph
-from dsconv.graph.node import Node
-from dsconv.graph.write import new_node
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph, open_graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import new_node
+from dsconv.formats.toolkits import import_onnx, import_tf2onnx
 from dsconv.runtime.model import reason_of
 from dsconv.runtime.tensorflow import graph_def
-from dsconv.toolkits import import_onnx, import_tf2onnx
 
 LABEL = "tf2onnx"
 _OPSET = 17

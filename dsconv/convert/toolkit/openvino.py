@@ -8,9 +8,9 @@ from typing import Any
 
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.toolkits import import_openvino
 from dsconv.runtime.openvino import RT_INFO
-from dsconv.toolkits import import_openvino
 
 LABEL = "OpenVINO"
 _UNKNOWN = re.compile(r"No conversion rule found for operations?: ([^\n]+)")

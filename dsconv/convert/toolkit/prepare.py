@@ -8,13 +8,13 @@ from typing import Any
 
 from dsconv.convert.options import Options, ToolkitOptions
 from dsconv.errors import ConversionError
-from dsconv.graph.cut import cut_states
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.edit import cut, extract, freeze_input, unused_name
-from dsconv.graph.graph import NO_RESULTS, VARIABLES, Graph
-from dsconv.graph.node import Node, TensorName
-from dsconv.graph.steps import input_node, set_steps
-from dsconv.graph.write import edited, new_node
+from dsconv.formats.graphdef.cut import cut_states
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.edit import cut, extract, freeze_input, unused_name
+from dsconv.formats.graphdef.graph import NO_RESULTS, VARIABLES, Graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.steps import input_node, set_steps
+from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.runtime.model import TensorSpec
 
 _INPUT = "Placeholder"

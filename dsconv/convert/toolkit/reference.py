@@ -8,10 +8,10 @@ from dsconv.convert.toolkit.calls import read_calls, write_calls
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.toolkits import import_tensorflow
 from dsconv.runtime.model import reason_of
 from dsconv.runtime.tensorflow import graph_def, imported
-from dsconv.toolkits import import_tensorflow
 
 LABEL = "TensorFlow"
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
-from dsconv.coreml.names import core_ml_name
 from dsconv.errors import ConversionError, ToolkitError
-from dsconv.graph.frozen import why_not_frozen
-from dsconv.graph.graph import Graph
-from dsconv.toolkits import Toolkit
+from dsconv.formats.coreml.names import core_ml_name
+from dsconv.formats.graphdef.frozen import why_not_frozen
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.toolkits import Toolkit
 
 
 @dataclass(frozen=True)

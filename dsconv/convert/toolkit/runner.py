@@ -15,16 +15,16 @@ import numpy as np
 from dsconv.convert.toolkit.calls import read_calls, write_calls
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run
-from dsconv.coreml.names import core_ml_name
 from dsconv.errors import ToolkitError
-from dsconv.graph.identify import FileFormat, identify
-from dsconv.runtime.model import Tensors
-from dsconv.toolkits import (
+from dsconv.formats.coreml.names import core_ml_name
+from dsconv.formats.identify import FileFormat, identify
+from dsconv.formats.toolkits import (
     import_coremltools,
     import_litert,
     import_onnxruntime,
     import_openvino,
 )
+from dsconv.runtime.model import Tensors
 
 LABEL = "the runtime"
 
@@ -92,7 +92,7 @@ def _core_ml(path: Path, spec: Spec) -> Call:
         units = coremltools.ComputeUnit.CPU_ONLY
         predict = coremltools.models.MLModel(str(path), compute_units=units).predict
         return _by_names_of_graph(predict, spec)
-    from dsconv.coreml.file import PROGRAM, open_core_ml
+    from dsconv.formats.coreml.file import PROGRAM, open_core_ml
     from dsconv.runtime.coreml.evaluator import ProgramEvaluator
     from dsconv.runtime.coreml.network import NetworkEvaluator
 

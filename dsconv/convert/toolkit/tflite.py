@@ -12,10 +12,10 @@ import numpy as np
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import Graph, open_graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.tflite.schema import IDENTIFIER
+from dsconv.formats.toolkits import import_litert_schema, import_tensorflow
 from dsconv.runtime.tensorflow import graph_def, imported
-from dsconv.tflite_schema import IDENTIFIER
-from dsconv.toolkits import import_litert_schema, import_tensorflow
 
 LABEL = "the TFLite converter"
 _UNKNOWN = re.compile(r"(?:Custom|Flex|TensorFlow|Select) ops: ([^\n]+)")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dsconv.errors import ConversionError, DsconvError, ToolkitError
-from dsconv.graph.graph import Graph
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.runtime.model import reason_of
 
 Work = Callable[..., None]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dsconv.coreml.program import Blob, TensorType, Value
-from dsconv.coreml.weights import BITS, WeightFiles, byte_count
 from dsconv.errors import ModelError
+from dsconv.formats.coreml.program import Blob, TensorType, Value
+from dsconv.formats.coreml.weights import BITS, WeightFiles, byte_count
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 

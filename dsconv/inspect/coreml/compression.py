@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from dsconv.coreml.program import Argument, Operation, TensorType, Value
-from dsconv.coreml.weights import BITS
+from dsconv.formats.coreml.program import Argument, Operation, TensorType, Value
+from dsconv.formats.coreml.weights import BITS
 from dsconv.inspect.coreml.blobs import FLOATS
 
 # What each op unpacks; its other inputs say how.

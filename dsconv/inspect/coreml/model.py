@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
-from dsconv.coreml.interface import Description, Feature, read_description
-from dsconv.digest import Digest
 from dsconv.errors import ModelError
-from dsconv.graph.identify import FileFormat
-from dsconv.graph.storage import unreadable
+from dsconv.formats.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
+from dsconv.formats.coreml.interface import Description, Feature, read_description
+from dsconv.formats.digest import Digest
+from dsconv.formats.identify import FileFormat
+from dsconv.formats.storage import unreadable
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.coreml.network import read_network
 from dsconv.inspect.coreml.program import read_program

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 
 from dsconv.acoustic.names import PROBABILITIES
-from dsconv.coreml.file import CoreMlFile
-from dsconv.coreml.network import (
+from dsconv.errors import ConversionError, ModelError
+from dsconv.formats.coreml.file import CoreMlFile
+from dsconv.formats.coreml.network import (
     FLOAT16,
     FLOAT32,
     LSTM_GATES,
@@ -19,7 +20,6 @@ from dsconv.coreml.network import (
     WeightParams,
     read_weights,
 )
-from dsconv.errors import ConversionError, ModelError
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.report import FEWEST_ELEMENTS, WeightInfo
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dsconv.coreml.file import CoreMlFile
-from dsconv.coreml.program import NamedType, Operation, read_function
+from dsconv.formats.coreml.file import CoreMlFile
+from dsconv.formats.coreml.program import NamedType, Operation, read_function
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.coreml.blobs import FLOATS, Blobs, constant_shape
 from dsconv.inspect.coreml.compression import Constant

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from dsconv.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
-from dsconv.coreml.interface import Description, read_description
-from dsconv.coreml.network import Layer, Network
-from dsconv.coreml.program import Operation, read_function
 from dsconv.errors import ModelError
+from dsconv.formats.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
+from dsconv.formats.coreml.interface import Description, read_description
+from dsconv.formats.coreml.network import Layer, Network
+from dsconv.formats.coreml.program import Operation, read_function
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.coreml.network import read_network
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor

@@ -8,11 +8,11 @@ from importlib import import_module
 from pathlib import Path
 
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.graph.identify import FileFormat, describe, identify
+from dsconv.formats.identify import FileFormat, describe, identify
+from dsconv.formats.output import new_file
 from dsconv.inspect.drawing.fold import fold
 from dsconv.inspect.drawing.opgraph import OpGraph
 from dsconv.inspect.drawing.svg import draw_svg
-from dsconv.output import new_file
 from dsconv.plugins import plugin_format
 
 # The function that reads the operations of each format; loaded when a file of that format comes.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from dsconv.graph.message import Message
-from dsconv.graph.storage import Storage
+from dsconv.formats.protobuf.message import Message
+from dsconv.formats.storage import Storage
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
 from dsconv.inspect.onnx import tensor_info, weight_info
 

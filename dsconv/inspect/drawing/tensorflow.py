@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, NO_RESULTS, VARIABLES, Graph, open_graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, VARIABLES, Graph, open_graph
+from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
 
 _INPUT = "Placeholder"

@@ -17,14 +17,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dsconv import __version__
 from dsconv.errors import DsconvError, ModelError, ToolkitError
+from dsconv.formats.toolkits import import_distributed
 from dsconv.inspect.parity import unit
 from dsconv.inspect.parity.contest import Clip, Contest
 from dsconv.inspect.parity.outcome import ContestInfo
 from dsconv.inspect.parity.unit import Answer
 from dsconv.inspect.parity.workers import PoolWorkers
-from dsconv.toolkits import import_distributed
+from dsconv.version import __version__
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler has to answer."""

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from dsconv.digest import Digest
-from dsconv.disk_size import disk_size
 from dsconv.errors import ModelError
+from dsconv.formats.digest import Digest
+from dsconv.formats.disk_size import disk_size
 from dsconv.inspect.parity.diagnosis import diagnose
 from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import (

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from dsconv import __version__
 from dsconv.errors import OutputError
 from dsconv.inspect.parity.options import Options
 from dsconv.inspect.parity.outcome import ClipOutcome, ClipRun, ContestInfo
 from dsconv.inspect.parity.pictures import ClipPicture
 from dsconv.inspect.parity.plain import from_plain, to_plain
 from dsconv.speech.corpus import ClipSource
+from dsconv.version import __version__
 
 _FORMAT = "dsconv-journal-1"
 

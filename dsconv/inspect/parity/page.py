@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsconv import __version__
 from dsconv.errors import ToolkitError
+from dsconv.formats.output import new_file
 from dsconv.inspect.parity import charts as drawn
 from dsconv.inspect.parity.bars import all_bars
 from dsconv.inspect.parity.charts import Chart, draw
@@ -28,8 +28,8 @@ from dsconv.inspect.parity.selection import (
     worst_results,
 )
 from dsconv.inspect.parity.structure import LEVEL as STRUCTURE
-from dsconv.output import new_file
 from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.version import __version__
 
 _TEMPLATES = Path(__file__).parent
 _LEVELS = (STRUCTURE, "numbers", "transcripts")

@@ -149,8 +149,8 @@ class Validation:
         return all(candidate.passed for candidate in self.candidates)
 
     def _repr_html_(self) -> str:
+        from dsconv.inspect.notebook import table_html
         from dsconv.inspect.parity.text import render
-        from dsconv.notebook import table_html
 
         return table_html(render(self))
 

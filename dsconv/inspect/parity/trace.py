@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.errors import ModelError
+from dsconv.formats.output import new_file
 from dsconv.inspect.parity.tolerances import TOLERANCES
-from dsconv.output import new_file
 from dsconv.runtime.stream import Speech, Stream
 from dsconv.speech.features import FloatArray
 

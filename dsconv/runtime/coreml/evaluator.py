@@ -11,11 +11,11 @@ from collections import Counter
 
 import numpy as np
 
-from dsconv.coreml.file import PROGRAM, CoreMlFile
-from dsconv.coreml.interface import read_description
-from dsconv.coreml.program import Argument, NamedType, TensorType, read_function
-from dsconv.coreml.weights import WeightFiles
 from dsconv.errors import ConversionError, ModelError
+from dsconv.formats.coreml.file import PROGRAM, CoreMlFile
+from dsconv.formats.coreml.interface import read_description
+from dsconv.formats.coreml.program import Argument, NamedType, TensorType, read_function
+from dsconv.formats.coreml.weights import WeightFiles
 from dsconv.runtime.coreml.call import Array
 from dsconv.runtime.coreml.feeds import fed
 from dsconv.runtime.coreml.held import Held, State, checked, held_dtype, widened

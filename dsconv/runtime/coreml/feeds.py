@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsconv.coreml.interface import Feature
-from dsconv.coreml.program import TensorType
 from dsconv.errors import ConversionError
+from dsconv.formats.coreml.interface import Feature
+from dsconv.formats.coreml.program import TensorType
 from dsconv.runtime.coreml.call import Array
 from dsconv.runtime.coreml.held import fits, held_dtype, rounded
 

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dsconv.coreml.program import NamedType, TensorType
-from dsconv.coreml.weights import BITS
 from dsconv.errors import ConversionError
+from dsconv.formats.coreml.program import NamedType, TensorType
+from dsconv.formats.coreml.weights import BITS
 from dsconv.runtime.coreml.call import Array, Call
 from dsconv.runtime.coreml.lists import ArrayList
 

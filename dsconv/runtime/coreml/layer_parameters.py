@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.coreml.network import Layer, read_floats
 from dsconv.errors import ConversionError, ModelError
-from dsconv.graph.message import Message
+from dsconv.formats.coreml.network import Layer, read_floats
+from dsconv.formats.protobuf.message import Message
 from dsconv.runtime.coreml.layer_weights import FloatArray, load_weights
 
 Fields = Mapping[str, int]

@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.coreml.network import (
+from dsconv.errors import ConversionError, ModelError
+from dsconv.formats.coreml.network import (
     FLOAT16,
     FLOAT32,
     INT8,
@@ -18,8 +19,7 @@ from dsconv.coreml.network import (
     WeightParams,
     read_weights,
 )
-from dsconv.errors import ConversionError, ModelError
-from dsconv.graph.message import Message
+from dsconv.formats.protobuf.message import Message
 
 FloatArray = NDArray[np.float32]
 

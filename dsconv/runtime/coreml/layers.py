@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dsconv.coreml.network import Layer
 from dsconv.errors import ConversionError
+from dsconv.formats.coreml.network import Layer
 from dsconv.runtime.coreml.layer_kind import LayerKind
 from dsconv.runtime.coreml.layer_parameters import Parameters, unsupported
 from dsconv.runtime.coreml.layer_weights import FloatArray

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dsconv.coreml.network import LSTM_GATES
+from dsconv.formats.coreml.network import LSTM_GATES
 from dsconv.runtime.coreml.layer_kind import LayerKind
 from dsconv.runtime.coreml.layer_parameters import Parameters
 from dsconv.runtime.coreml.layer_weights import FloatArray

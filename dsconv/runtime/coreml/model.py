@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from dsconv.acoustic.names import PROBABILITIES, SAMPLES
-from dsconv.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
-from dsconv.coreml.interface import Description, Feature, read_description
 from dsconv.errors import ConversionError, ToolkitError
+from dsconv.formats.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
+from dsconv.formats.coreml.interface import Description, Feature, read_description
+from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.coreml.network import NetworkEvaluator
 from dsconv.runtime.model import Interface, Tensors, TensorSpec, precision_in, reason_of, said_in
-from dsconv.toolkits import import_coremltools
 
 EVALUATION = "an evaluation in numpy, not by Core ML or the Neural Engine"
 """What runs a model where Core ML does not, as it is printed."""

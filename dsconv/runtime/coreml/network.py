@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.coreml.file import NEURAL_NETWORK, CoreMlFile
-from dsconv.coreml.interface import Feature, read_description
-from dsconv.coreml.network import Layer, Network
 from dsconv.errors import ConversionError
-from dsconv.graph.message import Message
+from dsconv.formats.coreml.file import NEURAL_NETWORK, CoreMlFile
+from dsconv.formats.coreml.interface import Feature, read_description
+from dsconv.formats.coreml.network import Layer, Network
+from dsconv.formats.protobuf.message import Message
 from dsconv.runtime.coreml.layer_parameters import Parameters, unsupported
 from dsconv.runtime.coreml.layer_weights import FloatArray
 from dsconv.runtime.coreml.layers import LayerEvaluator

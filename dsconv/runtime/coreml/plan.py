@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dsconv.coreml.program import Block, NamedType, Operation
 from dsconv.errors import ModelError
+from dsconv.formats.coreml.program import Block, NamedType, Operation
 from dsconv.runtime.coreml.call import Call
 from dsconv.runtime.coreml.held import Held
 

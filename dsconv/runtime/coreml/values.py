@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dsconv.coreml.program import TensorType, Value
-from dsconv.coreml.weights import BITS, WeightFiles, byte_count
 from dsconv.errors import ModelError
-from dsconv.graph.message import Message
+from dsconv.formats.coreml.program import TensorType, Value
+from dsconv.formats.coreml.weights import BITS, WeightFiles, byte_count
+from dsconv.formats.protobuf.message import Message
 from dsconv.runtime.coreml.held import held_dtype
 
 Array: TypeAlias = NDArray[Any]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.convert.options import CoreMlFormat, CoreMlOptions
-from dsconv.coreml.file import PROGRAM, CoreMlFile, open_core_ml
-from dsconv.coreml.interface import Description, read_description
-from dsconv.coreml.network import Network
-from dsconv.coreml.program import Function, read_function
+from dsconv.formats.coreml.file import PROGRAM, CoreMlFile, open_core_ml
+from dsconv.formats.coreml.interface import Description, read_description
+from dsconv.formats.coreml.network import Network
+from dsconv.formats.coreml.program import Function, read_function
 from dsconv.runtime.model import Model
 from tests.convert.conversions import convert, converted
 

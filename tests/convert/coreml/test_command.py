@@ -21,9 +21,9 @@ from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import lstm_bias
 from dsconv.cli import main
 from dsconv.convert.coreml import lstm as coreml_lstm
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ToolkitError
 from dsconv.fixtures.write import write_demo_model
+from dsconv.formats.coreml.file import open_core_ml
 from dsconv.inspect.registry import inspect_file
 from dsconv.runtime.coreml import model as coreml_model
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator

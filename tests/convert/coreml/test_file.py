@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv import __version__
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import CoreMlFormat
 from dsconv.convert.registry import TARGETS, convert_file
-from dsconv.coreml.file import PROGRAM, open_core_ml
-from dsconv.coreml.interface import Feature
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.coreml.file import PROGRAM, open_core_ml
+from dsconv.formats.coreml.interface import Feature
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.coreml.network import NetworkEvaluator
 from dsconv.runtime.registry import open_model
-from dsconv.toolkits import import_coremltools
+from dsconv.version import __version__
 from tests.acoustic.edits import renamed
 from tests.convert.calls import Call, answers
 from tests.convert.conversions import require_toolkits, saved

@@ -14,13 +14,13 @@ import pytest
 
 from dsconv.acoustic.export import ExportSettings, export_chunks
 from dsconv.convert.options import CoreMlFormat
-from dsconv.coreml.network import FLOAT32, Network, read_weights
 from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.fixtures.random_model import random_weights
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import open_graph
-from dsconv.graph.storage import write_chunks
+from dsconv.formats.coreml.network import FLOAT32, Network, read_weights
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.storage import write_chunks
 from dsconv.inspect.parity.tolerances import FRONT_END, TOLERANCES
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model

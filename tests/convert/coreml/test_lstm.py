@@ -16,8 +16,8 @@ from dsconv.convert.coreml.lstm import LstmBuilder
 from dsconv.convert.options import CoreMlFormat, Options
 from dsconv.convert.registry import TARGETS
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from tests.acoustic.edits import constant
 from tests.convert.calls import Call, answers
 from tests.convert.conversions import require_toolkits, saved

@@ -11,8 +11,8 @@ import pytest
 
 from dsconv.convert.options import CoreMlFormat, Lengths
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream

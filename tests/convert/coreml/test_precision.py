@@ -10,12 +10,12 @@ import pytest
 
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.coreml.front_end import MATRICES
-from dsconv.coreml.file import PROGRAM, CoreMlFile
-from dsconv.coreml.network import INT8, QUANTIZED, Network, read_weights
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.coreml.file import PROGRAM, CoreMlFile
+from dsconv.formats.coreml.network import INT8, QUANTIZED, Network, read_weights
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.inspect.parity.validate import Options, validate_models
 from dsconv.inspect.registry import inspect_file

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dsconv.convert.options import Lengths
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model

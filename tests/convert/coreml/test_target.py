@@ -15,10 +15,10 @@ from dsconv.convert.coreml import files
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError, OutputError, ToolkitError
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.registry import open_model
-from dsconv.toolkits import import_coremltools
 from tests.acoustic.edits import renamed
 from tests.convert.calls import Call, answers
 from tests.convert.conversions import require_toolkits, saved

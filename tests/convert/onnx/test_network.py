@@ -12,9 +12,9 @@ import pytest
 from dsconv.convert.options import Lengths, Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.fixtures.demo_model import MODEL
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.write import write_graph
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv import __version__
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.write import write_graph
 from dsconv.runtime.registry import open_model
+from dsconv.version import __version__
 from tests.acoustic.edits import renamed
 from tests.convert.calls import Call, answers
 

@@ -11,13 +11,13 @@ import pytest
 
 from dsconv.convert.options import Lengths
 from dsconv.errors import ToolkitError
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_openvino
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream
-from dsconv.toolkits import import_openvino
 from tests.acoustic.edits import Edit, attributes, constant, edits, op, takes
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.calls import (

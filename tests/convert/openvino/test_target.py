@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv import __version__
 from dsconv.acoustic.export import ExportSettings, export_chunks
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
@@ -22,14 +21,15 @@ from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.fixtures.random_model import random_weights
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
-from dsconv.graph.storage import write_chunks
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.storage import write_chunks
+from dsconv.formats.toolkits import import_openvino
 from dsconv.runtime.openvino import RT_INFO
 from dsconv.runtime.registry import open_model
 from dsconv.speech.alphabet import Alphabet
-from dsconv.toolkits import import_openvino
+from dsconv.version import __version__
 from tests.acoustic.edits import renamed
 from tests.convert.conversions import convert, saved
 from tests.runtime.speech import distance

@@ -12,11 +12,11 @@ from dsconv.acoustic.names import FEATURES
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import LstmForm
 from dsconv.fixtures.demo_model import MODEL
-from dsconv.graph.edit import extract
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.formats.toolkits import import_litert_schema
 from dsconv.runtime.tflite import TfliteModel
-from dsconv.toolkits import import_litert_schema
 from tests.acoustic.edits import Edit, removed, renamed
 from tests.acoustic.test_recognise import EXPORTS, INTERFACE
 from tests.convert.calls import OUTPUTS

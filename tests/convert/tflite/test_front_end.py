@@ -11,7 +11,7 @@ import pytest
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import LstmForm, Precision
 from dsconv.fixtures.demo_model import MODEL, clips
-from dsconv.graph.graph import open_graph
+from dsconv.formats.graphdef.graph import open_graph
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model

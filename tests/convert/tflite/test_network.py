@@ -12,14 +12,14 @@ import pytest
 from dsconv.acoustic.export import LSTM
 from dsconv.convert.options import Lengths, LstmForm
 from dsconv.fixtures.demo_model import MODEL
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_litert
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream
 from dsconv.runtime.tflite import TfliteModel
-from dsconv.toolkits import import_litert
 from tests.acoustic.edits import Edit, attributes, edits, op, renamed, takes
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.calls import (

@@ -10,8 +10,8 @@ import pytest
 
 from dsconv.convert.options import LstmForm
 from dsconv.fixtures import demo_model
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from tests.acoustic.edits import constant
 from tests.conftest import Transcribe
 from tests.convert.conversions import convert, saved

@@ -10,8 +10,8 @@ import pytest
 
 from dsconv.convert.tflite import tables
 from dsconv.convert.tflite.flatbuffer import Table, packed
-from dsconv.tflite_schema import OPS, TYPES
-from dsconv.toolkits import import_litert_schema
+from dsconv.formats.tflite.schema import OPS, TYPES
+from dsconv.formats.toolkits import import_litert_schema
 
 # The fields of the schema that have other names here.
 SCHEMA_NAMES = {

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from dsconv import __version__
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
-from dsconv.checked import convert_checked
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.convert.tflite.builder import ModelBuilder
 from dsconv.errors import ConversionError, OutputError, ToolkitError
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC, set_steps
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_litert_schema
 from dsconv.runtime.tflite import TfliteModel
-from dsconv.toolkits import import_litert_schema
+from dsconv.version import __version__
+from dsconv.workflows.convert import convert_checked
 from tests.convert.conversions import convert, saved
 
 TFLITE = TARGETS["tflite"]

@@ -17,15 +17,15 @@ from dsconv.convert.options import LstmForm
 from dsconv.convert.tflite.weights import feature_factors
 from dsconv.fixtures.demo_model import MODEL, clips
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.formats.toolkits import import_litert, import_litert_schema
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import chunks
 from dsconv.speech.wav import read_wav
-from dsconv.toolkits import import_litert, import_litert_schema
 from tests.acoustic.edits import constant
 from tests.convert.calls import Call, Reference, answers
 from tests.convert.conversions import convert, saved

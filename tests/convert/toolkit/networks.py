@@ -11,10 +11,10 @@ import pytest
 
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import new_constant, new_node
 from tests.convert.conversions import require_toolkits
 
 TOOLKIT_TARGETS = ("onnx", "coreml", "openvino", "tflite")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.checked import convert_checked
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, Tensors, scores
 from dsconv.runtime.registry import open_model
+from dsconv.workflows.convert import convert_checked
 from tests.convert.toolkit.networks import TOOLKIT_TARGETS, named
 from tests.runtime.speech import distance
 

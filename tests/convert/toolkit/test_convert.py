@@ -14,8 +14,8 @@ from dsconv.cli import main
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.toolkit import check
 from dsconv.convert.toolkit.calls import Arrays
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import new_node, write_graph
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import new_node, write_graph
 from dsconv.inspect.registry import inspect_file
 from tests.convert.conversions import saved
 from tests.convert.toolkit.networks import (
@@ -213,7 +213,7 @@ def test_a_sabotaged_file_fails(
 ) -> None:
     """A weight that is off by a hundredth is noticed."""
     from dsconv.convert.toolkit import convert
-    from dsconv.graph.write import new_constant
+    from dsconv.formats.graphdef.write import new_constant
 
     output = named("openvino", tmp_path)
     whole = convert.graph_for_toolkit
@@ -239,7 +239,7 @@ def test_all_targets(
     differs: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`dsconv all` takes the same way, and tells."""
-    from dsconv import convert_all
+    from dsconv.workflows import all_targets as convert_all
 
     some = {name: TARGETS[name] for name in ("pbmm", "openvino")}
     monkeypatch.setattr(convert_all, "all_targets", lambda: some)

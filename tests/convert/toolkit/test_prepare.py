@@ -11,9 +11,9 @@ import pytest
 from dsconv.convert.options import Options, ToolkitOptions
 from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.write import new_constant, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import Tensors, TensorSpec
 from tests.convert.toolkit.networks import FLOAT, chain, placeholder

@@ -10,8 +10,8 @@ import pytest
 from dsconv.convert.toolkit.process import WorkerError, run_module
 from dsconv.convert.toolkit.worker import unsupported
 from dsconv.errors import ConversionError, DsconvError, ToolkitError
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import new_node
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import new_node
 
 PROGRAM = """
 import os, signal

@@ -12,8 +12,8 @@ from dsconv.convert.options import CoreMlOptions, Options, Plan, ToolkitOptions,
 from dsconv.convert.toolkit import route
 from dsconv.convert.toolkit.route import choose_route
 from dsconv.errors import ConversionError, ToolkitError
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.toolkits import Toolkit
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.toolkits import Toolkit
 from tests.convert.toolkit.networks import chain
 
 

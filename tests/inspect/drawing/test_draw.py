@@ -9,7 +9,7 @@ from dsconv.api import convert_model
 from dsconv.convert.options import CoreMlOptions, Options
 from dsconv.errors import ConversionError, ModelError, OutputError
 from dsconv.fixtures import demo_model
-from dsconv.graph.graph import CONSTANTS, open_graph
+from dsconv.formats.graphdef.graph import CONSTANTS, open_graph
 from dsconv.inspect.drawing.draw import draw_graph, read_ops
 from dsconv.inspect.drawing.fold import Box, Folded, fold
 from dsconv.inspect.drawing.opgraph import TIMES, Tensor

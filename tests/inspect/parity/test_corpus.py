@@ -17,8 +17,8 @@ from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ConversionError, ModelError, OutputError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import open_graph
-from dsconv.graph.write import write_graph
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.write import write_graph
 from dsconv.inspect.parity import contestants, unit
 from dsconv.inspect.parity.contest import Clip, Contest
 from dsconv.inspect.parity.options import Options

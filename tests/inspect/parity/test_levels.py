@@ -9,9 +9,9 @@ import pytest
 
 from dsconv.errors import ModelError
 from dsconv.fixtures import demo_model
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.write import edited, new_constant, new_node, write_graph
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.write import edited, new_constant, new_node, write_graph
 from dsconv.inspect.parity import contestants
 from dsconv.inspect.parity.finding import Severity
 from dsconv.inspect.parity.numbers import compare_traces

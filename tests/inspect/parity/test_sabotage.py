@@ -11,9 +11,9 @@ import pytest
 from dsconv.acoustic.export import LSTM
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import Graph, open_graph
-from dsconv.graph.node import Node
-from dsconv.graph.write import edited, new_constant, write_graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import edited, new_constant, write_graph
 from dsconv.inspect.parity.result import CandidateResult
 from dsconv.inspect.parity.validate import Options, validate_models
 from dsconv.runtime.stream import Chunk, Stream

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ToolkitError
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.coreml.network import NetworkEvaluator
-from dsconv.toolkits import import_coremltools
 
 FLOAT32 = 65568
 

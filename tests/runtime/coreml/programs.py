@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dsconv.coreml.file import open_core_ml
-from dsconv.graph.wire import varint
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.protobuf.wire import varint
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 
 # A type: its name and its sizes, -1 for one that is open; None in place of the sizes for any rank.

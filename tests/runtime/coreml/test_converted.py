@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
-from dsconv.graph.graph import open_graph
-from dsconv.graph.steps import DYNAMIC
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from tests.reference import run_graph
 from tests.runtime.coreml import convert_with_coremltools

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.file import open_core_ml
-from dsconv.coreml.program import Value
-from dsconv.coreml.weights import WeightFiles
 from dsconv.errors import ConversionError, DsconvError, ModelError
-from dsconv.graph.wire import varint
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.coreml.program import Value
+from dsconv.formats.coreml.weights import WeightFiles
+from dsconv.formats.protobuf.wire import varint
 from dsconv.runtime.coreml import evaluator as evaluator_module
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.coreml.values import read_value

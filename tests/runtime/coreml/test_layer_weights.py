@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.network import read_weights
 from dsconv.errors import ConversionError, ModelError
-from dsconv.graph.message import Message
-from dsconv.graph.storage import Storage
+from dsconv.formats.coreml.network import read_weights
+from dsconv.formats.protobuf.message import Message
+from dsconv.formats.storage import Storage
 from dsconv.runtime.coreml.layer_weights import load_weights, unpack_numbers
 from tests.runtime.coreml.layer_networks import coremltools
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ConversionError
-from dsconv.graph.graph import open_graph
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.graphdef.graph import open_graph
 from dsconv.runtime.coreml.network import NetworkEvaluator
 from tests.reference import run_graph
 from tests.runtime.coreml.layer_networks import coremltools, evaluator

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.file import open_core_ml
-from dsconv.coreml.network import Network
 from dsconv.errors import ConversionError, ModelError
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.coreml.network import Network
 from dsconv.runtime.coreml.network import NetworkEvaluator
 from tests.runtime.coreml.layer_networks import add_layer, coremltools, evaluator, new_model
 

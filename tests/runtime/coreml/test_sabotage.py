@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ModelError
-from dsconv.graph.graph import Graph
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.graphdef.graph import Graph
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.evaluator import Evaluator
 from tests.runtime.coreml.toolkit import converted, quiet_coremltools, saved

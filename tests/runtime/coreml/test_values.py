@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.coreml.program import Value
-from dsconv.coreml.weights import WeightFiles
 from dsconv.errors import ConversionError, DsconvError, ModelError
-from dsconv.graph.message import Message
-from dsconv.graph.storage import Storage
+from dsconv.formats.coreml.program import Value
+from dsconv.formats.coreml.weights import WeightFiles
+from dsconv.formats.protobuf.message import Message
+from dsconv.formats.storage import Storage
 from dsconv.runtime.coreml.values import read_value, unpack
 from tests.runtime.coreml.programs import constant, message, text, value_type, weight
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from dsconv.coreml.file import open_core_ml
 from dsconv.errors import ToolkitError
+from dsconv.formats.coreml.file import open_core_ml
+from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
-from dsconv.toolkits import import_coremltools
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsconv.convert.toolkit.block_lstm.nodes import Nodes
 from dsconv.convert.toolkit.block_lstm.parameters import BlockLstm
-from dsconv.graph.dtypes import DataType
+from dsconv.formats.graphdef.dtypes import DataType
 
 
 def gates_of_inputs(nodes: Nodes, lstm: BlockLstm) -> str:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from dsconv.convert.toolkit.block_lstm.arithmetic import Cell, gates_of_inputs, masked
 from dsconv.convert.toolkit.block_lstm.nodes import FunctionNodes, Nodes
 from dsconv.convert.toolkit.block_lstm.parameters import RESULTS, BlockLstm
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.functions import new_function
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.functions import new_function
 
 _FLOAT, _INT32, _INT64 = DataType.FLOAT, DataType.INT32, DataType.INT64
 _LIST = DataType.VARIANT

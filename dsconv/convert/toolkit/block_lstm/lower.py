@@ -16,10 +16,10 @@ from dsconv.convert.toolkit.block_lstm.nodes import Nodes
 from dsconv.convert.toolkit.block_lstm.parameters import OP, BlockLstm, read, refused
 from dsconv.convert.toolkit.block_lstm.unrolled import unrolled
 from dsconv.errors import ConversionError
-from dsconv.graph.edit import rewired, unused_name
-from dsconv.graph.functions import with_functions
-from dsconv.graph.graph import Graph
-from dsconv.graph.node import Node, TensorName
+from dsconv.formats.graphdef.edit import rewired, unused_name
+from dsconv.formats.graphdef.functions import with_functions
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import TensorSpec
 

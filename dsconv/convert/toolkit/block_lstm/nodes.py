@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.node import Node
-from dsconv.graph.write import new_constant, new_node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.node import Node
+from dsconv.formats.graphdef.write import new_constant, new_node
 
 
 class Nodes:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import CONSTANTS, Graph
-from dsconv.graph.node import Node
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
+from dsconv.formats.graphdef.node import Node
 
 OP = "BlockLSTM"
 

@@ -9,9 +9,9 @@ import pytest
 
 from dsconv.convert.toolkit.block_lstm.lower import lowered
 from dsconv.errors import ConversionError
-from dsconv.graph.dtypes import DataType
-from dsconv.graph.graph import Graph
-from dsconv.graph.write import edited
+from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import edited
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import TensorSpec
 from tests.convert.toolkit.block_lstm.graphs import (

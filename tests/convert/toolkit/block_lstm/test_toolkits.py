@@ -17,7 +17,7 @@ from dsconv.convert.toolkit.prepare import prepare
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.fixtures import demo_model
-from dsconv.graph.graph import Graph, open_graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
 from tests.convert.conversions import saved
 from tests.convert.toolkit.block_lstm.graphs import (
     BATCH,

@@ -1,0 +1,1 @@
+"""What a file is, and its bytes: one folder for each format, read without its toolkit."""

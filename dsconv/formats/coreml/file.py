@@ -1,0 +1,68 @@
+"""Open a Core ML model: an .mlmodel, or an .mlpackage, which is a folder with a model in it.
+
+Source: the field numbers of ``Model.proto``, and the manifests that coremltools writes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dsconv.errors import ModelError
+from dsconv.formats.output import MANIFEST
+from dsconv.formats.protobuf.message import Message
+from dsconv.formats.storage import Storage, unreadable
+
+# The kinds of model that dsconv reads, by their field in Model.
+PROGRAM, NEURAL_NETWORK = 502, 500
+
+
+@dataclass(frozen=True)
+class CoreMlFile:
+    """An opened model. `path` is what was opened, `model_path` the file of its Model message.
+
+    `version` is Core ML's specificationVersion; `kind` the number of the field that holds the
+    model, which is `body`.
+    """
+
+    path: Path
+    model_path: Path
+    version: int
+    description: Message
+    kind: int
+    body: Message
+
+
+def open_core_ml(path: Path) -> CoreMlFile:
+    """Open a package or a model. Raises ModelError if it is damaged or something else."""
+    model_path = _model_of_package(path) if path.is_dir() else path
+    message = Message.of_storage(Storage.of_file(model_path))
+    kinds = [number for number in message.numbers if number >= 200]
+    if len(kinds) != 1:
+        raise ModelError(f"{model_path} holds no Core ML model; copy or download it again.")
+    return CoreMlFile(
+        path,
+        model_path,
+        message.integer(1),
+        message.message(2),
+        kinds[0],
+        message.message(kinds[0]),
+    )
+
+
+def _model_of_package(path: Path) -> Path:
+    """The file in a package that its manifest names as the root."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
+        relative = PurePosixPath(entry["path"])
+    except OSError as error:
+        raise unreadable(path / MANIFEST, error) from error
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(
+            f"{path / MANIFEST} names no model; copy the whole package again."
+        ) from None
+    if relative.is_absolute() or ".." in relative.parts or not entry["path"].isprintable():
+        raise ModelError(f"{path / MANIFEST} leads out of the package; copy it again.")
+    return path / "Data" / relative

@@ -1,0 +1,1 @@
+"""Protocol buffers: the wire format, read in place and written without copies."""

@@ -1,0 +1,97 @@
+"""A message of the wire format as an object: its fields by number, read where they lie.
+
+Nothing is copied until its value is asked for, so the weights of a mapped file stay in the file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+
+from dsconv.formats.protobuf import wire
+from dsconv.formats.storage import Span, Storage
+
+
+class Message:
+    """The fields of a message. A field that is not there has the default of proto3.
+
+    Raises WireError where the bytes are damaged.
+    """
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    @classmethod
+    def of_storage(cls, storage: Storage) -> Message:
+        """The message that fills a file."""
+        return cls(storage.span(0, len(storage)))
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._fields
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the fields that are there."""
+        return tuple(self._fields)
+
+    def spans(self, number: int) -> list[Span]:
+        """The bytes of each occurrence of a length-delimited field."""
+        return [self._span(field) for field in self._fields.get(number, ())]
+
+    def messages(self, number: int) -> list[Message]:
+        """Each occurrence of a field of messages."""
+        return [Message(span) for span in self.spans(number)]
+
+    def message(self, number: int) -> Message:
+        """A message; an empty one if it is not there."""
+        found = self.messages(number)
+        return found[-1] if found else Message(self.span.storage.span(self.span.end, self.span.end))
+
+    def texts(self, number: int) -> list[str]:
+        """Each occurrence of a field of text."""
+        return [str(span.view, "utf-8", "replace") for span in self.spans(number)]
+
+    def text(self, number: int) -> str:
+        """A text; empty if it is not there."""
+        found = self.texts(number)
+        return found[-1] if found else ""
+
+    def integers(self, number: int) -> list[int]:
+        """A repeated signed integer, packed or not."""
+        view, values = self.span.storage.view, []
+        for field in self._fields.get(number, ()):
+            if field.wire_type == wire.VARINT:
+                values.append(wire.signed(field.value))
+                continue
+            span = self._span(field)
+            position = span.start
+            while position < span.end:
+                value, position = wire.read_varint(view, position, span.end)
+                values.append(wire.signed(value))
+        return values
+
+    def integer(self, number: int) -> int:
+        """A signed integer, a truth value or the number of an enumeration; 0 if not there."""
+        found = self.integers(number)
+        return found[-1] if found else 0
+
+    def mapping(self, number: int) -> dict[str, Message]:
+        """A map from text to messages."""
+        return {entry.text(1): entry.message(2) for entry in self.messages(number)}
+
+    def text_mapping(self, number: int) -> dict[str, str]:
+        """A map from text to text."""
+        return {entry.text(1): entry.text(2) for entry in self.messages(number)}
+
+    @cached_property
+    def _fields(self) -> dict[int, list[wire.Field]]:
+        found: dict[int, list[wire.Field]] = defaultdict(list)
+        for field in wire.fields(self.span.storage.view, self.span.start, self.span.end):
+            found[field.number].append(field)
+        return dict(found)
+
+    def _span(self, field: wire.Field) -> Span:
+        """The bytes of a field, of a fixed size or with a length."""
+        if field.wire_type == wire.VARINT:
+            raise wire.WireError.at(field.start, f"field {field.number} is a number")
+        return self.span.storage.span(field.start, field.end)
