@@ -1,0 +1,70 @@
+"""What is read back of each layer, put together to a network as the graph has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsconv.acoustic.network import GATES, DenseLayer, Lstm, Network
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
+from dsconv.errors import ConversionError
+from dsconv.speech.features import FloatArray
+
+Array = NDArray[Any]
+
+
+class NotThere(ConversionError):
+    """A file has no such constant, so it is not one whose weights can be read back."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the file has no constant '{name}', so its weights are not read back.")
+
+
+def named(constants: Mapping[str, Array], *names: str) -> Array:
+    """The first of some constants that is there. Raises NotThere."""
+    for name in names:
+        if name in constants:
+            return constants[name]
+    raise NotThere(names[0])
+
+
+def put_together(
+    network: Network,
+    dense: Callable[[DenseLayer], StoredLayer],
+    lstm: Callable[[Lstm, str], StoredLstm],
+    factors: FloatArray | None = None,
+) -> StoredNetwork:
+    """The network of a file, of what it holds of each layer; an LSTM is ``lstm`` or ``backward``."""
+    return StoredNetwork(
+        before=tuple(map(dense, network.before)),
+        lstm=lstm(network.lstm, "lstm"),
+        after=tuple(map(dense, network.after)),
+        output=dense(network.output),
+        softmax=network.softmax,
+        backward=lstm(network.backward, "backward") if network.backward else None,
+        factors=factors,
+    )
+
+
+def in_graph_order(columns: Array, order: str) -> Array:
+    """Columns [..., 4 * cells] of gates in an order such as ``iofc``, in the order of `GATES`."""
+    if order == "".join(GATES):
+        return columns
+    blocks = np.split(columns, 4, axis=-1)
+    return np.concatenate([blocks[order.index(gate)] for gate in GATES], axis=-1)
+
+
+def matrix_in_graph_order(matrix: StoredMatrix, order: str) -> StoredMatrix:
+    """A matrix with its gates, and their scales, in the order of `GATES`."""
+    scales = matrix.scales
+    if scales is not None and scales.size > 1:
+        scales = in_graph_order(scales.reshape(-1), order)
+    beside = matrix.beside
+    if beside is not None and beside.size > 1:
+        beside = in_graph_order(beside, order)
+    numbers = in_graph_order(matrix.numbers, order)
+    return replace(matrix, numbers=numbers, scales=scales, beside=beside)

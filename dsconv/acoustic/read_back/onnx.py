@@ -1,0 +1,79 @@
+"""Weights in ONNX files of dsconv, by the names of its initializers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dsconv.acoustic.network import DenseLayer, Lstm, Network
+from dsconv.acoustic.read_back.found import (
+    Array,
+    in_graph_order,
+    matrix_in_graph_order,
+    named,
+    put_together,
+)
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
+from dsconv.formats.onnx.model import open_onnx
+from dsconv.formats.onnx.schema import NodeProto
+
+GATES = "iofc"
+"""The order of the gates in ONNX."""
+
+
+def read_onnx(path: Path, network: Network) -> StoredNetwork:
+    """The weights of an ONNX file. Raises ConversionError for another form, ModelError."""
+    model = open_onnx(path)
+    return _Reader(model.constants(), model.graph.node, network).network()
+
+
+class _Reader:
+    def __init__(
+        self, constants: dict[str, Array], nodes: list[NodeProto], network: Network
+    ) -> None:
+        self.constants = constants
+        self.nodes = {name: node for node in nodes for name in node.output}
+        self.given = network
+
+    def network(self) -> StoredNetwork:
+        """All layers."""
+        return put_together(self.given, self._layer, self._lstm)
+
+    def _layer(self, layer: DenseLayer) -> StoredLayer:
+        name = layer.name
+        clipped = self.nodes.get(f"{name}/clipped")
+        normalized = self.nodes.get(f"{name}/normalized")
+        norm = None
+        if normalized is not None:
+            scale, offset = (named(self.constants, f"{name}/norm/{p}") for p in ("scale", "offset"))
+            epsilon = float(normalized.attributes.get("epsilon", 1e-5))
+            norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), epsilon)
+        return StoredLayer(
+            name,
+            self._matrix(f"{name}/weights"),
+            named(self.constants, f"{name}/bias").reshape(-1),
+            relu=clipped is not None or f"{name}/relu" in self.nodes,
+            clip=None if clipped is None else float(named(self.constants, clipped.input[2])),
+            norm=norm,
+        )
+
+    def _matrix(self, name: str) -> StoredMatrix:
+        numbers = named(self.constants, name, f"{name}/half")
+        scales = self.constants.get(f"{name}/scales")
+        return StoredMatrix(numbers, None if scales is None else scales.reshape(-1))
+
+    def _lstm(self, lstm: Lstm, name: str) -> StoredLstm:
+        direction = 0 if name == "lstm" else 1
+        biases = named(self.constants, "lstm/B")[direction]
+        bias = biases[: 4 * lstm.cells] + biases[4 * lstm.cells :]
+        inputs, recurrent = (self._kernel(f"lstm/{part}", direction) for part in "WR")
+        return StoredLstm(name, inputs, recurrent, in_graph_order(bias, GATES))
+
+    def _kernel(self, name: str, direction: int) -> StoredMatrix:
+        """Floats stand as [4 * cells, inputs], integers as [inputs, 4 * cells]."""
+        numbers = named(self.constants, name, f"{name}/half")[direction]
+        scales = self.constants.get(f"{name}/scales")
+        if scales is None:
+            return matrix_in_graph_order(StoredMatrix(numbers.T), GATES)
+        return matrix_in_graph_order(StoredMatrix(numbers, np.asarray(scales[direction])), GATES)

@@ -1,0 +1,62 @@
+"""Weights in OpenVINO IRs of dsconv, by the names of its constants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dsconv.acoustic.network import DenseLayer, Lstm, Network
+from dsconv.acoustic.read_back.found import (
+    Array,
+    in_graph_order,
+    matrix_in_graph_order,
+    named,
+    put_together,
+)
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
+from dsconv.formats.openvino.model import IrModel
+
+
+def read_openvino(path: Path, network: Network) -> StoredNetwork:
+    """The weights of an IR. Raises ConversionError for another form, ModelError."""
+    return _Reader(IrModel(path), network).network()
+
+
+class _Reader:
+    def __init__(self, model: IrModel, network: Network) -> None:
+        self.constants: dict[str, Array] = model.constants()
+        self.layers = {layer.name: layer for layer in model.all_layers()}
+        self.given = network
+
+    def network(self) -> StoredNetwork:
+        """All layers."""
+        return put_together(self.given, self._layer, self._lstm)
+
+    def _layer(self, layer: DenseLayer) -> StoredLayer:
+        name = layer.name
+        clipped, unit = (self.layers.get(f"{name}/{op}") for op in ("clipped", "unit_variance"))
+        norm = None
+        if unit is not None:
+            scale, offset = (named(self.constants, f"{name}/norm/{p}") for p in ("scale", "offset"))
+            norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), float(unit.attributes["eps"]))
+        return StoredLayer(
+            name,
+            self._matrix(f"{name}/weights"),
+            named(self.constants, f"{name}/bias").reshape(-1),
+            relu=clipped is not None or f"{name}/relu" in self.layers,
+            clip=None if clipped is None else float(clipped.attributes["max"]),
+            norm=norm,
+        )
+
+    def _lstm(self, lstm: Lstm, name: str) -> StoredLstm:
+        order = "".join(lstm.gates)
+        inputs, recurrent = (
+            matrix_in_graph_order(self._matrix(f"{name}/{part}"), order) for part in "WR"
+        )
+        bias = in_graph_order(named(self.constants, f"{name}/B").reshape(-1), order)
+        return StoredLstm(name, inputs, recurrent, bias)
+
+    def _matrix(self, name: str) -> StoredMatrix:
+        """Weights, which stand as [outputs, inputs]."""
+        numbers = named(self.constants, name, f"{name}/half", f"{name}/integers").T
+        scales = self.constants.get(f"{name}/scales")
+        return StoredMatrix(numbers, None if scales is None else scales.reshape(-1))

@@ -1,0 +1,296 @@
+"""What is wrong with a file whose weights are right: the change of the network that explains it.
+
+Each cause is tried: the calls are replayed with that one thing changed. Where the file then says the
+same to the bounds of a right one, that is what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import TypeAlias
+
+import numpy as np
+
+from dsconv.acoustic.network import GATES
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
+from dsconv.inspect.parity.replay import Bounds, Call, Observed, compare, replay
+from dsconv.runtime.network import Answers, Arithmetic, NetworkEvaluator, sigmoid
+from dsconv.speech.features import FloatArray
+
+OnNetwork: TypeAlias = Callable[[StoredNetwork], StoredNetwork]
+OnCall: TypeAlias = Callable[[Call], Call]
+OnAnswer: TypeAlias = Callable[[Call, Answers], Answers]
+
+UNKNOWN = (
+    "for a cause that is not known: weights are as in the graph, so an op or its wiring is not"
+)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A change of the network, of what goes in, or of what comes out; `sentence` names it."""
+
+    sentence: str
+    network: OnNetwork | None = None
+    call: OnCall | None = None
+    answer: OnAnswer | None = None
+    arithmetic: Callable[[Arithmetic], Arithmetic] | None = None
+    gives_logits: bool = False
+
+
+def find_causes(
+    network: StoredNetwork,
+    arithmetic: Arithmetic,
+    calls: Sequence[Call],
+    observed: Sequence[Observed],
+    bounds: Bounds,
+    *,
+    features: int,
+    gives_logits: bool,
+) -> list[str]:
+    """The sentences of all causes that explain what a file gave; usually one, none if unknown.
+
+    `features` are the numbers of a frame in a window.
+    """
+    found = []
+    for cause in _causes(network, features):
+        changed = cause.network(network) if cause.network else network
+        rounding = cause.arithmetic(arithmetic) if cause.arithmetic else arithmetic
+        given = [cause.call(call) for call in calls] if cause.call else list(calls)
+        with np.errstate(all="ignore"):
+            answers = replay(NetworkEvaluator(changed, rounding), given)
+            if cause.answer:
+                answers = [cause.answer(c, a) for c, a in zip(given, answers, strict=True)]
+            difference = compare(
+                "", calls, observed, answers, gives_logits=gives_logits or cause.gives_logits
+            )
+        if difference.within(bounds):
+            found.append(cause.sentence)
+    return found
+
+
+def _causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
+    yield from _of_layers(network)
+    yield from _of_lstm()
+    yield from _of_calls(features)
+    yield from _of_answers(network)
+
+
+def _of_layers(network: StoredNetwork) -> Iterator[Cause]:
+    clipped = [layer.name for layer in network.layers if layer.clip is not None]
+    if clipped:
+        yield Cause("no layer clips at its limit", _each(clipped, lambda x: replace(x, clip=None)))
+    for name in clipped:
+        yield Cause(f"{name} does not clip", _each([name], lambda x: replace(x, clip=None)))
+    for layer in network.layers:
+        if layer.relu:
+            linear = _each([layer.name], lambda x: replace(x, relu=False, clip=None))
+            yield Cause(f"{layer.name} lets negative numbers through (no ReLU)", linear)
+        if layer.norm is not None:
+            plain = _each([layer.name], lambda x: replace(x, norm=None))
+            yield Cause(f"{layer.name} is not normalized", plain)
+        without = _each([layer.name], lambda x: replace(x, bias=np.zeros_like(x.bias)))
+        yield Cause(f"the bias of {layer.name} is not added", without)
+    normed = [layer.name for layer in network.layers if layer.norm is not None]
+    for epsilon in (1e-3, 1e-5, 6.1e-5, 0.0) if normed else ():
+        yield Cause(
+            f"layer normalization has an epsilon of {epsilon:g}",
+            _each(normed, lambda x, e=epsilon: replace(x, norm=replace(x.norm, epsilon=e))),  # type: ignore[misc]
+        )
+    if network.factors is not None:
+        yield Cause("the features are not scaled", lambda n: replace(n, factors=None))
+
+
+def _of_lstm() -> Iterator[Cause]:
+    hard = _hard_sigmoid
+    yield Cause("the gates use a hard sigmoid", arithmetic=lambda a: replace(a, gate=hard))
+    yield Cause(
+        "the gates use a hard sigmoid of another slope",
+        arithmetic=lambda a: replace(a, gate=_hard_sigmoid_of_six),
+    )
+    yield Cause("the gates use tanh", arithmetic=lambda a: replace(a, gate=np.tanh))
+    yield Cause(
+        "the cell uses a sigmoid where tanh belongs",
+        arithmetic=lambda a: replace(a, squash=sigmoid),
+    )
+    yield Cause(
+        "the cell uses ReLU where tanh belongs",
+        arithmetic=lambda a: replace(a, squash=lambda x: np.maximum(x, 0)),
+    )
+    for order in permutations(range(4)):
+        if order != (0, 1, 2, 3):
+            names = "".join(GATES[i] for i in order)
+            yield Cause(
+                f"the LSTM takes its gates in the order {names} instead of {''.join(GATES)}",
+                _on_lstms(lambda x, o=order: _with_gates(x, o)),  # type: ignore[misc]
+            )
+    for added in (1.0, -1.0):
+        yield Cause(
+            f"the forget gate has {added:+g} added to its bias",
+            _on_lstms(lambda x, a=added: _with_forget_bias(x, a)),  # type: ignore[misc]
+        )
+    yield Cause(
+        "the bias of the LSTM is not added",
+        _on_lstms(lambda x: replace(x, bias=np.zeros_like(x.bias))),
+    )
+    yield Cause(
+        "the LSTM reads the frames backward",
+        call=lambda c: replace(c, windows=c.windows[::-1].copy()),
+        answer=lambda _, a: replace(a, logits=a.logits[::-1]),
+    )
+
+
+def _of_calls(features: int) -> Iterator[Cause]:
+    def zeros(*names: str) -> OnCall:
+        return lambda c: replace(c, **{n: np.zeros_like(getattr(c, n)) for n in names})  # type: ignore[arg-type]
+
+    yield Cause("the numbers of valid frames are ignored", call=_all_valid)
+    both = "the states that come in are not used: each call starts from zeros"
+    yield Cause(both, call=zeros("cell", "hidden"))
+    yield Cause("the cell state that comes in is not used", call=zeros("cell"))
+    yield Cause("the hidden state that comes in is not used", call=zeros("hidden"))
+    yield Cause(
+        "the cell state and the hidden state that come in are swapped",
+        call=lambda c: replace(c, cell=c.hidden, hidden=c.cell),
+    )
+    for shift in (1, -1):
+        yield Cause(
+            f"the context is off by {abs(shift)} frame",
+            call=lambda c, s=shift: replace(c, windows=_moved(c.windows, s, features)),  # type: ignore[misc]
+        )
+        yield Cause(
+            "each frame gets the context of its neighbour",
+            call=lambda c, s=shift: replace(c, windows=_later(c.windows, s)),  # type: ignore[misc]
+        )
+    yield Cause(
+        "the frames of a window are in the opposite order",
+        call=lambda c: replace(
+            c, windows=_windows(c.windows, features)[:, ::-1].reshape(c.windows.shape)
+        ),
+    )
+    yield Cause(
+        "the features of a window are transposed",
+        call=lambda c: replace(
+            c, windows=_windows(c.windows, features).transpose(0, 2, 1).reshape(c.windows.shape)
+        ),
+    )
+
+
+def _of_answers(network: StoredNetwork) -> Iterator[Cause]:
+    if network.softmax:
+        yield Cause("the softmax is missing: logits come out as probabilities", gives_logits=True)
+        yield Cause(
+            "the softmax is applied twice",
+            answer=lambda _, a: replace(a, logits=_softmax(a.logits)),
+        )
+    else:
+        yield Cause(
+            "a softmax was added: probabilities come out as logits",
+            answer=lambda _, a: replace(a, logits=_softmax(a.logits)),
+        )
+    yield Cause(
+        "the new cell state and the new hidden state are swapped",
+        answer=lambda _, a: replace(a, cell=a.hidden, hidden=a.cell),
+    )
+    yield Cause(
+        "the states come out as they came in",
+        answer=lambda c, a: replace(a, cell=c.cell, hidden=c.hidden),
+    )
+    yield Cause(
+        "the new cell state is the one that came in",
+        answer=lambda c, a: replace(a, cell=c.cell),
+    )
+    yield Cause(
+        "the new hidden state is the one that came in",
+        answer=lambda c, a: replace(a, hidden=c.hidden),
+    )
+    zero = np.zeros_like
+    yield Cause(
+        "the states come out as zeros",
+        answer=lambda _, a: replace(a, cell=zero(a.cell), hidden=zero(a.hidden)),
+    )
+
+
+def _each(names: Sequence[str], change: Callable[[StoredLayer], StoredLayer]) -> OnNetwork:
+    """The network with some of its dense layers changed."""
+
+    def changed(network: StoredNetwork) -> StoredNetwork:
+        def one(layer: StoredLayer) -> StoredLayer:
+            return change(layer) if layer.name in names else layer
+
+        return replace(
+            network,
+            before=tuple(map(one, network.before)),
+            after=tuple(map(one, network.after)),
+            output=one(network.output),
+        )
+
+    return changed
+
+
+def _on_lstms(change: Callable[[StoredLstm], StoredLstm]) -> OnNetwork:
+    def changed(network: StoredNetwork) -> StoredNetwork:
+        backward = change(network.backward) if network.backward else None
+        return replace(network, lstm=change(network.lstm), backward=backward)
+
+    return changed
+
+
+def _with_gates(lstm: StoredLstm, order: tuple[int, ...]) -> StoredLstm:
+    def moved(numbers: FloatArray) -> FloatArray:
+        blocks = np.split(numbers, 4, axis=-1)
+        return np.concatenate([blocks[i] for i in order], axis=-1)
+
+    def matrix(stored: StoredMatrix) -> StoredMatrix:
+        scales = stored.scales
+        if scales is not None and scales.size > 1:
+            scales = moved(scales.reshape(-1))
+        return replace(stored, numbers=moved(stored.numbers), scales=scales)  # type: ignore[arg-type]
+
+    return replace(
+        lstm, inputs=matrix(lstm.inputs), recurrent=matrix(lstm.recurrent), bias=moved(lstm.bias)
+    )
+
+
+def _with_forget_bias(lstm: StoredLstm, added: float) -> StoredLstm:
+    bias = lstm.bias.copy()
+    start = GATES.index("f") * lstm.cells
+    bias[start : start + lstm.cells] += np.float32(added)
+    return replace(lstm, bias=bias)
+
+
+def _all_valid(call: Call) -> Call:
+    return replace(call, length=len(call.windows))
+
+
+def _windows(windows: FloatArray, features: int) -> FloatArray:
+    return windows.reshape(len(windows), -1, features)
+
+
+def _moved(windows: FloatArray, shift: int, features: int) -> FloatArray:
+    """Each window with its frames moved on, zeros behind them."""
+    frames = np.roll(_windows(windows, features), shift, axis=1)
+    frames[:, 0 if shift > 0 else -1] = 0
+    return frames.reshape(windows.shape)
+
+
+def _later(windows: FloatArray, shift: int) -> FloatArray:
+    """The windows of the frames before or after, none at the end."""
+    moved = np.roll(windows, shift, axis=0)
+    moved[0 if shift > 0 else -1] = 0
+    return moved
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _hard_sigmoid(numbers: FloatArray) -> FloatArray:
+    return np.clip(numbers * np.float32(0.2) + np.float32(0.5), 0, 1)
+
+
+def _hard_sigmoid_of_six(numbers: FloatArray) -> FloatArray:
+    return np.clip(numbers / np.float32(6) + np.float32(0.5), 0, 1)

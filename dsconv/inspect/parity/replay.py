@@ -1,0 +1,338 @@
+"""A file's calls, replayed by an evaluation with the file's own weights in its runtime's arithmetic.
+
+Each call starts from the states that the file itself was in. So neither the rounding of weights and
+activations nor what the states add up over time is in the difference: what is left is an error.
+Beside calls over speech there are calls that speech does not make: that reach the clips of the
+layers, saturate the gates, and use every number of valid frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsconv.acoustic.stored import StoredNetwork
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.runtime.model import Interface, Model, Tensors, scores
+from dsconv.runtime.network import (
+    Answers,
+    Arithmetic,
+    Calls,
+    NetworkEvaluator,
+    call_asymmetric,
+    rows_asymmetric,
+    rows_symmetric,
+    rows_symmetric_away,
+)
+from dsconv.speech.features import FloatArray
+
+_SEED = 19
+_SPEECH_CALLS = 8
+_DYNAMIC_STEPS = (1, 7, 16, 33)
+"""Frames of a call that are tried where a file takes any number."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a file: `windows` [steps, window values], the states [cells], the valid frames."""
+
+    windows: FloatArray
+    cell: FloatArray
+    hidden: FloatArray
+    length: int
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a file gave: `scores` [steps, classes] as it gives them, its states [cells] if shown."""
+
+    scores: FloatArray
+    cell: FloatArray | None
+    hidden: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a file may be from its replay.
+
+    `logits` is the median over frames of the difference of the centred logits, as a part of them;
+    `states` the median over calls of the same for both states; `probabilities` the largest
+    difference. Probabilities below `least` count as that.
+    """
+
+    logits: float
+    states: float
+    probabilities: float
+    least: float = 1e-30
+
+
+EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=1e-5)
+"""Where nothing is rounded but float32."""
+
+HALF = Bounds(logits=5e-3, states=2e-3, probabilities=2e-2, least=1e-4)
+"""Where the runtime computes in float16, which knows no small probabilities."""
+
+INTEGER = Bounds(logits=3e-3, states=6e-4, probabilities=5e-2)
+"""Where activations are rounded to 8 bits: some are on the edge between two integers."""
+
+
+LARGE = 512
+"""Cells from which OpenVINO's CPU plugin rounds what it multiplies with integers."""
+
+
+def arithmetics_of(file_format: str, precision: str, cells: int) -> list[tuple[Arithmetic, Bounds]]:
+    """How the runtime of a format may compute with weights of a precision; the usual way first.
+
+    Measured with LiteRT, ONNX Runtime and OpenVINO on x86, and with dsconv's evaluation of Core ML.
+    """
+    if file_format in ("mlpackage", "mlmodel"):
+        exact = precision == "fp32"
+        return [(Arithmetic("float16", half=not exact), EXACT if exact else HALF)]
+    if precision != "int8":
+        return [(Arithmetic(), EXACT)]
+    if file_format == "tflite":
+        return [
+            (Arithmetic("rows rounded by XNNPACK", rows_asymmetric), INTEGER),
+            (Arithmetic("rows rounded by TensorFlow Lite", rows_symmetric_away), INTEGER),
+        ]
+    if file_format == "onnx":
+        return [(Arithmetic("calls rounded by ONNX Runtime", call_asymmetric), INTEGER)]
+    if cells >= LARGE and cells % 16 == 0:
+        return [
+            (Arithmetic("rows rounded by OpenVINO", rows_symmetric), INTEGER),
+            (Arithmetic(), EXACT),
+        ]
+    return [(Arithmetic(), EXACT)]
+
+
+@dataclass(frozen=True)
+class GroupDifference:
+    """How far the calls of a group are from their replay, by the measures of `Bounds`."""
+
+    group: str
+    frames: int
+    logits: float
+    states: float
+    probabilities: float
+
+    def within(self, bounds: Bounds) -> bool:
+        """Whether all measures are; one that is no number is not."""
+        return (
+            self.logits <= bounds.logits
+            and self.states <= bounds.states
+            and self.probabilities <= bounds.probabilities
+        )
+
+
+def observe(model: Model, call: Call) -> Observed:
+    """Run one call of a file. Raises ToolkitError if its runtime fails."""
+    interface = model.interface
+    assert interface.windows is not None
+    shape = (interface.batch, len(call.windows), *(interface.windows.shape or ())[2:])
+    windows = np.broadcast_to(call.windows.reshape(1, *shape[1:]), shape)
+    inputs: Tensors = {interface.windows.name: np.ascontiguousarray(windows, np.float32)}
+    for state, value in zip(interface.states, (call.cell, call.hidden), strict=False):
+        inputs[state.input] = np.ascontiguousarray(
+            np.broadcast_to(value, (interface.batch, len(value))).reshape(state.shape), np.float32
+        )
+    if interface.lengths is not None:
+        lengths = np.full(interface.batch, call.length, interface.lengths.dtype)
+        inputs[interface.lengths.name] = lengths
+    outputs = ["logits", *(state.output for state in interface.states)]
+    found = model.call(inputs, outputs)
+    states = [
+        np.asarray(found[state.output], np.float32).reshape(interface.batch, -1)[0]
+        for state in interface.states
+    ]
+    cell, hidden = states if len(states) == 2 else (None, None)
+    return Observed(np.array(scores(found, interface.classes, interface.batch)), cell, hidden)
+
+
+def replay(evaluator: NetworkEvaluator, calls: Sequence[Call]) -> list[Answers]:
+    """What the network gives for the calls, those of one length of windows at once."""
+    by_steps: dict[int, list[int]] = {}
+    for index, call in enumerate(calls):
+        by_steps.setdefault(len(call.windows), []).append(index)
+    found: dict[int, Answers] = {}
+    for indices in by_steps.values():
+        chosen = [calls[index] for index in indices]
+        answers = evaluator.run(
+            Calls(
+                np.stack([call.windows for call in chosen]),
+                np.stack([call.cell for call in chosen]),
+                np.stack([call.hidden for call in chosen]),
+                np.array([call.length for call in chosen]),
+            )
+        )
+        for row, index in enumerate(indices):
+            found[index] = Answers(*(part[row] for part in vars(answers).values()))
+    return [found[index] for index in range(len(calls))]
+
+
+def compare(
+    group: str,
+    calls: Sequence[Call],
+    observed: Sequence[Observed],
+    answers: Sequence[Answers],
+    *,
+    gives_logits: bool,
+    least: float = 1e-30,
+) -> GroupDifference:
+    """How far what a file gave is from its replay, over the valid frames of all calls."""
+    parts: list[FloatArray] = []
+    largest = 0.0
+    states: list[float] = []
+    for call, seen, answer in zip(calls, observed, answers, strict=True):
+        logits, expected = seen.scores[: call.length], answer.logits[: call.length]
+        if call.length:
+            apart, difference = _score_differences(
+                logits, expected, least, gives_logits=gives_logits
+            )
+            parts.append(apart)
+            largest = _largest(largest, difference)
+        if seen.cell is not None and seen.hidden is not None:
+            states.append(
+                _largest(_relative(seen.cell, answer.cell), _relative(seen.hidden, answer.hidden))
+            )
+    frames = np.concatenate(parts) if parts else np.zeros(0)
+    return GroupDifference(group, len(frames), _median(frames), _median(np.array(states)), largest)
+
+
+def _score_differences(
+    found: FloatArray, expected: FloatArray, least: float, *, gives_logits: bool
+) -> tuple[FloatArray, float]:
+    """The relative difference of the centred logits of each frame, and that of probabilities."""
+    ours = np.log(_softmax(expected))
+    theirs = np.log(_softmax(found)) if gives_logits else np.log(np.maximum(found, least))
+    ours = np.maximum(ours, np.log(least))
+    theirs = np.maximum(theirs, np.log(least))
+    centred, apart = _centred(ours), _centred(ours - theirs)
+    size = np.sqrt(np.square(centred).mean(axis=-1)) + 1e-12
+    relative = np.sqrt(np.square(apart).mean(axis=-1)) / size
+    if gives_logits:
+        # Their sizes are part of the answer, which probabilities do not show.
+        level = np.abs(_centred(expected) - _centred(found)).max(axis=-1)
+        relative = np.maximum(relative, level / (np.abs(_centred(expected)).max(axis=-1) + 1e-12))
+    return relative, float(np.abs(np.exp(ours) - np.exp(theirs)).max(initial=0.0))
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    wide = np.asarray(logits, np.float64)
+    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return np.asarray(np.maximum(powers / powers.sum(axis=-1, keepdims=True), 1e-300))
+
+
+def _centred(numbers: FloatArray) -> FloatArray:
+    return np.asarray(numbers - numbers.mean(axis=-1, keepdims=True))
+
+
+def _relative(found: FloatArray, expected: FloatArray) -> float:
+    size = float(np.linalg.norm(expected)) or 1.0
+    return float(np.linalg.norm(found - expected)) / size
+
+
+def _largest(first: float, second: float) -> float:
+    """The larger of two; one that is no number counts as the largest."""
+    return second if not second <= first else first
+
+
+def _median(numbers: FloatArray) -> float:
+    return float(np.median(numbers)) if len(numbers) else 0.0
+
+
+def speech_calls(
+    windows: Sequence[FloatArray], cells: Sequence[FloatArray], hiddens: Sequence[FloatArray]
+) -> list[int]:
+    """Which calls of a clip are replayed: some, from the first to the last."""
+    count = min(len(windows), len(cells), len(hiddens))
+    return sorted(set(np.linspace(0, count - 1, min(count, _SPEECH_CALLS)).astype(int).tolist()))
+
+
+def probes(
+    network: StoredNetwork, windows: FloatArray, interface: Interface
+) -> dict[str, list[Call]]:
+    """Calls that speech does not make, by what they are for.
+
+    `windows` [frames, window values] of some speech are what they are made of.
+    """
+    maker = _Probes(network, windows, interface)
+    groups = {
+        "clips of the layers": maker.loud(),
+        "saturated gates": maker.saturated(),
+        "clip after the LSTM": maker.aimed(),
+    }
+    if interface.lengths is not None:
+        groups["numbers of valid frames"] = maker.lengths()
+    if interface.steps == DYNAMIC:
+        groups["numbers of frames"] = maker.steps()
+    return {name: calls for name, calls in groups.items() if calls}
+
+
+class _Probes:
+    def __init__(self, network: StoredNetwork, windows: FloatArray, interface: Interface) -> None:
+        self.network = network
+        self.windows = windows
+        self.count = 16 if interface.steps == DYNAMIC else interface.steps
+        self.cells = network.lstm.cells
+        self.random = np.random.default_rng(_SEED)
+
+    def some(self, steps: int, scale: float = 1.0) -> FloatArray:
+        """Windows of speech in another order."""
+        rows = self.random.integers(0, len(self.windows), steps)
+        return np.asarray(self.windows[rows] * np.float32(scale), np.float32)
+
+    def states(self, cell: float = 1.0) -> tuple[FloatArray, FloatArray]:
+        """States of a size, as they are after some speech."""
+        found = self.random.standard_normal(self.cells) * cell
+        hidden = np.tanh(self.random.standard_normal(self.cells))
+        return found.astype(np.float32), hidden.astype(np.float32)
+
+    def call(self, windows: FloatArray, cell: float = 1.0, length: int | None = None) -> Call:
+        """A call from some states."""
+        return Call(windows, *self.states(cell), len(windows) if length is None else length)
+
+    def loud(self) -> list[Call]:
+        """Features so large that all layers before the LSTM reach their clips."""
+        return [self.call(self.some(self.count, scale)) for scale in (4.0, -4.0, 16.0, -16.0)]
+
+    def saturated(self) -> list[Call]:
+        """States far beyond those of speech, and none."""
+        calls = [self.call(self.some(self.count), cell) for cell in (0.0, 4.0, 20.0)]
+        zeros = np.zeros(self.cells, np.float32)
+        return [*calls, Call(self.some(self.count), zeros, zeros, self.count)]
+
+    def aimed(self) -> list[Call]:
+        """States that make single units of the next layer as large as they can be."""
+        if not self.network.after:
+            return []
+        weights = self.network.after[0].weights.floats()
+        strongest = np.argsort(-np.abs(weights).sum(axis=0))[:4]
+        return [
+            Call(
+                self.some(self.count),
+                np.asarray(30 * np.sign(weights[: self.cells, unit]), np.float32),
+                np.asarray(np.sign(weights[: self.cells, unit]), np.float32),
+                self.count,
+            )
+            for unit in strongest
+        ]
+
+    def lengths(self) -> list[Call]:
+        """Every number of valid frames, from none to all."""
+        lengths = range(self.count + 1)
+        return [self.call(self.some(self.count), length=length) for length in lengths]
+
+    def steps(self) -> list[Call]:
+        """Several numbers of frames."""
+        return [self.call(self.some(steps)) for steps in _DYNAMIC_STEPS]
+
+
+def coverage(network: StoredNetwork, largest: Mapping[str, float]) -> Iterator[str]:
+    """What no call exercised: clips that were not reached, and why if they never can be."""
+    for layer in network.layers:
+        if layer.clip is None or largest.get(layer.name, 0.0) > layer.clip:
+            continue
+        reach = largest.get(layer.name, 0.0)
+        yield f"the clip of {layer.name} at {layer.clip:g} was not reached (at most {reach:.3g})"
