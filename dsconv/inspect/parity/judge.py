@@ -1,0 +1,281 @@
+"""Is a file right? Its weights are the graph's, and it computes with them what the network does.
+
+Two things are looked at, neither of which the rounding of a lower precision can hide: the weights,
+read back from the file; and calls of the file, replayed by an evaluation with those same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dsconv.acoustic.network import Network
+from dsconv.acoustic.read_back import read_back
+from dsconv.acoustic.stored import StoredNetwork, stored
+from dsconv.errors import ConversionError
+from dsconv.inspect.parity.audit import Audit, audit
+from dsconv.inspect.parity.causes import UNKNOWN, find_causes
+from dsconv.inspect.parity.replay import (
+    EXACT,
+    Bounds,
+    Call,
+    GroupDifference,
+    Observed,
+    arithmetics_of,
+    compare,
+    coverage,
+    observe,
+    probes,
+    replay,
+)
+from dsconv.inspect.parity.trace import Trace
+from dsconv.runtime.model import Interface, Model, default_steps
+from dsconv.runtime.network import Arithmetic, NetworkEvaluator
+from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream
+from dsconv.speech.clip_features import Features, clip_features
+from dsconv.speech.early_features import whitened_windows
+from dsconv.speech.features import FloatArray
+from dsconv.speech.framing import chunks
+
+_SEED = 7
+_CLIP_CALLS = 8
+_EXPLAINED_CALLS = 4
+_SHORT_CLIPS = 4
+_ROW = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is found of a file without any speech.
+
+    `errors` are sentences on what is wrong with it; `notes` say what no call exercised.
+    """
+
+    audit: Audit
+    groups: tuple[GroupDifference, ...]
+    errors: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Judge:
+    """Judges one file against the network of its graph.
+
+    Raises ConversionError if its weights are in a form that is not read back.
+    """
+
+    def __init__(self, network: Network, path: Path, model: Model, features: Features) -> None:
+        self._model = model
+        self._interface: Interface = model.interface
+        self._features = features
+        self._given = network
+        expected = stored(network)
+        self._found = read_back(path, self._interface.format, network)
+        self._audit = audit(expected, self._found)
+        cells = network.lstm.cells
+        self._ways = arithmetics_of(self._interface.format, self._interface.precision, cells)
+        self._chosen: tuple[Arithmetic, Bounds] | None = None
+        self._evaluators: dict[str, NetworkEvaluator] = {}
+
+    def judge(self) -> Judged:
+        """Read the weights back, and replay calls that speech does not make."""
+        errors = [error.sentence for error in self._audit.errors]
+        groups, notes = [], []
+        for name, calls, observed in self._probes():
+            difference, bounds = self._difference(name, calls, observed)
+            groups.append(difference)
+            if not difference.within(bounds):
+                errors.append(self._sentence(difference, calls, observed, bounds))
+        for evaluator in self._evaluators.values():
+            notes = list(coverage(self._found, evaluator.largest))
+        return Judged(self._audit, tuple(groups), tuple(dict.fromkeys(errors)), tuple(notes))
+
+    def judge_clip(self, speech: Speech, trace: Trace) -> tuple[GroupDifference, str | None] | None:
+        """Replay some calls of a clip that the file has run; None if its states are not shown."""
+        found = calls_of(self._interface, speech, trace, self._found.lstm.cells)
+        if not found:
+            return None
+        calls, observed = zip(*found, strict=True)
+        # A trace holds probabilities, whatever the file gives.
+        difference, bounds = self._difference("speech", calls, observed, gives_logits=False)
+        if difference.within(bounds):
+            return difference, None
+        sentence = self._sentence(difference, calls, observed, bounds, gives_logits=False)
+        return difference, sentence
+
+    def _probes(self) -> Iterator[tuple[str, list[Call], list[Observed]]]:
+        interface = self._interface
+        if interface.takes_whole_clips:
+            yield ("short clips", *self._short_clips())
+            return
+        windows = self._noise_windows(4 * USUAL_STEPS)
+        if not interface.states:
+            yield ("calls in a row", *self._row(windows))
+            return
+        for name, calls in probes(self._found, windows, interface).items():
+            yield name, calls, [observe(self._model, call) for call in calls]
+
+    def _difference(
+        self,
+        name: str,
+        calls: Sequence[Call],
+        observed: Sequence[Observed],
+        *,
+        gives_logits: bool | None = None,
+    ) -> tuple[GroupDifference, Bounds]:
+        """The nearest of the ways in which the runtime may compute; then that one for all."""
+        if gives_logits is None:
+            gives_logits = self._interface.raw_scores
+        found = []
+        for way in [self._chosen] if self._chosen else self._ways:
+            arithmetic, bounds = way
+            answers = replay(self._evaluator(arithmetic), calls)
+            difference = compare(
+                name, calls, observed, answers, gives_logits=gives_logits, least=bounds.least
+            )
+            if difference.within(bounds):
+                self._chosen = way
+                return difference, bounds
+            found.append((difference, bounds))
+        return min(found, key=lambda each: each[0].logits)
+
+    def _evaluator(self, arithmetic: Arithmetic) -> NetworkEvaluator:
+        if arithmetic.name not in self._evaluators:
+            self._evaluators[arithmetic.name] = NetworkEvaluator(self._found, arithmetic)
+        return self._evaluators[arithmetic.name]
+
+    def _sentence(
+        self,
+        difference: GroupDifference,
+        calls: Sequence[Call],
+        observed: Sequence[Observed],
+        bounds: Bounds,
+        *,
+        gives_logits: bool | None = None,
+    ) -> str:
+        """What a difference comes from, by trying."""
+        arithmetic = (self._chosen or self._ways[0])[0]
+        some = slice(None, None, max(1, len(calls) // _EXPLAINED_CALLS))
+        causes = find_causes(
+            self._found,
+            arithmetic,
+            calls[some],
+            observed[some],
+            bounds,
+            features=self._given.features,
+            gives_logits=self._interface.raw_scores if gives_logits is None else gives_logits,
+        )
+        if causes:
+            return " or ".join(dict.fromkeys(causes))
+        return f"it differs from its own weights' network ({figures(difference)}), {UNKNOWN}"
+
+    def _noise_windows(self, frames: int) -> FloatArray:
+        """Windows [frames, values] of the features of noise that grows and fades as speech does."""
+        settings = self._features
+        samples = np.random.default_rng(_SEED).standard_normal(settings.window + frames * settings.step)
+        level = 2000 * (1 + np.sin(np.arange(len(samples)) / 900)) ** 2
+        features = clip_features((samples * level).clip(-32768, 32767).astype(np.int16), settings)
+        (windows,) = chunks(features[:frames], self._given.context, frames)
+        return np.ascontiguousarray(windows.reshape(frames, -1))
+
+    def _row(self, windows: FloatArray) -> tuple[list[Call], list[Observed]]:
+        """Calls one after the other of a file that keeps its states; each from those replayed."""
+        interface, cells = self._interface, self._found.lstm.cells
+        steps = default_steps(interface, USUAL_STEPS)
+        self._model.reset()
+        cell = hidden = np.zeros(cells, np.float32)
+        calls, observed = [], []
+        for number in range(_ROW):
+            part = np.resize(windows[number * steps :], (steps, windows.shape[1]))
+            call = Call(part, cell, hidden, steps)
+            observed.append(replace(observe(self._model, call), cell=None, hidden=None))
+            calls.append(call)
+            (answer,) = replay(self._evaluator(self._ways[0][0]), [call])
+            cell, hidden = answer.cell, answer.hidden
+        return calls, observed
+
+    def _short_clips(self) -> tuple[list[Call], list[Observed]]:
+        """Clips of a few frames, from fresh states, of a file that takes whole clips."""
+        settings, stream = self._features, Stream(self._model)
+        random, zeros = np.random.default_rng(_SEED), np.zeros(self._found.lstm.cells, np.float32)
+        calls, observed = [], []
+        for number in range(_SHORT_CLIPS):
+            length = settings.window + (8 + 5 * number) * settings.step
+            samples = (random.standard_normal(length) * 2000 * (1 + number)).astype(np.int16)
+            speech = Speech(samples, clip_features(samples, settings))
+            (chunk,) = stream.run_clip(speech)
+            if self._given.backward is not None:
+                windows = whitened_windows(speech.features, self._given.context)
+            else:
+                (windows,) = chunks(speech.features, self._given.context, len(speech.features))
+            windows = np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
+            calls.append(Call(windows, zeros, zeros, len(windows)))
+            observed.append(Observed(chunk.probabilities, None, None))
+        return calls, observed
+
+
+def calls_of(
+    interface: Interface, speech: Speech, trace: Trace, cells: int
+) -> list[tuple[Call, Observed]]:
+    """Some calls that a model made over a clip, with the states that it was in; whole ones only."""
+    if interface.takes_whole_clips or len(interface.states) != 2 or interface.context is None:
+        return []
+    rows = {int(end): index for index, end in enumerate(trace.state_ends)}
+    names = [state.output for state in interface.states]
+    zeros = np.zeros(cells, np.float32)
+    found = []
+    starts = [0, *trace.ends[:-1].tolist()]
+    for start, end in zip(starts, trace.ends.tolist(), strict=True):
+        if end not in rows or (start and start not in rows):
+            continue
+        before = [trace.states[n][rows[start]] if start else zeros for n in names]
+        after = [trace.states[n][rows[end]] for n in names]
+        found.append((start, end, before, after))
+    chosen = sorted({int(i) for i in np.linspace(0, len(found) - 1, min(len(found), _CLIP_CALLS))})
+    windows = next(iter(chunks(speech.features, interface.context, len(speech.features))))
+    windows = windows.reshape(len(windows), -1)
+    return [
+        (
+            Call(np.asarray(windows[start:end], np.float32), before[0], before[1], end - start),
+            Observed(trace.probabilities[start:end], after[0], after[1]),
+        )
+        for start, end, before, after in (found[index] for index in chosen)
+    ]
+
+
+def recognition_error(
+    network: Network, interface: Interface, speech: Speech, trace: Trace
+) -> str | None:
+    """Whether the network is what the graph computes; None if it is.
+
+    The graph was evaluated op by op, which knows nothing of the network that was recognised in it.
+    """
+    found = calls_of(interface, speech, trace, network.lstm.cells)
+    if not found:
+        return None
+    calls, observed = zip(*found, strict=True)
+    answers = replay(NetworkEvaluator(stored(network)), calls)
+    difference = compare("the graph", calls, observed, answers, gives_logits=False)
+    if difference.within(EXACT):
+        return None
+    return f"the network that was recognised is not what the graph computes ({figures(difference)})"
+
+
+def figures(difference: GroupDifference) -> str:
+    """The measures of a difference in words."""
+    return (
+        f"{difference.group}: logits {difference.logits:.1e}, states {difference.states:.1e}, "
+        f"probabilities {difference.probabilities:.1e}"
+    )
+
+
+def judge_of(
+    network: Network, path: Path, model: Model, features: Features
+) -> Judge | str:
+    """The judge of a file, or why its weights are not read back."""
+    try:
+        return Judge(network, path, model, features)
+    except ConversionError as error:
+        return str(error)
