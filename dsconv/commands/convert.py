@@ -177,8 +177,8 @@ def coreml(
 def openvino(model: Path, **asked: Any) -> None:
     """Convert MODEL, a frozen graph, to OpenVINO IR.
 
-    MODEL is output_graph.pb by default. Unless you pass --states or --lengths, the states are inputs
-    and outputs, and every frame of a call counts.
+    MODEL is output_graph.pb by default. Unless you pass --states or --lengths, the states are
+    inputs and outputs, and every frame of a call counts.
     """
     _convert_network("openvino", model, **asked)
 

@@ -70,8 +70,8 @@ def fixture(
 def demo(output: Path, force: bool, as_json: bool) -> None:
     """Run dsconv on its demo model, in a new folder.
 
-    Writes the demo model, converts it to every format, inspects each graph, and prints a table of the
-    files, their sizes and the time that each took.
+    Writes the demo model, converts it to every format, inspects each graph, and prints a table of
+    the files, their sizes and the time that each took.
     """
     from dsconv.workflows.demo import render, run_demo
 

@@ -160,9 +160,9 @@ def freeze(
 ) -> None:
     """Freeze CHECKPOINT to the graph that the original exporter makes from it.
 
-    CHECKPOINT is a training folder of DeepSpeech 0.6 or later or of Coqui STT, the .index file of one
-    of its checkpoints, or a SavedModel of Coqui STT. The sizes of the network are read from it. The
-    defaults of the options are those of the exporter.
+    CHECKPOINT is a training folder of DeepSpeech 0.6 or later or of Coqui STT, the .index file of
+    one of its checkpoints, or a SavedModel of Coqui STT. The sizes of the network are read from it.
+    The defaults of the options are those of the exporter.
     """
     from dsconv.api import freeze_checkpoint
     from dsconv.workflows.freeze_options import FreezeOptions

@@ -171,7 +171,7 @@ def network_options(
         click.option(
             "--validate/--no-validate",
             default=True,
-            help="Compare the result with MODEL on packaged speech. Default: validate.",
+            help="Compare the result with MODEL on packaged speech, the default, or not.",
         ),
         *_toolkit_options(),
     ]
@@ -195,8 +195,8 @@ def _toolkit_options() -> list[Callable[[Any], Any]]:
             "--route",
             type=click.Choice(["auto", "build", "toolkit"]),
             default="auto",
-            help="build: by dsconv. toolkit: by the toolkit's own converter. auto (the default): by "
-            "that converter only if dsconv does not recognise the network.",
+            help="build: by dsconv. toolkit: by the toolkit's own converter. auto (the "
+            "default): by that converter only if dsconv does not recognise the network.",
         ),
         option(
             "--inputs",
