@@ -223,7 +223,9 @@ def test_help_has_headings() -> None:
         "The model card:",
         "Options:",
     ]
-    assert text.index("The graph:") < text.index("--n-steps") < text.index("How it was")
+    assert (
+        text.index("The graph:") < text.index("--n-steps") < text.index("Settings of the training")
+    )
     assert text.index("The model card:") < text.index("--metadata") < text.index("Options:")
     assert text.count("--relu-clip") == text.count("--traceback") == 1
     assert max(map(len, text.splitlines())) <= 80
