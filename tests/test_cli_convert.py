@@ -282,10 +282,10 @@ def test_original_graphs_that_cannot_be_converted(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--input-shape abc", "pass sizes, such as 1,16,19,26"),
-        ("--input-shape 1,,19,26", "pass sizes, such as 1,16,19,26"),
-        ("--input-shape 1x16x19x26", "pass sizes, such as 1,16,19,26"),
-        ("--input-shape []", "pass sizes, such as 1,16,19,26"),
+        ("--input-shape abc", "pass a shape, such as 1,16,19,26"),
+        ("--input-shape 1,,19,26", "pass a shape, such as 1,16,19,26"),
+        ("--input-shape 1x16x19x26", "pass a shape, such as 1,16,19,26"),
+        ("--input-shape []", "pass a shape, such as 1,16,19,26"),
         ("--precision int4", "'int4' is not one of 'fp32', 'fp16', 'int8'"),
         ("--n-steps many", "'many' is not a valid integer"),
         ("--lengths 16", "'16' is not one of 'frozen', 'input'"),

@@ -219,12 +219,14 @@ def test_help_has_headings() -> None:
     headings = [line for line in text.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
     assert headings == [
         "The graph:",
-        "How it was trained, as far as the checkpoint does not tell:",
-        "The model's card:",
+        "Settings of the training that the checkpoint does not hold:",
+        "The model card:",
         "Options:",
     ]
-    assert text.index("The graph:") < text.index("--n-steps") < text.index("How it was")
-    assert text.index("The model's card:") < text.index("--metadata") < text.index("Options:")
+    assert (
+        text.index("The graph:") < text.index("--n-steps") < text.index("Settings of the training")
+    )
+    assert text.index("The model card:") < text.index("--metadata") < text.index("Options:")
     assert text.count("--relu-clip") == text.count("--traceback") == 1
     assert max(map(len, text.splitlines())) <= 80
 

@@ -28,7 +28,6 @@ from tests.acoustic.edits import takes
 from tools.cli_reference import reference
 
 VERSIONS_PAGE = (pages.DOCS / "versions.md").read_text("utf-8")
-README = pages.README.read_text("utf-8")
 RECENT = "DeepSpeech 0.7 to 0.9, or Coqui STT"
 GRAPH_VERSIONS = {"DeepSpeech 0.5": 1, "DeepSpeech 0.6": 5, RECENT: 6}
 EARLY: dict[str, EarlySettings] = {
@@ -63,17 +62,6 @@ def test_runtimes_are_those_of_the_code(packaged: bool, small_graph: Graph) -> N
             assert said == f"deepspeech {versions}"
         else:
             assert said == ("none" if exporter == "DeepSpeech 0.1" else "none was tried")
-
-
-def test_the_readme_says_the_same() -> None:
-    """Its table is the short form of this one."""
-    for exporter, row in rows().items():
-        said = row["its `.pb` is opened by"]
-        label = "DeepSpeech 0.7 to 0.9, Coqui STT 1.x" if exporter == RECENT else exporter
-        if exporter == "DeepSpeech 0.1":
-            said += " (`.pb` only)"
-        if said != "none was tried":
-            assert f"| {label} | {said} |" in README
 
 
 def test_layer_normalization_and_any_steps(small_graph: Graph) -> None:

@@ -27,7 +27,7 @@ from dsconv.errors import ToolkitError
 
 @click.command(cls=Command)
 @model_argument("output_graph.pb")
-@output_option("The file to write; MODEL with the suffix .pbmm by default.")
+@output_option("The file to write. Default: MODEL with the suffix .pbmm.")
 @force_option
 @json_option
 @quiet_option
@@ -42,7 +42,7 @@ def pbmm(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bo
 
 @click.command(cls=Command)
 @model_argument("output_graph.pbmm")
-@output_option("The file to write; MODEL with the suffix .pb by default.")
+@output_option("The file to write. Default: MODEL with the suffix .pb.")
 @force_option
 @json_option
 @quiet_option
@@ -75,9 +75,9 @@ def _convert(
 @click.option(
     "--lstm",
     type=click.Choice(["loop", "unrolled"]),
-    help="A loop with one copy of the weights, the default; or the exporter's form.",
+    help="loop (the default): one copy of the weights. unrolled: the exporter's form.",
 )
-@output_option("The file to write; MODEL with the suffix .tflite by default.")
+@output_option("The file to write. Default: MODEL with the suffix .tflite.")
 @force_option
 @json_option
 @quiet_option
@@ -100,7 +100,7 @@ def tflite(model: Path, **asked: Any) -> None:
         "--n-steps",
         "steps",
         callback=parse_steps,
-        help="Frames per call; -1 for any number, 1,16,32 for a choice.",
+        help="Frames per call; -1 for any number, 1,16,32 for exactly these.",
     ),
 )
 @click.option(
@@ -108,28 +108,28 @@ def tflite(model: Path, **asked: Any) -> None:
     "core_ml_format",
     type=click.Choice(["mlprogram", "neuralnetwork"]),
     default="mlprogram",
-    help="A package for iOS 16 and later, the default; or an .mlmodel for iOS 13 and later.",
+    help="A package for iOS 16 or later (the default), or an .mlmodel for iOS 13 or later.",
 )
 @click.option(
     "--target",
     "deployment_target",
     type=click.Choice(["ios16", "ios17", "ios18", "ios26"]),
-    help="The oldest system that is to run it; the oldest that can by default.",
+    help="The oldest system that must run the model. Default: the oldest that can.",
 )
 @click.option(
     "--palettize",
     "palette_bits",
     type=click.Choice(["4", "6", "8"]),
-    help="Store each weight as so many bits that point to a value.",
+    help="Store each weight as an index of this many bits into a table of values.",
 )
 @click.option(
-    "--max-steps", type=int, help="With --n-steps -1, the most frames of a call. Default: 3000."
+    "--max-steps", type=int, help="With --n-steps -1, the most frames per call. Default: 3000."
 )
-@click.option("--author", default="", help="The author that the model names.")
-@click.option("--license", default="", help="The license that the model names.")
-@click.option("--model-version", default="", help="The version that the model names.")
+@click.option("--author", default="", help="The author, as Xcode shows it.")
+@click.option("--license", default="", help="The license, as Xcode shows it.")
+@click.option("--model-version", default="", help="The version, as Xcode shows it.")
 @reference_evaluator_option
-@output_option("What to write; MODEL with the suffix .mlpackage or .mlmodel by default.")
+@output_option("The file to write. Default: MODEL with the suffix .mlpackage or .mlmodel.")
 @force_option
 @json_option
 @quiet_option
@@ -147,9 +147,9 @@ def coreml(
 ) -> None:
     """Convert MODEL, a frozen graph, to Core ML.
 
-    MODEL is output_graph.pb by default. Reduced precisions compute in float16, as the Neural
-    Engine does; inputs and outputs stay float32. Away from macOS the result is validated by an
-    evaluation of the saved file in numpy.
+    MODEL is output_graph.pb by default. Precisions below fp32 compute in float16, as the Neural
+    Engine does; inputs and outputs stay float32. Core ML runs only on macOS; elsewhere dsconv
+    validates the saved file by evaluating it in numpy.
     """
     from dsconv.convert.options import CoreMlOptions
 
@@ -170,15 +170,15 @@ def coreml(
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
-@output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
+@output_option("The .xml to write, with a .bin beside it. Default: MODEL with the suffix .xml.")
 @force_option
 @json_option
 @quiet_option
 def openvino(model: Path, **asked: Any) -> None:
     """Convert MODEL, a frozen graph, to OpenVINO IR.
 
-    MODEL is output_graph.pb by default. The states are inputs and outputs; the lengths are frozen
-    to the steps, so that every frame of a call counts.
+    MODEL is output_graph.pb by default. Unless you pass --states or --lengths, the states are
+    inputs and outputs, and every frame of a call counts.
     """
     _convert_network("openvino", model, **asked)
 
@@ -186,7 +186,7 @@ def openvino(model: Path, **asked: Any) -> None:
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
-@output_option("The file to write; MODEL with the suffix .onnx by default.")
+@output_option("The file to write. Default: MODEL with the suffix .onnx.")
 @force_option
 @json_option
 @quiet_option
@@ -245,9 +245,9 @@ def _convert_network(
 @click.command("all", cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
-@output_option("The folder to write into; that of MODEL by default.")
+@output_option("The folder to write into. Default: the folder of MODEL.")
 @click.option(
-    "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
+    "--report", type=click.Path(path_type=Path), help="Write an HTML report to this file."
 )
 @force_option
 @json_option
@@ -264,10 +264,10 @@ def to_all(
     sample_rate: int | None,
     **asked: Any,
 ) -> None:
-    """Convert MODEL to every target that is installed, and compare them all.
+    """Convert MODEL to every installed target, and compare all results with it.
 
-    MODEL is output_graph.pb by default. What a target cannot do, or what is not installed, is
-    listed with the reason; the exit code is 1 if a file does not say the same.
+    MODEL is output_graph.pb by default. Targets that are not installed, or that cannot do what you
+    ask for, are listed with the reason. The exit code is 1 if a result differs from MODEL.
     """
     from dsconv.api import convert_to_all
     from dsconv.formats.output import check_writable
@@ -300,7 +300,7 @@ def to_all(
 @click.command(cls=Command)
 @json_option
 def formats(as_json: bool) -> None:
-    """List the targets, which of them are installed, and how to install the others."""
+    """List the targets, and how to install those that are missing."""
     from dsconv.convert.registry import all_targets
 
     targets = list(all_targets().values())
@@ -346,12 +346,12 @@ def plugin_command(name: str) -> click.Command | None:
 
     convert.__doc__ = (
         f"Convert MODEL, a frozen graph, to {target.label}.\n\n"
-        "MODEL is output_graph.pb by default. The target is that of a plug-in."
+        "MODEL is output_graph.pb by default. A plug-in adds this target."
     )
     options: list[Callable[[Any], Any]] = [
         model_argument("output_graph.pb"),
         network_options("fp32", "fp16", "int8"),
-        output_option(f"The file to write; MODEL with the suffix of {target.label} by default."),
+        output_option(f"The file to write. Default: MODEL with the suffix of {target.label}."),
         force_option,
         json_option,
         quiet_option,

@@ -169,7 +169,7 @@ def test_the_options(folder: Path, tmp_path: Path) -> None:
         ("--freeze nothing", 2, "pass NAME=VALUE"),
         ("--freeze index=a", 4, "input 'index' is of int32"),
         ("--input-shape nothing=1", 4, "no node 'nothing'"),
-        ("--input-shape index=a", 2, "pass sizes"),
+        ("--input-shape index=a", 2, "pass a shape"),
         ("--input-shape index=1 --input-shape index=2", 2, "once"),
         ("--input-shape 1,60", 4, "has 2 inputs; say whose"),
         ("--n-steps 16", 4, "number of steps cannot be set"),
