@@ -27,7 +27,7 @@ ModelFiles: TypeAlias = tuple[Path, list[Path]]
 
 @dataclass(frozen=True)
 class Format:
-    """A format: `key` for programs, `label` for people. What is None or empty, it has not.
+    """A format: `key` for programs, `label` for people. What is None cannot be done with it.
 
     `matches` recognises it by its content. `suffix` is what the names of files that are written end
     in, `target` the name of what writes them, `toolkit` what must be installed for that.
@@ -52,8 +52,8 @@ class Format:
     open_evaluated: Entry | None = None
     """As `open_model`, where an evaluation in numpy is asked for."""
 
-    open_alone: Entry | None = None
-    """Called with the path and a `Spec`; runs the file as its runtime does, for random inputs."""
+    open_runtime: Entry | None = None
+    """Called with the path and a `Spec`; returns what runs any network, for random inputs."""
 
     draw: Entry | None = None
     """Called with the path; returns an `OpGraph`, which is drawn."""

@@ -15,8 +15,9 @@ from dsconv.formats.storage import unreadable
 def identify(path: Path, use: Use | None = None) -> Format:
     """Tell what a file or folder is.
 
-    What dsconv itself has nothing for the `use` of may be of a plug-in's format. Raises ModelError
-    for what cannot be read or is empty, ToolkitError for a plug-in that cannot be loaded.
+    `use` is what the caller will do with it: plug-ins are asked for their formats where dsconv
+    itself cannot do that. Raises ModelError for what cannot be read or is empty, ToolkitError for a
+    plug-in that cannot be loaded.
     """
     try:
         content = Content.of(path)

@@ -23,7 +23,7 @@ TFLITE = Format(
     toolkit=Toolkit("tflite", ("ai_edge_litert",)),
     inspect="dsconv.inspect.tflite:inspect_tflite",
     open_model="dsconv.runtime.tflite:open_tflite_model",
-    open_alone="dsconv.convert.toolkit.runner:open_tflite",
+    open_runtime="dsconv.convert.toolkit.runner:open_tflite",
     draw="dsconv.inspect.drawing.tflite:read_tflite",
 )
 ZIP = Format("zip", "ZIP archive", starts_with(rb"PK\x03\x04"), advice=_UNPACK)
@@ -62,7 +62,7 @@ OPENVINO = Format(
     toolkit=Toolkit("openvino", ("openvino",)),
     inspect="dsconv.inspect.openvino:inspect_openvino",
     open_model="dsconv.runtime.openvino:open_openvino_model",
-    open_alone="dsconv.convert.toolkit.runner:open_openvino",
+    open_runtime="dsconv.convert.toolkit.runner:open_openvino",
     draw="dsconv.inspect.drawing.openvino:read_openvino",
 )
 GRAPH_TEXT = Format(
@@ -99,7 +99,7 @@ ONNX = Format(
     toolkit=Toolkit("onnx", ("onnx", "onnxruntime")),
     inspect="dsconv.inspect.onnx:inspect_onnx",
     open_model="dsconv.runtime.onnx:open_onnx_model",
-    open_alone="dsconv.convert.toolkit.runner:open_onnx",
+    open_runtime="dsconv.convert.toolkit.runner:open_onnx",
     draw="dsconv.inspect.drawing.onnx:read_onnx",
 )
 CORE_ML_MODEL = Format(
@@ -112,7 +112,7 @@ CORE_ML_MODEL = Format(
     inspect="dsconv.inspect.coreml.model:inspect_core_ml",
     open_model="dsconv.runtime.coreml.model:open_core_ml_model",
     open_evaluated="dsconv.runtime.coreml.model:evaluate_core_ml_model",
-    open_alone="dsconv.convert.toolkit.runner:open_core_ml",
+    open_runtime="dsconv.convert.toolkit.runner:open_core_ml",
     draw="dsconv.inspect.drawing.coreml:read_core_ml",
 )
 CORE_ML_PACKAGE = replace(

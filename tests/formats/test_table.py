@@ -26,7 +26,7 @@ from dsconv.runtime.model import Model
 from dsconv.runtime.registry import open_model
 from tests.test_cli import run
 
-USES = ("inspect", "open_model", "open_in_tensorflow", "open_evaluated", "open_alone", "draw")
+USES = ("inspect", "open_model", "open_in_tensorflow", "open_evaluated", "open_runtime", "draw")
 MAGIC = b"LINK to the demo model"
 
 

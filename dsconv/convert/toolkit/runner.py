@@ -41,9 +41,9 @@ def answer(path: Path, spec_path: Path, feeds: Path, answers: Path) -> None:
     spec = Spec.read(spec_path)
     names = [given.name for given in spec.inputs]
     file_format = identify(path)
-    if file_format.open_alone is None:
+    if file_format.open_runtime is None:
         raise ModelError(describe(path, file_format))
-    call: Call = load(file_format.open_alone)(path, spec)
+    call: Call = load(file_format.open_runtime)(path, spec)
     found = []
     for arrays in read_calls(feeds):
         tensors = call(dict(zip(names, arrays, strict=True)))
