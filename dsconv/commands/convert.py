@@ -324,7 +324,7 @@ def formats(as_json: bool) -> None:
 def plugin_names() -> list[str]:
     """The targets of plug-ins, which are commands as well; none if a plug-in cannot be loaded."""
     from dsconv.convert.registry import TARGETS
-    from dsconv.plugins import plugin_targets
+    from dsconv.formats.extensions import plugin_targets
 
     try:
         return [name for name in plugin_targets() if name not in TARGETS]
@@ -335,7 +335,7 @@ def plugin_names() -> list[str]:
 
 def plugin_command(name: str) -> click.Command | None:
     """The command of a plug-in's target, with the options that all targets share."""
-    from dsconv.plugins import plugin_targets
+    from dsconv.formats.extensions import plugin_targets
 
     target = plugin_targets().get(name)
     if target is None:

@@ -8,6 +8,7 @@ from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.write import write_graph
 from dsconv.formats.output import new_file
+from dsconv.formats.table import GRAPH
 
 
 class PbTarget(SingleFile):
@@ -15,7 +16,7 @@ class PbTarget(SingleFile):
 
     name = "pb"
     label = "frozen graph"
-    suffix = ".pb"
+    suffix = GRAPH.suffix
     toolkit = None
     validated = False
 

@@ -16,6 +16,7 @@ from dsconv.formats.graphdef.write import immutable_constant
 from dsconv.formats.output import new_file
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk, write_chunks
+from dsconv.formats.table import PACKAGE
 
 
 class PbmmTarget(SingleFile):
@@ -23,7 +24,7 @@ class PbmmTarget(SingleFile):
 
     name = "pbmm"
     label = "memory-mappable graph"
-    suffix = ".pbmm"
+    suffix = PACKAGE.suffix
     toolkit = None
     validated = True
 

@@ -12,9 +12,10 @@ from dsconv.convert.pbmm import PbmmTarget
 from dsconv.convert.target import Conversion, Job, Target
 from dsconv.convert.tflite import TfliteTarget
 from dsconv.errors import ConversionError, about
+from dsconv.formats.extensions import plugin_targets
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.output import check_writable
-from dsconv.plugins import plugin_targets
+from dsconv.formats.table import GRAPH, PACKAGE
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -45,7 +46,7 @@ def find_target(name: str) -> Target:
     return target
 
 
-_GRAPH_SUFFIXES = (".pb", ".pbmm")
+_GRAPH_SUFFIXES = (GRAPH.suffix, PACKAGE.suffix)
 
 
 def convert_file(

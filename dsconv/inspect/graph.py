@@ -11,10 +11,10 @@ from dsconv.convert.registry import TARGETS
 from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.digest import Digest
+from dsconv.formats.format import Format
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, Graph, open_graph
 from dsconv.formats.graphdef.node import Node
-from dsconv.formats.identify import FileFormat
 from dsconv.inspect.identity import (
     Identity,
     identify_network,
@@ -41,7 +41,7 @@ UNFROZEN = (
 _NO_RESULT_OPS = (*NO_RESULTS, "Assign")
 
 
-def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_graph(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
     graph = open_graph(path)
     metadata = read_metadata(graph)

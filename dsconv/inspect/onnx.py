@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
 from dsconv.formats.digest import Digest
-from dsconv.formats.identify import FileFormat
+from dsconv.formats.format import Format
 from dsconv.formats.protobuf.message import Message
 from dsconv.formats.storage import Storage
 from dsconv.inspect.converted import ConvertedFile, inspection_of
@@ -35,7 +35,7 @@ _TYPES = {
 _UNKNOWN = ("?", 0)
 
 
-def inspect_onnx(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_onnx(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a file that was found to be ONNX. Raises ModelError if it is damaged."""
     model = Message.of_storage(Storage.of_file(path))
     graph, properties = model.message(7), model.text_mapping(14)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
-from dsconv.formats.identify import FileFormat
+from dsconv.formats.format import Format
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
@@ -34,7 +34,7 @@ NO_OPS = ("Const", "Parameter", "Result")
 """The layers that compute nothing."""
 
 
-def inspect_openvino(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_openvino(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect the .xml of an IR. Raises ModelError if it is damaged."""
     root = read_xml(path)
     file = ConvertedFile()

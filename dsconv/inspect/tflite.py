@@ -18,7 +18,7 @@ from flatbuffers.table import Table
 from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
-from dsconv.formats.identify import FileFormat
+from dsconv.formats.format import Format
 from dsconv.formats.storage import Storage
 from dsconv.formats.tflite.schema import OPS, TYPES
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
@@ -30,7 +30,7 @@ _WEIGHT_TYPES = ("float32", "float16", "int8", "uint8", "int16", "float64")
 _CUSTOM = 32
 
 
-def inspect_tflite(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_tflite(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a file that was found to be TFLite. Raises ModelError if it is damaged."""
     with read_tflite(path) as reader:
         file = reader.file()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.registry import TARGETS, convert_file
 from dsconv.errors import ParityError, ToolkitError
 from dsconv.fixtures import demo_model
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-BUILT = ("tflite", "coreml", "openvino", "onnx")
+BUILT = tuple(name for name, target in TARGETS.items() if isinstance(target, NetworkTarget))
 """The targets that build the network afresh."""
 
 

@@ -15,12 +15,12 @@ from dsconv.formats.disk_size import disk_size
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, check_steps
 from dsconv.formats.output import new_files
-from dsconv.formats.toolkits import Toolkit
+from dsconv.formats.table import CORE_ML_MODEL, CORE_ML_PACKAGE
 
 if TYPE_CHECKING:
     from dsconv.convert.coreml.builder import ProgramBuilder
 
-_SUFFIXES = {"mlprogram": ".mlpackage", "neuralnetwork": ".mlmodel"}
+_FORMATS = {"mlprogram": CORE_ML_PACKAGE, "neuralnetwork": CORE_ML_MODEL}
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class CoreMlTarget(NetworkTarget):
 
     name = "coreml"
     label = "Core ML"
-    toolkit = Toolkit("coreml", ("coremltools",))
-    suffix = _SUFFIXES["mlprogram"]
+    toolkit = CORE_ML_PACKAGE.toolkit
+    suffix = CORE_ML_PACKAGE.suffix
     states = ("io", "internal")
 
     def suffix_for(self, options: Options) -> str:
         """A program is a package, a neural network one file."""
-        return _SUFFIXES[options.core_ml.format]
+        return _FORMATS[options.core_ml.format].suffix
 
     def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:
         """The package or the file."""

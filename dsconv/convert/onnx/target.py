@@ -10,7 +10,7 @@ from dsconv.convert.options import Plan
 from dsconv.convert.target import Job
 from dsconv.formats.disk_size import disk_size
 from dsconv.formats.output import new_files
-from dsconv.formats.toolkits import Toolkit
+from dsconv.formats.table import ONNX
 
 if TYPE_CHECKING:
     from dsconv.convert.onnx.builder import GraphBuilder
@@ -21,8 +21,8 @@ class OnnxTarget(NetworkTarget):
 
     name = "onnx"
     label = "ONNX model"
-    toolkit = Toolkit("onnx", ("onnx", "onnxruntime"))
-    suffix = ".onnx"
+    toolkit = ONNX.toolkit
+    suffix = ONNX.suffix
     lengths = "input"
 
     def build(self, plan: Plan) -> GraphBuilder:

@@ -12,7 +12,7 @@ from dsconv.convert.target import Job
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.formats.disk_size import disk_size
 from dsconv.formats.output import new_files
-from dsconv.formats.toolkits import Toolkit
+from dsconv.formats.table import OPENVINO
 
 if TYPE_CHECKING:
     from dsconv.convert.openvino.builder import ModelBuilder
@@ -23,8 +23,8 @@ class OpenVinoTarget(NetworkTarget):
 
     name = "openvino"
     label = "OpenVINO IR"
-    toolkit = Toolkit("openvino", ("openvino",))
-    suffix = ".xml"
+    toolkit = OPENVINO.toolkit
+    suffix = OPENVINO.suffix
     states = ("io", "internal")
 
     def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002

@@ -11,7 +11,7 @@ from dsconv.convert.target import Job
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.output import new_file
-from dsconv.formats.toolkits import Toolkit
+from dsconv.formats.table import TFLITE
 
 if TYPE_CHECKING:
     from dsconv.convert.tflite.builder import ModelBuilder
@@ -22,8 +22,8 @@ class TfliteTarget(NetworkTarget):
 
     name = "tflite"
     label = "TFLite model"
-    toolkit = Toolkit("tflite", ("ai_edge_litert",))
-    suffix = ".tflite"
+    toolkit = TFLITE.toolkit
+    suffix = TFLITE.suffix
     precision = "int8"
 
     def plan(self, graph: Graph, options: Options) -> Plan:

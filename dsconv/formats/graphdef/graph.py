@@ -17,9 +17,10 @@ from dsconv.errors import ConversionError, ModelError, about
 from dsconv.formats.graphdef import package
 from dsconv.formats.graphdef.node import Node, TensorName, parse_node
 from dsconv.formats.graphdef.tensor import Tensor
-from dsconv.formats.identify import FileFormat, describe, identify
+from dsconv.formats.identify import describe, identify
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk, Span, Storage
+from dsconv.formats.table import GRAPH, PACKAGE
 
 CONSTANTS = ("Const", "ImmutableConst")
 """Ops that hold a value: in the graph itself, or in a region of the memory-mappable package."""
@@ -140,11 +141,11 @@ def open_graph(path: str | os.PathLike[str]) -> Graph:
     """
     path = Path(path)
     found = identify(path)
-    if found not in (FileFormat.GRAPH, FileFormat.PACKAGE):
+    if found not in (GRAPH, PACKAGE):
         raise ModelError(describe(path, found))
     with about(path):
         storage = Storage.of_file(path)
-        if found is FileFormat.PACKAGE:
+        if found is PACKAGE:
             regions = package.read_directory(storage)
             return parse_graph(regions.pop(package.GRAPH_REGION), regions)
         return parse_graph(storage.span(0, len(storage)))

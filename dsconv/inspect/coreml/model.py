@@ -13,7 +13,7 @@ from dsconv.errors import ModelError
 from dsconv.formats.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
 from dsconv.formats.coreml.interface import Description, Feature, read_description
 from dsconv.formats.digest import Digest
-from dsconv.formats.identify import FileFormat
+from dsconv.formats.format import Format
 from dsconv.formats.storage import unreadable
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.coreml.network import read_network
@@ -75,7 +75,7 @@ _SYSTEMS = {
 _TOOLKIT = "com.github.apple.coremltools.version"
 
 
-def inspect_core_ml(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_core_ml(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a package or a file that was found to be Core ML.
 
     Raises ModelError if it is damaged, or a model of another kind than a program or a network.
