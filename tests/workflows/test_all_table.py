@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dsconv.commands.tables import render_all
-from dsconv.inspect.parity.finding import Finding, Severity
+from dsconv.inspect.parity.result import Finding, Severity
 from dsconv.workflows.all_targets import AllTargets, TargetResult
 from tests.inspect.parity.test_page import passing
 from tests.workflows.test_all_page import written

@@ -19,12 +19,12 @@ from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.write import write_graph
-from dsconv.inspect.parity import contestants, unit
-from dsconv.inspect.parity.contest import Clip, Contest
-from dsconv.inspect.parity.options import Options
-from dsconv.inspect.parity.result import Validation
+from dsconv.inspect.parity import candidates as candidates_module
+from dsconv.inspect.parity import reference
+from dsconv.inspect.parity.task import Clip, Task, close_models, run_in_worker
 from dsconv.inspect.parity.trace import TraceFile
-from dsconv.inspect.parity.validate import validate_models
+from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validation import Validation
 from dsconv.runtime import registry
 from dsconv.runtime.model import Model
 from dsconv.runtime.threads import thread_limit
@@ -193,7 +193,8 @@ def test_a_journal_spares_the_work(
 ) -> None:
     """A finished run runs no clip again, and gives the same, seconds and pictures included."""
     first = validate_models(demo_model.MODEL, [demo_model.MODEL], clips[:4], HOW, resume=journal)
-    monkeypatch.setattr(contestants, "run_trace", None)
+    for module in (reference, candidates_module):
+        monkeypatch.setattr(module, "run_trace", None)
     shares: list[float] = []
     again = validate_models(
         demo_model.MODEL,
@@ -277,15 +278,15 @@ def test_a_worker_opens_the_models_once(
         threads.append(thread_limit())
         return opened(path, **how)
 
-    monkeypatch.setattr(contestants, "open_model", open_model)
-    contest = Contest(demo_model.MODEL, (), (), HOW)
-    for name in ("one", "one", "two"):
-        unit.run_clip(name, contest, Clip(0, clips[0]))
+    monkeypatch.setattr(reference, "open_model", open_model)
+    one, two = (Task(demo_model.MODEL, (), (), HOW) for _ in range(2))
+    for each in (one, one, two):
+        run_in_worker(each, Clip(0, clips[0]))
     assert threads == [1, 1]
-    unit.forget("two")
-    unit.describe("two", contest)
+    close_models(two)
+    run_in_worker(two, None)
     assert threads == [1, 1, 1]
-    unit.forget("two")
+    close_models(two)
 
 
 def test_combinations_that_make_no_sense(clips: list[ClipSource], tmp_path: Path) -> None:

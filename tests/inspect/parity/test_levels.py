@@ -12,9 +12,9 @@ from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.write import edited, new_constant, new_node, write_graph
-from dsconv.inspect.parity import contestants
-from dsconv.inspect.parity.finding import Severity
+from dsconv.inspect.parity import candidates
 from dsconv.inspect.parity.numbers import compare_traces
+from dsconv.inspect.parity.result import Severity
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.inspect.parity.trace import RecordedRun, Trace, TraceFile, run_trace
 from dsconv.inspect.parity.validate import Options, validate_models
@@ -73,7 +73,7 @@ def test_another_text_at_reduced_precision(
     letter = int(np.flatnonzero(changed.argmax(axis=1) != changed.shape[1] - 1)[0])
     changed[letter] = np.eye(changed.shape[1], dtype=np.float32)[-1]
     np.savez(path, **(arrays | {key: changed}))
-    monkeypatch.setattr(contestants, "diagnose", lambda *_, **__: None)
+    monkeypatch.setattr(candidates, "diagnose", lambda *_, **__: None)
     (result,) = validate_models(
         demo_model.MODEL, [], clips, Options(strict=strict), recorded=[path]
     ).candidates

@@ -13,9 +13,15 @@ import pytest
 from numpy.typing import NDArray
 
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.inspect.parity.charts import draw, peaks
-from dsconv.inspect.parity.figures import duration, file_size, number, percent, rounded_up
-from dsconv.inspect.parity.finding import Finding, Severity
+from dsconv.inspect.parity.charts import (
+    draw,
+    duration,
+    file_size,
+    number,
+    peaks,
+    percent,
+    rounded_up,
+)
 from dsconv.inspect.parity.numbers import Difference, Divergence
 from dsconv.inspect.parity.page import (
     ConversionRow,
@@ -28,11 +34,13 @@ from dsconv.inspect.parity.result import (
     CandidateResult,
     ClipInfo,
     ClipResult,
+    Finding,
     ModelInfo,
-    Validation,
+    Severity,
 )
 from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance
 from dsconv.inspect.parity.transcripts import Transcript, TranscriptComparison
+from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus_rates import corpus_rates
 from dsconv.speech.scores import Edits, ErrorRates

@@ -14,10 +14,10 @@ from dsconv.errors import ModelError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.parity.numbers import compare_traces
-from dsconv.inspect.parity.result import Validation
 from dsconv.inspect.parity.tolerances import TOLERANCES, coarser
 from dsconv.inspect.parity.trace import Trace, TraceFile
 from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.corpus import find_clips
 
 CLIPS = find_clips([demo_model.SPEECH])
