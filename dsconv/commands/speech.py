@@ -80,7 +80,9 @@ def transcribe(
 )
 @beam_option
 @resample_option
-@click.option("--strict", is_flag=True, help="Fail for another text at reduced precision too.")
+@click.option(
+    "--strict", is_flag=True, help="Fail for another transcript at reduced precision too."
+)
 @click.option(
     "--reference",
     "evaluator",

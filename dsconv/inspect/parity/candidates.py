@@ -117,7 +117,7 @@ def _comparison(
     reference: Reference,
     alphabet: Alphabet | None,
 ) -> Comparison:
-    """A clip's numbers and transcripts, and what there is to say about them."""
+    """A clip's numbers and transcripts, and the findings about them."""
     name = clip.source.name
     frames = frame_differences(clip.trace, trace)
     ends = common_state_ends(clip.trace, trace)
@@ -140,6 +140,6 @@ def _another_transcript(compared: TranscriptComparison, *, fails: bool) -> Findi
     return Finding(
         "transcripts",
         Severity.FAILURE if fails else Severity.WARNING,
-        f"{compared.clip}: another text, CER {compared.to_reference.cer:.3f} to the "
+        f"{compared.clip}: another transcript, CER {compared.to_reference.cer:.3f} to the "
         f"reference's: {compared.candidate.beam!r}",
     )

@@ -1,6 +1,6 @@
 """A file that keeps the clips that are done, so that a run that was stopped goes on from there.
 
-A line of JSON for each clip as it finishes, after a header that says what was run: the hashes and
+A line of JSON for each clip as it finishes, after a header with what was run: the hashes and
 runtimes of all models, the options, and the clips.
 """
 
@@ -60,7 +60,7 @@ def journal_header(
 
 
 class Journal:
-    """An open journal; `done` are the clips that it held, by their indices."""
+    """An open journal; `done` are the clips that were in it, by their indices."""
 
     def __init__(self, file: BinaryIO, done: dict[int, ClipRun]) -> None:
         self._file = file

@@ -38,7 +38,7 @@ _VERDICTS = ("pass", "warning", "fail")
 
 @dataclass(frozen=True)
 class ConversionRow:
-    """What became of one target. `output` is None where there is no file; `remark` says why."""
+    """What became of one target. Without a file `output` is None, and `remark` gives the reason."""
 
     target: str
     verdict: str
@@ -150,7 +150,7 @@ def sections(
         found.append(("errors", "Errors"))
     found.append(("clips", "Clips"))
     if validation.pictures:
-        found.append(("maps", "What the reference heard"))
+        found.append(("maps", "The reference's probabilities"))
     return found
 
 

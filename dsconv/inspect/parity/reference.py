@@ -101,7 +101,7 @@ class Reference:
 
 
 def model_info(path: Path, model: Model) -> ModelInfo:
-    """What a report says of an opened model."""
+    """What a report has to show of an opened model."""
     interface = model.interface
     with Digest(path) as digest:
         return ModelInfo(

@@ -91,7 +91,7 @@ class ClipResult:
 
 @dataclass
 class CandidateResult:
-    """All that validation has to say of a candidate.
+    """All that validation found of a candidate.
 
     `error_rates` are to the expected transcripts of all clips that have one; None without any.
     """

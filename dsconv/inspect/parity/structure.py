@@ -24,7 +24,7 @@ _SAME_AUDIO = {
 
 
 def compare_structure(reference: Interface, candidate: Interface) -> list[Finding]:
-    """Everything that differs in what goes in, what comes out, and what the models say they are."""
+    """Everything that differs in what goes in, what comes out, and in the models' metadata."""
     return [
         *_frames_and_classes(reference, candidate),
         *_states(reference, candidate),

@@ -40,7 +40,7 @@ def render_results(
         Text(f"{count}, {seconds:,.1f} seconds of speech"),
     ]
     if error_rates is not None:
-        parts.append(Text(f"to what was said: {_rates(error_rates)}"))
+        parts.append(Text(f"to the expected transcripts: {_rates(error_rates)}"))
     for candidate in candidates:
         parts += [Text(), *_candidate(candidate)]
     return Group(*parts)
@@ -108,12 +108,12 @@ def _numbers(candidate: CandidateResult) -> Table:
 
 
 def _transcripts(candidate: CandidateResult) -> str:
-    """How many texts are the reference's, and how far the others are."""
+    """How many transcripts are the reference's, and the error rates of all."""
     compared = candidate.transcripts
     equal = sum(transcript.equal for transcript in compared)
-    line = f"texts: {equal} of {len(compared)} equal the reference's"
+    line = f"transcripts: {equal} of {len(compared)} equal the reference's"
     if candidate.error_rates is not None:
-        line += f"\nto what was said: {_rates(candidate.error_rates)}"
+        line += f"\nto the expected transcripts: {_rates(candidate.error_rates)}"
     return line
 
 
@@ -140,5 +140,5 @@ def tolerance_rows() -> list[tuple[str, str, str]]:
 
 
 def _shortest(tolerance: float) -> str:
-    """A tolerance with as few digits as say all of it: 1e-05, 1.5e-01."""
+    """A tolerance with as few digits as give all of it: 1e-05, 1.5e-01."""
     return f"{tolerance:.1e}".replace(".0e", "e")

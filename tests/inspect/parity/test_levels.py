@@ -55,7 +55,7 @@ def test_features_of_another_front_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("strict", "severity"), [(False, "warning"), (True, "failure")])
-def test_another_text_at_reduced_precision(
+def test_another_transcript_at_reduced_precision(
     strict: bool, severity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is a warning, and a failure where the user asks for that."""
@@ -79,7 +79,7 @@ def test_another_text_at_reduced_precision(
     ).candidates
     (finding,) = result.findings
     assert (finding.level, finding.severity) == ("transcripts", Severity(severity))
-    assert "another text, CER" in finding.message
+    assert "another transcript, CER" in finding.message
     assert result.verdict == {"warning": "warning", "failure": "fail"}[severity]
 
 
