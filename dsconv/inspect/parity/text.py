@@ -40,7 +40,7 @@ def render_results(
         Text(f"{count}, {seconds:,.1f} seconds of speech"),
     ]
     if error_rates is not None:
-        parts.append(Text(f"to the expected transcripts: {_rates(error_rates)}"))
+        parts.append(Text(f"error rates: {_rates(error_rates)}"))
     for candidate in candidates:
         parts += [Text(), *_candidate(candidate)]
     return Group(*parts)
@@ -113,7 +113,7 @@ def _transcripts(candidate: CandidateResult) -> str:
     equal = sum(transcript.equal for transcript in compared)
     line = f"transcripts: {equal} of {len(compared)} equal the reference's"
     if candidate.error_rates is not None:
-        line += f"\nto the expected transcripts: {_rates(candidate.error_rates)}"
+        line += f"\nerror rates: {_rates(candidate.error_rates)}"
     return line
 
 

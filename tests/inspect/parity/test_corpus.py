@@ -325,7 +325,7 @@ def test_text_stays_short(corpus: Path, candidates: list[Path]) -> None:
     lines = result.stdout.splitlines()
     assert sum(line.startswith("failure, numbers: ") for line in lines) == 11
     assert "failure, numbers: 10 more; --json lists them all" in lines
-    rates = [line for line in lines if line.startswith("to the expected transcripts: WER ")]
+    rates = [line for line in lines if line.startswith("error rates: WER ")]
     assert len(rates) == 2
     for line in rates:
         assert re.search(r"WER [\d.]+ \([\d.]+ to [\d.]+\), CER [\d.]+ \([\d.]+ to [\d.]+\)$", line)
