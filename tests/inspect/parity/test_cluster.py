@@ -15,7 +15,7 @@ from dsconv.errors import ModelError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.inspect.parity import cluster as cluster_module
 from dsconv.inspect.parity.outcome import Tally
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
 from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.corpus import ClipSource, find_clips
 from tests.inspect.parity.corpus import figures, write_corpus
@@ -24,7 +24,7 @@ from tests.inspect.parity.waiting import SECONDS, HeldFile, waited_for
 from tests.test_cli import assert_one_line_error, run
 
 CLIPS = 20
-HOW = Options(beam=8)
+HOW = ValidationOptions(beam=8)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from dsconv.inspect.parity import candidates as candidates_module
 from dsconv.inspect.parity import reference
 from dsconv.inspect.parity.task import Clip, Task, close_models, run_in_worker
 from dsconv.inspect.parity.trace import TraceFile
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
 from dsconv.inspect.parity.validation import Validation
 from dsconv.runtime import registry
 from dsconv.runtime.model import Model
@@ -35,7 +35,7 @@ from tests.inspect.parity.waiting import SECONDS, HeldFile, waited_for
 from tests.test_cli import run
 
 CLIPS = 20
-HOW = Options(beam=8)
+HOW = ValidationOptions(beam=8)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_process_that_ends_is_reported(tmp_path: Path) -> None:
         "from dsconv.speech.corpus import ClipSource\n"
         "if __name__ == '__main__':\n"
         "    clips = [ClipSource(str(n), Path(sys.argv[2]), None) for n in range(4)]\n"
-        "    try: validate_models(Path(sys.argv[1]), [], clips, Options(), jobs=2)\n"
+        "    try: validate_models(Path(sys.argv[1]), [], clips, ValidationOptions(), jobs=2)\n"
         "    except ToolkitError as error: sys.exit(str(error))\n"
     )
     script = tmp_path / "run.py"
@@ -243,7 +243,7 @@ def test_a_journal_of_another_run_is_refused(
     model = [demo_model.MODEL]
     others = [
         (candidates[1:2], clips[:4], HOW, "other models or runtimes"),
-        (model, clips[:4], Options(beam=9), "other options"),
+        (model, clips[:4], ValidationOptions(beam=9), "other options"),
         (model, clips[:5], HOW, "other clips"),
         (model, [*clips[:3], clips[5]], HOW, "other clips"),
     ]

@@ -18,7 +18,7 @@ from dsconv.inspect.parity.pictures import (
     picture_of,
 )
 from dsconv.inspect.parity.png import png
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
 from dsconv.speech.corpus import find_clips
 
 
@@ -100,7 +100,7 @@ def test_a_png_holds_its_pixels() -> None:
 def test_a_validation_keeps_what_its_page_needs() -> None:
     """Bytes, seconds, the ends and differences of the calls, and pictures; JSON has no pictures."""
     clips = find_clips([demo_model.SPEECH])[1:2]
-    validation = validate_models(demo_model.MODEL, [demo_model.MODEL], clips, Options())
+    validation = validate_models(demo_model.MODEL, [demo_model.MODEL], clips, ValidationOptions())
     (picture,) = validation.pictures
     (clip,) = validation.clips
     (candidate,) = validation.candidates
