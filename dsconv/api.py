@@ -18,9 +18,9 @@ from dsconv.workflows.convert import CheckedConversion, convert_checked
 
 if TYPE_CHECKING:
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.inspect.parity.result import Validation
     from dsconv.inspect.parity.trace import TraceFile
-    from dsconv.inspect.parity.validate import Options as ParityOptions
+    from dsconv.inspect.parity.validate import ValidationOptions
+    from dsconv.inspect.parity.validation import Validation
     from dsconv.inspect.report import Inspection
     from dsconv.runtime.transcribe import Transcription
     from dsconv.workflows.freeze import Frozen
@@ -100,7 +100,7 @@ def validate_models(
     candidates: Iterable[AnyPath],
     audio: Iterable[AnyPath] | None = None,
     *,
-    options: ParityOptions | None = None,
+    options: ValidationOptions | None = None,
     recorded: Iterable[AnyPath] = (),
     save_to: TraceFile | None = None,
     progress: Progress = float,
@@ -123,7 +123,7 @@ def validate_models(
     file is of another run.
     """
     from dsconv.fixtures.demo_model import SPEECH
-    from dsconv.inspect.parity.validate import Options as Parity
+    from dsconv.inspect.parity.validate import ValidationOptions
     from dsconv.inspect.parity.validate import validate_models as validate
     from dsconv.speech.corpus import find_clips
 
@@ -133,7 +133,7 @@ def validate_models(
         Path(reference),
         paths,
         clips,
-        options or Parity(),
+        options or ValidationOptions(),
         recorded=list(map(Path, recorded)),
         save_to=save_to,
         progress=progress,

@@ -12,7 +12,7 @@ from dsconv.errors import ConversionError, DsconvError, ModelError, about
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.text import render
+from dsconv.inspect.report import render
 from tests.convert.conversions import convert, require_toolkits
 
 HEADERS = 4_000

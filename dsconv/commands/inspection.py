@@ -54,7 +54,7 @@ def inspect(
             continue
         inspected.append(inspection.to_json())
         if not as_json:
-            from dsconv.inspect.text import render
+            from dsconv.inspect.report import render
 
             click.echo(("\n" if number else "") + render(inspection))
     if as_json:

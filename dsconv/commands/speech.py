@@ -155,7 +155,7 @@ def validate(
     from dsconv.api import validate_models
     from dsconv.formats.output import check_writable
     from dsconv.inspect.parity.trace import TraceFile
-    from dsconv.inspect.parity.validate import Options
+    from dsconv.inspect.parity.validate import ValidationOptions
 
     if not candidates and not load_io and save_io is None:
         raise click.UsageError("pass a candidate, --load-io or --save-io.")
@@ -176,7 +176,7 @@ def validate(
             reference,
             candidates,
             audio or None,
-            options=Options(
+            options=ValidationOptions(
                 beam,
                 strict,
                 resample,
@@ -194,7 +194,7 @@ def validate(
     if as_json:
         print_json(validation.to_json())
     elif not quiet:
-        from dsconv.inspect.parity.text import render
+        from dsconv.inspect.parity.validation import render
 
         print_rich(render(validation))
     if save_io is not None and kept is not None:

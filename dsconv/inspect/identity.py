@@ -225,7 +225,7 @@ def _classes(graph: Graph) -> int | None:
 
 def _output_kind(graph: Graph) -> str:
     softmax = any(node.op == "Softmax" for node in _scores(graph))
-    return "probabilities" if softmax else "raw scores"
+    return "probabilities" if softmax else "logits"
 
 
 def _states(graph: Graph, lstm: Node | None) -> str:

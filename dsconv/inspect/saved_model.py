@@ -107,5 +107,5 @@ def _output_kind(served: MetaGraph) -> str | None:
         scores = signature.outputs.get(_SCORES)
         if scores is not None and scores.name in graph:
             softmax = any(node.op == "Softmax" for node in score_chain(graph, graph[scores.name]))
-            return "probabilities" if softmax else "raw scores"
+            return "probabilities" if softmax else "logits"
     return None

@@ -19,7 +19,8 @@ from dsconv.workflows.memory import PeakMemory
 
 if TYPE_CHECKING:
     from dsconv.convert.toolkit.check import RandomCheck
-    from dsconv.inspect.parity.result import CandidateResult, Validation
+    from dsconv.inspect.parity.result import CandidateResult
+    from dsconv.inspect.parity.validation import Validation
     from dsconv.speech.corpus import ClipSource
 
 SCHEMA_VERSION = 1

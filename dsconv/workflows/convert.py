@@ -16,7 +16,8 @@ from dsconv.formats.graphdef.graph import open_graph
 
 if TYPE_CHECKING:
     from dsconv.convert.toolkit.check import RandomCheck
-    from dsconv.inspect.parity.result import CandidateResult, Validation
+    from dsconv.inspect.parity.result import CandidateResult
+    from dsconv.inspect.parity.validation import Validation
     from dsconv.speech.corpus import ClipSource
 
 

@@ -19,8 +19,7 @@ from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
 from dsconv.inspect.coreml.network import _WEIGHTS
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.report import Inspection
-from dsconv.inspect.text import render
+from dsconv.inspect.report import Inspection, render
 from tests.inspect import coreml_models as made
 
 DENSE_BYTES = 4 * made.PARAMETERS
@@ -195,11 +194,11 @@ def test_enumerated_sizes(shapes: list[list[int]], text: str, tmp_path: Path) ->
 def test_sizes_that_go_together_and_without_limit() -> None:
     """No size is shown with another that it does not go with."""
     from dsconv.inspect.report import TensorInfo
-    from dsconv.inspect.text import sizes_text
+    from dsconv.inspect.text import tensor_shape_text
 
     paired = TensorInfo("x", "float32", [-1, -1], shapes=[[1, 2], [3, 4]])
-    assert sizes_text(paired) == "[1, 2] | [3, 4]"
-    assert sizes_text(TensorInfo("x", "float32", [-1], ranges=[[2, -1]])) == "[2..]"
+    assert tensor_shape_text(paired) == "[1, 2] | [3, 4]"
+    assert tensor_shape_text(TensorInfo("x", "float32", [-1], ranges=[[2, -1]])) == "[2..]"
 
 
 def test_states_are_inside(tmp_path: Path) -> None:

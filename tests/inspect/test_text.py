@@ -6,7 +6,8 @@ import pytest
 
 from dsconv.acoustic.export import LSTM
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.text import render, shape_text
+from dsconv.inspect.report import render
+from dsconv.inspect.text import shape_text
 
 
 def rendered(path: Path) -> str:

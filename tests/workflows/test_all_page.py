@@ -70,5 +70,5 @@ def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert row[3] == f"{(tmp_path / 'output_graph.onnx').stat().st_size:,}"
     assert "pip install" in page.row("openvino")[2]
     assert len(page.attributes("figure", **{"class": "map"})) == 4
-    assert "What the reference heard" in page.text
+    assert "The reference's probabilities" in page.text
     assert_one_line_error(run(*command), 6, "all.html exists.*--force")

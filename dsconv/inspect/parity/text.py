@@ -1,4 +1,4 @@
-"""A validation as people read it: tables that fit 80 columns, one verdict a candidate."""
+"""The results of candidates as people read them: tables that fit 80 columns, or one line each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import Difference
-from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
-from dsconv.inspect.parity.selection import first_findings
+from dsconv.inspect.parity.result import (
+    CandidateResult,
+    ClipInfo,
+    Finding,
+    ModelInfo,
+    Severity,
+    first_findings,
+)
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.speech.corpus_rates import CorpusRates
 
@@ -21,17 +26,22 @@ _RUN_ELSEWHERE = ("mlpackage", "mlmodel")
 _STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
 
 
-def render(validation: Validation) -> RenderableType:
-    """The whole validation."""
-    seconds = sum(clip.seconds for clip in validation.clips)
-    clips = f"{len(validation.clips)} clips" if len(validation.clips) != 1 else "1 clip"
+def render_results(
+    reference: ModelInfo,
+    clips: Sequence[ClipInfo],
+    candidates: Sequence[CandidateResult],
+    error_rates: CorpusRates | None,
+) -> RenderableType:
+    """The reference with its error rates, and each candidate's result."""
+    seconds = sum(clip.seconds for clip in clips)
+    count = f"{len(clips)} clips" if len(clips) != 1 else "1 clip"
     parts: list[RenderableType] = [
-        Text(f"reference {_named(validation.reference)}"),
-        Text(f"{clips}, {seconds:,.1f} seconds of speech"),
+        Text(f"reference {_named(reference)}"),
+        Text(f"{count}, {seconds:,.1f} seconds of speech"),
     ]
-    if validation.reference_error_rates is not None:
-        parts.append(Text(f"to what was said: {_rates(validation.reference_error_rates)}"))
-    for candidate in validation.candidates:
+    if error_rates is not None:
+        parts.append(Text(f"error rates: {_rates(error_rates)}"))
+    for candidate in candidates:
         parts += [Text(), *_candidate(candidate)]
     return Group(*parts)
 
@@ -98,12 +108,12 @@ def _numbers(candidate: CandidateResult) -> Table:
 
 
 def _transcripts(candidate: CandidateResult) -> str:
-    """How many texts are the reference's, and how far the others are."""
+    """How many transcripts are the reference's, and the error rates of all."""
     compared = candidate.transcripts
     equal = sum(transcript.equal for transcript in compared)
-    line = f"texts: {equal} of {len(compared)} equal the reference's"
+    line = f"transcripts: {equal} of {len(compared)} equal the reference's"
     if candidate.error_rates is not None:
-        line += f"\nto what was said: {_rates(candidate.error_rates)}"
+        line += f"\nerror rates: {_rates(candidate.error_rates)}"
     return line
 
 
@@ -130,5 +140,5 @@ def tolerance_rows() -> list[tuple[str, str, str]]:
 
 
 def _shortest(tolerance: float) -> str:
-    """A tolerance with as few digits as say all of it: 1e-05, 1.5e-01."""
+    """A tolerance with as few digits as give all of it: 1e-05, 1.5e-01."""
     return f"{tolerance:.1e}".replace(".0e", "e")

@@ -15,7 +15,7 @@ from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.write import edited, new_constant, write_graph
 from dsconv.inspect.parity.result import CandidateResult
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
 from dsconv.runtime.stream import Chunk, Stream
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import find_clips
@@ -108,7 +108,7 @@ SABOTAGE: list[tuple[Callable[[Graph], Graph], str, str]] = [
 def validated(candidate: Path) -> CandidateResult:
     """A candidate beside the demo model, over one clip."""
     clips = find_clips([CLIP.wav])
-    return validate_models(demo_model.MODEL, [candidate], clips, Options()).candidates[0]
+    return validate_models(demo_model.MODEL, [candidate], clips, ValidationOptions()).candidates[0]
 
 
 def failures(result: CandidateResult) -> list[tuple[str, str]]:
