@@ -19,7 +19,14 @@ from dsconv.formats.coreml.interface import Description, Feature, read_descripti
 from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.coreml.network import NetworkEvaluator
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, precision_in, reason_of, said_in
+from dsconv.runtime.model import (
+    Interface,
+    Tensors,
+    TensorSpec,
+    precision_in,
+    reason_of,
+    self_description,
+)
 
 EVALUATION = "an evaluation in numpy, not by Core ML or the Neural Engine"
 """What runs a model where Core ML does not, as it is printed."""
@@ -49,7 +56,7 @@ class CoreMlModel:
             inputs=[_input_spec(feature, file.kind) for feature in description.inputs],
             outputs=[TensorSpec(f.name, f.dtype, f.open_shape) for f in description.outputs],
             classes=self._classes(description),
-            **said_in(description.properties),
+            **self_description(description.properties),
         )
 
     def reset(self) -> None:

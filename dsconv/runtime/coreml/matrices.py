@@ -1,6 +1,7 @@
-"""Core ML's ops with matrices of weights in numpy: dense layers, convolutions and the LSTM.
+"""Core ML's ops with matrices and windows in numpy: dense layers, convolutions, pooling, the LSTM.
 
-Source: the op definitions ``linear.py``, ``conv.py`` and ``recurrent.py`` of coremltools.
+Source: the op definitions ``linear.py``, ``conv.py``, ``pool.py`` and ``recurrent.py`` of
+coremltools.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.runtime.coreml.call import Array, Call, Op
+from dsconv.runtime.coreml.operations import Array, Op, OpInfo
 from dsconv.runtime.ops import sigmoid
 
 
-def linear(call: Call, x: Array, weight: Array, bias: Array | None = None) -> Array:
+def linear(info: OpInfo, x: Array, weight: Array, bias: Array | None = None) -> Array:
     """X [..., inputs] times the transposed weight [outputs, inputs], plus the bias [outputs]."""
     if weight.ndim != 2:
-        raise call.damaged(f"has a weight of shape {list(weight.shape)}")
+        raise info.damaged(f"has a weight of shape {list(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
-        raise call.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
+        raise info.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
     product = x @ weight.T
     return product if bias is None else product + bias
 
 
 def matmul(
-    call: Call,
+    info: OpInfo,
     x: Array,
     y: Array,
     transpose_x: Array | bool = False,
@@ -33,7 +34,7 @@ def matmul(
 ) -> Array:
     """A product of matrices, their last two dimensions swapped if asked for."""
     if min(x.ndim, y.ndim) < 1:
-        raise call.damaged("takes a number and not a matrix")
+        raise info.damaged("takes a number and not a matrix")
     # A vector has nothing to swap.
     left = np.swapaxes(x, -1, -2) if transpose_x and x.ndim > 1 else x
     right = np.swapaxes(y, -1, -2) if transpose_y and y.ndim > 1 else y
@@ -41,7 +42,7 @@ def matmul(
 
 
 def conv(
-    call: Call,
+    info: OpInfo,
     x: Array,
     weight: Array,
     bias: Array | None = None,
@@ -53,26 +54,26 @@ def conv(
 ) -> Array:
     """A convolution of x [batch, inputs, sizes...] by weight [outputs, inputs, sizes...]."""
     if groups != 1:
-        raise call.unsupported(f"with groups {int(groups)}")
+        raise info.unsupported(f"with groups {int(groups)}")
     rank = x.ndim - 2
     if rank not in (1, 2) or weight.ndim != x.ndim:
-        raise call.unsupported(f"of {list(x.shape)} by {list(weight.shape)}")
+        raise info.unsupported(f"of {list(x.shape)} by {list(weight.shape)}")
     steps, apart = (np.ones(rank, int) if v is None else v for v in (strides, dilations))
     kernel = (np.array(weight.shape[2:]) - 1) * apart + 1
-    widths = padding(call, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
+    widths = padding(info, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
     padded = np.pad(x, [(0, 0), (0, 0), *widths])
     windows = sliding_windows(padded, kernel, (*steps, *apart))
     inner = [1, *range(2 + rank, 2 + 2 * rank)]
     product = np.tensordot(windows, weight, (inner, [1, *range(2, x.ndim)]))
     if bias is not None:
         if bias.shape != weight.shape[:1]:
-            raise call.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
+            raise info.damaged(f"has a bias of shape {list(bias.shape)} for {len(weight)} outputs")
         product = product + bias
     return np.moveaxis(product, -1, 1)
 
 
 def padding(
-    call: Call, sizes: Array, kernel: Array, steps: Array, pad_type: str, pad: Array | None
+    info: OpInfo, sizes: Array, kernel: Array, steps: Array, pad_type: str, pad: Array | None
 ) -> list[tuple[int, int]]:
     """The zeros before and after each dimension."""
     if pad_type == "valid":
@@ -80,26 +81,86 @@ def padding(
     if pad_type == "custom" and pad is not None and pad.shape == (2 * len(sizes),):
         return [(int(before), int(after)) for before, after in pad.reshape(-1, 2)]
     if pad_type not in ("same", "same_lower"):
-        raise call.unsupported(f"with pad_type '{pad_type}'")
+        raise info.unsupported(f"with pad_type '{pad_type}'")
     total = np.maximum(0, -(-sizes // steps) * steps - sizes + kernel - steps)
     if (total % 2).any():
         # The documentation contradicts itself about the side that gets the odd one.
-        raise call.unsupported(f"with pad_type '{pad_type}' and an odd number of zeros")
+        raise info.unsupported(f"with pad_type '{pad_type}' and an odd number of zeros")
     return [(int(zeros) // 2, int(zeros) // 2) for zeros in total]
 
 
 def sliding_windows(x: Array, kernel: Array, steps: Iterable[int]) -> Array:
-    """Windows [batch, channels, places..., sizes...] of x [batch, channels, sizes...].
+    """Windows [batch, channels, positions..., sizes...] of x [batch, channels, sizes...].
 
-    Of the places, and of the numbers in a window if there are as many steps more, each `step`th.
+    Of the positions, and of the numbers in a window if there are as many steps more, each `step`th.
     """
     sliding: Any = np.lib.stride_tricks.sliding_window_view
     every = [slice(None, None, int(step)) for step in (1, 1, *steps)]
     return np.asarray(sliding(x, tuple(kernel), axis=tuple(range(2, x.ndim)))[tuple(every)])
 
 
+def max_pool(
+    info: OpInfo,
+    x: Array,
+    kernel_sizes: Array,
+    strides: Array | None = None,
+    pad_type: str = "valid",
+    pad: Array | None = None,
+    ceil_mode: Array | bool = False,
+) -> Array:
+    """The largest numbers of windows of x [batch, channels, sizes...]."""
+    windows = _pool_windows(info, x, kernel_sizes, strides, pad_type, pad, ceil_mode, -np.inf)
+    return np.asarray(windows.max(axis=_inner(x)))
+
+
+def avg_pool(
+    info: OpInfo,
+    x: Array,
+    kernel_sizes: Array,
+    strides: Array | None = None,
+    pad_type: str = "valid",
+    pad: Array | None = None,
+    exclude_padding_from_average: Array | bool = False,
+    ceil_mode: Array | bool = False,
+) -> Array:
+    """The means of windows of x [batch, channels, sizes...]; zeros around it count if so asked."""
+    given = (kernel_sizes, strides, pad_type, pad, ceil_mode, 0)
+    sums = _pool_windows(info, x, *given).sum(axis=_inner(x))
+    if not exclude_padding_from_average:
+        return np.asarray(sums / np.float32(np.prod(kernel_sizes)))
+    return np.asarray(sums / _pool_windows(info, np.ones_like(x), *given).sum(axis=_inner(x)))
+
+
+def _inner(x: Array) -> tuple[int, ...]:
+    """The dimensions of the windows, which follow those of x."""
+    return tuple(range(x.ndim, 2 * x.ndim - 2))
+
+
+def _pool_windows(
+    info: OpInfo,
+    x: Array,
+    kernel_sizes: Array,
+    strides: Array | None,
+    pad_type: str,
+    pad: Array | None,
+    ceil_mode: Array | bool,
+    border: float,
+) -> Array:
+    """All windows [batch, channels, positions..., sizes...], with a number around x."""
+    if ceil_mode:
+        raise info.unsupported("with ceil_mode")
+    rank = x.ndim - 2
+    if rank not in (1, 2) or len(kernel_sizes) != rank:
+        raise info.unsupported(f"of {list(x.shape)} by {kernel_sizes.tolist()}")
+    steps = np.ones(rank, int) if strides is None else strides
+    sizes = np.array(x.shape[2:])
+    widths = padding(info, sizes, kernel_sizes, steps, pad_type, pad)
+    padded = np.pad(x, [(0, 0), (0, 0), *widths], constant_values=border)
+    return sliding_windows(padded, kernel_sizes, steps)
+
+
 def lstm(
-    call: Call,
+    info: OpInfo,
     x: Array,
     initial_h: Array,
     initial_c: Array,
@@ -117,17 +178,17 @@ def lstm(
     Rows of the weights [4 * cells, inputs or cells] and of the bias are the gates i, f, o, z.
     """
     if direction != "forward":
-        raise call.unsupported(f"with direction '{direction}'")
+        raise info.unsupported(f"with direction '{direction}'")
     functions = (recurrent_activation, cell_activation, activation)
     if functions != ("sigmoid", "tanh", "tanh"):
-        raise call.unsupported(f"with the activations {', '.join(functions)}")
+        raise info.unsupported(f"with the activations {', '.join(functions)}")
     steps, batch, inputs = x.shape
     cells = weight_hh.shape[-1]
     shapes = [weight_ih.shape, weight_hh.shape, initial_h.shape, initial_c.shape]
     if shapes != [(4 * cells, inputs), (4 * cells, cells), (batch, cells), (batch, cells)]:
-        raise call.damaged("has weights and states of different sizes")
+        raise info.damaged("has weights and states of different sizes")
     if bias is not None and bias.shape != (4 * cells,):
-        raise call.damaged(f"has a bias of shape {list(bias.shape)} for {cells} cells")
+        raise info.damaged(f"has a bias of shape {list(bias.shape)} for {cells} cells")
     projected = x.reshape(steps * batch, inputs) @ weight_ih.T
     if bias is not None:
         projected += bias
@@ -150,4 +211,11 @@ def _unroll(projected: Array, h: Array, c: Array, weight_hh: Array) -> tuple[Arr
     return outputs, h, c
 
 
-PRODUCTS: dict[str, Op] = {"conv": conv, "linear": linear, "lstm": lstm, "matmul": matmul}
+MATRICES: dict[str, Op] = {
+    "avg_pool": avg_pool,
+    "conv": conv,
+    "linear": linear,
+    "lstm": lstm,
+    "matmul": matmul,
+    "max_pool": max_pool,
+}
