@@ -189,10 +189,10 @@ def _slices(
     end_mask: Array | None,
     squeeze_mask: Array | None,
 ) -> _Index:
-    steps = np.ones(x.ndim, int) if stride is None else stride
+    strides = np.ones(x.ndim, int) if stride is None else stride
     none = np.zeros(x.ndim, bool)
     masks = [none if mask is None else mask for mask in (begin_mask, end_mask, squeeze_mask)]
-    if any(value.shape != (x.ndim,) for value in (begin, end, steps, *masks)):
+    if any(value.shape != (x.ndim,) for value in (begin, end, strides, *masks)):
         raise info.damaged(f"does not cut {x.ndim} dimensions")
     selection: list[int | slice] = []
     for axis, size in enumerate(x.shape):
@@ -204,7 +204,7 @@ def _slices(
                 raise info.unsupported(f"with an index outside of {size} entries")
             selection.append(index)
             continue
-        selection.append(slice(first, None if open_end else int(end[axis]), int(steps[axis])))
+        selection.append(slice(first, None if open_end else int(end[axis]), int(strides[axis])))
     return tuple(selection)
 
 

@@ -51,7 +51,7 @@ def uni_directional_lstm(
 ) -> tuple[FloatArray, ...]:
     """x [T, batch, inputs, 1, 1], h and c [1, batch, cells, 1, 1] to y, h and c.
 
-    y has the outputs of all steps [T, batch, cells, 1, 1]; h and c are those after the last one.
+    y has the outputs of all frames [T, batch, cells, 1, 1]; h and c are those after the last one.
     """
     params = _checked_params(parameters)
     limit = abs(params.number(LstmParams.CELL_CLIP_THRESHOLD))

@@ -58,11 +58,11 @@ def conv(
     rank = x.ndim - 2
     if rank not in (1, 2) or weight.ndim != x.ndim:
         raise info.unsupported(f"of {list(x.shape)} by {list(weight.shape)}")
-    steps, apart = (np.ones(rank, int) if v is None else v for v in (strides, dilations))
+    stride, apart = (np.ones(rank, int) if v is None else v for v in (strides, dilations))
     kernel = (np.array(weight.shape[2:]) - 1) * apart + 1
-    widths = padding(info, np.array(x.shape[2:]), kernel, steps, pad_type, pad)
+    widths = padding(info, np.array(x.shape[2:]), kernel, stride, pad_type, pad)
     padded = np.pad(x, [(0, 0), (0, 0), *widths])
-    windows = sliding_windows(padded, kernel, (*steps, *apart))
+    windows = sliding_windows(padded, kernel, (*stride, *apart))
     inner = [1, *range(2 + rank, 2 + 2 * rank)]
     product = np.tensordot(windows, weight, (inner, [1, *range(2, x.ndim)]))
     if bias is not None:
@@ -73,7 +73,7 @@ def conv(
 
 
 def padding(
-    info: OpInfo, sizes: Array, kernel: Array, steps: Array, pad_type: str, pad: Array | None
+    info: OpInfo, sizes: Array, kernel: Array, stride: Array, pad_type: str, pad: Array | None
 ) -> list[tuple[int, int]]:
     """The zeros before and after each dimension."""
     if pad_type == "valid":
@@ -82,21 +82,21 @@ def padding(
         return [(int(before), int(after)) for before, after in pad.reshape(-1, 2)]
     if pad_type not in ("same", "same_lower"):
         raise info.unsupported(f"with pad_type '{pad_type}'")
-    total = np.maximum(0, -(-sizes // steps) * steps - sizes + kernel - steps)
+    total = np.maximum(0, -(-sizes // stride) * stride - sizes + kernel - stride)
     if (total % 2).any():
         # The documentation contradicts itself about the side that gets the odd one.
         raise info.unsupported(f"with pad_type '{pad_type}' and an odd number of zeros")
     return [(int(zeros) // 2, int(zeros) // 2) for zeros in total]
 
 
-def sliding_windows(x: Array, kernel: Array, steps: Iterable[int]) -> Array:
+def sliding_windows(x: Array, kernel: Array, stride: Iterable[int]) -> Array:
     """Windows [batch, channels, positions..., sizes...] of x [batch, channels, sizes...].
 
-    Of the positions, and of the numbers in a window if there are as many steps more, each `step`th.
+    `stride` is that of the positions; its second half, if there is one, that inside of a window.
     """
     sliding: Any = np.lib.stride_tricks.sliding_window_view
-    every = [slice(None, None, int(step)) for step in (1, 1, *steps)]
-    return np.asarray(sliding(x, tuple(kernel), axis=tuple(range(2, x.ndim)))[tuple(every)])
+    strided = [slice(None, None, int(every)) for every in (1, 1, *stride)]
+    return np.asarray(sliding(x, tuple(kernel), axis=tuple(range(2, x.ndim)))[tuple(strided)])
 
 
 def max_pool(
@@ -152,11 +152,11 @@ def _pool_windows(
     rank = x.ndim - 2
     if rank not in (1, 2) or len(kernel_sizes) != rank:
         raise info.unsupported(f"of {list(x.shape)} by {kernel_sizes.tolist()}")
-    steps = np.ones(rank, int) if strides is None else strides
+    stride = np.ones(rank, int) if strides is None else strides
     sizes = np.array(x.shape[2:])
-    widths = padding(info, sizes, kernel_sizes, steps, pad_type, pad)
+    widths = padding(info, sizes, kernel_sizes, stride, pad_type, pad)
     padded = np.pad(x, [(0, 0), (0, 0), *widths], constant_values=border)
-    return sliding_windows(padded, kernel_sizes, steps)
+    return sliding_windows(padded, kernel_sizes, stride)
 
 
 def lstm(
@@ -173,7 +173,7 @@ def lstm(
     cell_activation: str = "tanh",
     activation: str = "tanh",
 ) -> tuple[Array, Array, Array]:
-    """An LSTM over time: x [steps, batch, inputs] to the outputs [steps, batch, cells], h and c.
+    """An LSTM over time: x [frames, batch, inputs] to the outputs [frames, batch, cells], h, c.
 
     Rows of the weights [4 * cells, inputs or cells] and of the bias are the gates i, f, o, z.
     """
@@ -182,18 +182,18 @@ def lstm(
     functions = (recurrent_activation, cell_activation, activation)
     if functions != ("sigmoid", "tanh", "tanh"):
         raise info.unsupported(f"with the activations {', '.join(functions)}")
-    steps, batch, inputs = x.shape
+    frames, batch, inputs = x.shape
     cells = weight_hh.shape[-1]
     shapes = [weight_ih.shape, weight_hh.shape, initial_h.shape, initial_c.shape]
     if shapes != [(4 * cells, inputs), (4 * cells, cells), (batch, cells), (batch, cells)]:
         raise info.damaged("has weights and states of different sizes")
     if bias is not None and bias.shape != (4 * cells,):
         raise info.damaged(f"has a bias of shape {list(bias.shape)} for {cells} cells")
-    projected = x.reshape(steps * batch, inputs) @ weight_ih.T
+    projected = x.reshape(frames * batch, inputs) @ weight_ih.T
     if bias is not None:
         projected += bias
     outputs, h, c = _unroll(
-        projected.reshape(steps, batch, 4 * cells), initial_h, initial_c, weight_hh
+        projected.reshape(frames, batch, 4 * cells), initial_h, initial_c, weight_hh
     )
     if output_sequence:
         return outputs, h, c
@@ -201,13 +201,13 @@ def lstm(
 
 
 def _unroll(projected: Array, h: Array, c: Array, weight_hh: Array) -> tuple[Array, Array, Array]:
-    """All steps, given what the inputs add to the gates [steps, batch, 4 * cells]."""
+    """All frames, given what the inputs add to the gates [frames, batch, 4 * cells]."""
     outputs = np.empty((*projected.shape[:2], h.shape[1]), projected.dtype)
-    for step, gates in enumerate(projected):
+    for frame, gates in enumerate(projected):
         i, f, o, z = np.split(gates + h @ weight_hh.T, 4, axis=1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(z)
         h = sigmoid(o) * np.tanh(c)
-        outputs[step] = h
+        outputs[frame] = h
     return outputs, h, c
 
 
