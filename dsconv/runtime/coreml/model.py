@@ -1,7 +1,7 @@
 """Run a Core ML model: on macOS by Core ML itself, elsewhere by an evaluation in numpy.
 
 The evaluation reads the saved file and computes what its operations are documented to do. It is not
-the Neural Engine: a device rounds in places of its own.
+the Neural Engine: a device rounds where it likes.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class _CoreMlRunner:
         except Exception as error:  # Core ML's errors have no common base.
             reason = reason_of(error)
             raise ToolkitError(f"Core ML does not open {file.path}: {reason}") from error
-        self._keeps_states = 13 in file.description
+        self._keeps_states = bool(read_description(file.description).states)
         self._state: Any = None
         self.reset()
 
