@@ -16,9 +16,10 @@ from dsconv.formats.coreml.file import open_core_ml
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.formats.storage import write_chunks
+from dsconv.runtime.coreml.layers import LAYERS
 from dsconv.runtime.coreml.network import NetworkEvaluator
 from dsconv.speech.alphabet import Alphabet
-from tests.convert.coreml.forms import core_ml_path
+from tests.convert.coreml.forms import core_ml_path, kinds
 from tests.reference import run_graph
 from tests.runtime.coreml.layer_networks import coremltools, evaluator
 
@@ -37,6 +38,14 @@ FORMS: dict[str, tuple[int, bool, dict[str, Any]]] = {
 FRAMES = {16: (16,), DYNAMIC: (1, 5, 16, 33)}
 
 
+def write_graph(path: Path, **settings: Any) -> Path:
+    """A graph of random weights, as the exporter writes it with these settings."""
+    asked = ExportSettings(Alphabet.from_file(ALPHABET), **settings)
+    with path.open("wb") as file:
+        write_chunks(file, export_chunks(random_weights(CELLS, asked, 1), asked))
+    return path
+
+
 class Networks:
     """Graphs and the neural networks that dsconv makes of them, each made when it is asked for."""
 
@@ -49,10 +58,7 @@ class Networks:
         path = self._folder / f"{form}.pb"
         steps, layer_norm, _ = FORMS[form]
         if not path.exists():
-            alphabet = Alphabet.from_file(ALPHABET)
-            settings = ExportSettings(alphabet, n_steps=steps, layer_norm=layer_norm)
-            with path.open("wb") as file:
-                write_chunks(file, export_chunks(random_weights(CELLS, settings, 1), settings))
+            write_graph(path, n_steps=steps, layer_norm=layer_norm)
         return path
 
     def network(self, form: str) -> Path:
@@ -121,6 +127,23 @@ def test_networks_give_what_tensorflow_gives(
             feeds = feeds_for(frames, length)
             expected = run_graph(tensorflow, graph, feeds, OUTPUTS)
             check_outputs(fed(network, feeds), expected, length)
+
+
+# Forms that make the converter of Core ML Tools choose other layers.
+RARE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "one frame, normalized": ({"n_steps": 1, "layer_norm": True}, {}),
+    "samples, without context": ({"n_context": 0}, {"front_end": True}),
+}
+
+
+def test_no_layer_is_known_that_dsconv_does_not_write(networks: Networks, tmp_path: Path) -> None:
+    """These forms have all kinds; a network of 0.1, which also reads backward, has `reverse`."""
+    files = [networks.network(form) for form in FORMS]
+    for name, (settings, asked) in RARE.items():
+        graph = write_graph(tmp_path / f"{name}.pb", **settings)
+        files.append(core_ml_path(graph, tmp_path / name, format="neuralnetwork", **asked))
+    written = {kind for path in files for kind in kinds(open_core_ml(path))}
+    assert written | {"reverse"} == set(LAYERS)
 
 
 def find_layer(network: Any, name: str) -> Any:
