@@ -17,7 +17,7 @@ from dsconv.formats.toolkits import Toolkit
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.report import Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
-from dsconv.runtime.model import Interface, Model, TensorSpec, said_in
+from dsconv.runtime.model import Interface, Model, TensorSpec, self_description
 
 __all__ = [
     "NO_ORIGINAL_RUNTIME",
@@ -47,6 +47,6 @@ __all__ = [
     "lstm_bias",
     "new_file",
     "new_files",
-    "said_in",
+    "self_description",
     "values",
 ]

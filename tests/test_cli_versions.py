@@ -144,4 +144,4 @@ def test_scores_at_the_command_line(scores: str, small_graph: Graph, tmp_path: P
     result = run("onnx", path, "--scores", scores)
     assert result.exit_code == 0, result.output
     assert "pass: probabilities" in result.stdout
-    assert open_model(tmp_path / "a.onnx").interface.raw_scores == (scores == "raw")
+    assert open_model(tmp_path / "a.onnx").interface.gives_logits == (scores == "raw")

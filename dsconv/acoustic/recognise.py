@@ -46,8 +46,8 @@ class _Reader(Matcher):
         super().__init__(graph)
         self.windows = self._find_windows()
         self.batch, self.steps, frames, self.features = self.windows.shape() or ()
-        sizes = (self.features, frames, self.batch * self.batch, self.steps * self.steps)
-        if min(sizes) < 1 or frames % 2 == 0:
+        fixed = [size for size in (self.batch, self.steps) if size != DYNAMIC]
+        if min(self.features, frames, *fixed) < 1 or frames % 2 == 0:
             raise mismatch(
                 self.windows,
                 f"has shape {list(self.windows.shape() or ())}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsconv.acoustic.front_end import features_of
 from dsconv.acoustic.network import Network
-from dsconv.runtime.model import RAW
+from dsconv.runtime.model import LOGITS
 from dsconv.version import __version__
 
 
@@ -15,7 +15,7 @@ def properties(network: Network, precision: str, source_sha256: str) -> dict[str
     if features is not None:
         values["features"] = features.to_text()
     if not network.softmax:
-        values["scores"] = RAW
+        values["scores"] = LOGITS
     return values | {
         "precision": precision,
         "source_sha256": source_sha256,

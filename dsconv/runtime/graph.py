@@ -111,7 +111,7 @@ def describe(graph: Graph, runtime: str) -> Interface:
         inputs=inputs,
         outputs=outputs,
         classes=classes,
-        raw_scores=not softmax,
+        gives_logits=not softmax,
         metadata=metadata,
         features_from=features_of(find_front_end(graph), era, metadata),
         stateless=not _keeps_states(graph, inputs),

@@ -17,7 +17,7 @@ from dsconv.runtime.model import (
     TensorSpec,
     precision_in,
     reason_of,
-    said_in,
+    self_description,
 )
 from dsconv.runtime.threads import thread_limit
 
@@ -64,7 +64,7 @@ class OnnxModel:
             precision=precision_in(properties) or _precision(path),
             inputs=inputs,
             outputs=outputs,
-            **said_in(properties),
+            **self_description(properties),
         )
 
 
@@ -74,7 +74,7 @@ def open_onnx_model(path: Path) -> OnnxModel:
 
 
 def _spec(argument: Any) -> TensorSpec:
-    """A size that is a name or missing is open."""
+    """A dimension that is a name or missing is dynamic."""
     sizes = tuple(size if isinstance(size, int) else -1 for size in argument.shape)
     return TensorSpec(argument.name, _DTYPES.get(argument.type, argument.type), sizes)
 

@@ -45,6 +45,6 @@ class _Described:
     """A model with what the user says of it."""
 
     def __init__(self, model: Model, overrides: Overrides) -> None:
-        self.interface = model.interface.said(overrides)
+        self.interface = model.interface.with_overrides(overrides)
         self.reset = model.reset
         self.call = model.call

@@ -53,7 +53,7 @@ def test_features_and_labels_go_along(
         features.window_ms,
         20,
     )
-    assert not interface.raw_scores
+    assert not interface.gives_logits
 
 
 @pytest.mark.parametrize("target", BUILT)
@@ -76,7 +76,7 @@ def test_scores_are_as_asked(
     path = source(small_graph, version, tmp_path)
     with_softmax = converted(target, path, tmp_path / "with", precision="fp32")
     raw = converted(target, path, tmp_path / "raw", precision="fp32", scores="raw")
-    assert (with_softmax.interface.raw_scores, raw.interface.raw_scores) == (False, True)
+    assert (with_softmax.interface.gives_logits, raw.interface.gives_logits) == (False, True)
     windows = np.random.default_rng(7).normal(size=(1, 16, 19, 26)).astype(np.float32)
     sums = [called(model, windows).sum(axis=-1) for model in (with_softmax, raw)]
     np.testing.assert_allclose(sums[0], 1, rtol=0, atol=1e-5)

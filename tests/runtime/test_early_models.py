@@ -35,7 +35,7 @@ def test_how_early_models_are_run(version: Version, small_graph: Graph) -> None:
         False,
     )
     assert (interface.lengths is None) == (version == "0.4 without lengths")
-    assert interface.raw_scores == (version == "0.2")
+    assert interface.gives_logits == (version == "0.2")
     expected = {"0.2": EVERY_SECOND, "0.4": HAMMING, "0.4 without lengths": HAMMING}
     if version == "0.5":
         assert isinstance(interface.features_from, FeatureSettings)

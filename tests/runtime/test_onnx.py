@@ -92,7 +92,7 @@ def test_interface(frames: int | str, small_graph: Graph, tmp_path: Path) -> Non
     )
     assert interface.lengths is None
     assert interface.samples is None
-    assert not interface.raw_scores
+    assert not interface.gives_logits
 
 
 @pytest.mark.parametrize("metadata", METADATA, ids=["none", "odd"])

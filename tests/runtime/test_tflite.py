@@ -60,7 +60,7 @@ def test_interface_of_the_exporters(model: TfliteModel) -> None:
     assert (interface.format, interface.precision, interface.steps) == ("tflite", "int8", 16)
     assert interface.runtime.startswith("LiteRT ")
     assert (interface.context, interface.features, interface.classes) == (9, 26, 29)
-    assert not interface.raw_scores
+    assert not interface.gives_logits
     assert interface.lengths is None
     assert interface.states == (
         State("previous_state_c", "new_state_c", (1, 100)),

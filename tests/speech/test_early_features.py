@@ -264,7 +264,7 @@ def test_streamed_exports_transcribe_as_their_runtimes(name: str, models: Path) 
     probabilities = np.concatenate(said)
     for frame, row in expected.items():
         found, wanted = probabilities[frame, SAMPLED_CLASSES], np.array(row)
-        if model.interface.raw_scores:
+        if model.interface.gives_logits:
             # Up to what a softmax takes away from all scores of a frame alike.
             found, wanted = np.diff(np.log(found)), np.diff(wanted)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)

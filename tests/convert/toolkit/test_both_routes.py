@@ -84,7 +84,7 @@ def test_raw_scores_are_said_to_be_raw(
     source = models / f"{RAW}.pb"
     done = convert_checked(TARGETS[target], source, named(target, tmp_path), options=options)
     assert done.passed
-    assert open_model(done.conversion.output).interface.raw_scores
+    assert open_model(done.conversion.output).interface.gives_logits
 
 
 def answers(model: Model) -> list[Tensors]:

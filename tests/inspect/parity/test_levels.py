@@ -113,5 +113,5 @@ def test_raw_scores_are_made_probabilities(tmp_path: Path) -> None:
     graph = open_graph(demo_model.MODEL)
     scores = new_node("logits", "Identity", ["raw_logits"], {"T": DataType.FLOAT})
     path = saved(graph.replacing(scores if n.name == "logits" else n for n in graph), tmp_path)
-    assert open_model(path).interface.raw_scores
+    assert open_model(path).interface.gives_logits
     assert Transcriber(path).transcribe(CLIPS[0]).text == CLIP.text

@@ -1,4 +1,4 @@
-"""Weights of neural networks are read as Core ML Tools stores them, and damage is noticed."""
+"""Weights of neural networks are read as dsconv has them stored, and damage is noticed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.coreml.network import read_weights
 from dsconv.formats.protobuf.message import Message
 from dsconv.formats.storage import Storage
-from dsconv.runtime.coreml.layer_weights import load_weights, unpack_numbers
+from dsconv.runtime.coreml.parameters import load_weights
 from tests.runtime.coreml.layer_networks import coremltools
 
 VALUES = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
@@ -78,21 +78,6 @@ def test_aligned_floats_stay_in_the_file(offset: int, tmp_path: Path) -> None:
     assert in_file == ((offset + 2) % 4 == 0)
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
-def test_numbers_are_packed_as_core_ml_tools_packs_them(bits: int) -> None:
-    """Numbers without gaps, the first bit highest."""
-    utils = coremltools().models.neural_network.quantization_utils
-    numbers = np.random.default_rng(bits).integers(0, 1 << bits, 29).astype(np.uint8)
-    packed = utils._convert_array_to_nbit_quantized_bytes(numbers, bits).tobytes()
-    np.testing.assert_array_equal(unpack_numbers(packed, bits, 29), numbers)
-
-
-def test_numbers_written_down_by_hand() -> None:
-    """001 010 011 1.. in three bits, 0001 0010 in four."""
-    assert unpack_numbers(bytes([0b00101001, 0b11000000]), 3, 4).tolist() == [1, 2, 3, 4]
-    assert unpack_numbers(bytes([0b00010010]), 4, 2).tolist() == [1, 2]
-
-
 def test_linear_quantization_by_hand() -> None:
     """number * scale + bias, for each output channel or for all."""
     raw = bytes([0, 1, 2, 255])
@@ -107,31 +92,17 @@ def test_linear_quantization_by_hand() -> None:
     np.testing.assert_array_equal(load_weights(message(without), (2, 2)), expected)
 
 
-def test_lookup_table_by_hand() -> None:
-    """Numbers of two bits are positions."""
-    weights = params(rawValue=bytes([0b00011011]), bits=2, table=[5.0, 6.0, -7.0, 8.0])
-    expected = np.array([[5, 6], [-7, 8]], np.float32)
-    np.testing.assert_array_equal(load_weights(message(weights), (2, 2)), expected)
-
-
-@pytest.mark.parametrize(
-    ("mode", "bits"),
-    [
-        *(("linear_quantization", bits) for bits in (1, 2, 4, 6, 8)),
-        *(("lookup_table_quantization_linear", bits) for bits in (1, 2, 4, 6, 8)),
-        ("linear_quantization_symmetric", 8),
-    ],
-)
-def test_quantized_by_core_ml_tools(mode: str, bits: int) -> None:
+@pytest.mark.parametrize("mode", ["linear_quantization", "linear_quantization_symmetric"])
+def test_quantized_by_core_ml_tools(mode: str) -> None:
     """The same numbers as its own way back, to the last bit."""
     utils = coremltools().models.neural_network.quantization_utils
     weights = params(floatValue=VALUES.reshape(-1).tolist())
-    utils._quantize_wp_field(weights, bits, f"_{mode}", (3, 5))
+    utils._quantize_wp_field(weights, 8, f"_{mode}", (3, 5))
     found = load_weights(message(weights), (3, 5))
-    assert len(weights.rawValue) == (15 * bits + 7) // 8
+    assert len(weights.rawValue) == VALUES.size
     utils._dequantize_wp(weights, (3, 5))
     np.testing.assert_array_equal(found, np.array(weights.floatValue, np.float32).reshape(3, 5))
-    assert np.abs(found - VALUES).max() < 4 / 2**bits
+    assert np.abs(found - VALUES).max() < 4 / 2**8
 
 
 def test_what_a_file_tells_without_loading() -> None:
@@ -150,7 +121,7 @@ DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
     "too many floats": ({"floatValue": [1.0] * 16}, "64 bytes where"),
     "too few halves": ({"float16Value": bytes(29)}, "29 bytes where"),
     "too few numbers": ({"rawValue": bytes(14), "bits": 8, "scale": [1.0]}, "14 bytes where"),
-    "too many numbers": ({"rawValue": bytes(9), "bits": 4, "scale": [1.0]}, "9 bytes where"),
+    "too many numbers": ({"rawValue": bytes(16), "bits": 8, "scale": [1.0]}, "16 bytes where"),
     "no values": ({}, "0 bytes where"),
     "scales of other channels": (
         {"rawValue": bytes(15), "bits": 8, "scale": [1.0, 2.0]},
@@ -159,10 +130,6 @@ DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
     "biases of other channels": (
         {"rawValue": bytes(15), "bits": 8, "scale": [1.0], "bias": [1.0] * 4},
         "3 channels have 4 scales or biases",
-    ),
-    "short table": (
-        {"rawValue": bytes(8), "bits": 4, "table": [1.0] * 15},
-        "15 entries where 4 bits need 16",
     ),
     "two forms": ({"floatValue": [1.0] * 15, "float16Value": bytes(30)}, "in two forms"),
 }
@@ -185,7 +152,15 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "int8": (
         {"int8RawValue": bytes(15), "bits": 8, "scale": [1.0]},
-        "int8DynamicQuantize",
+        r"weights of 8 bits \(int8\)",
+    ),
+    "four bits": (
+        {"rawValue": bytes(8), "bits": 4, "scale": [1.0]},
+        r"weights of 4 bits \(quantized\) are quantized in a way that dsconv neither writes",
+    ),
+    "lookup table": (
+        {"rawValue": bytes(15), "bits": 8, "table": [0.0] * 256},
+        "weights of 8 bits",
     ),
 }
 

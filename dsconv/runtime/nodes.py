@@ -1,12 +1,17 @@
-"""The order in which the nodes of a graph are evaluated."""
+"""The nodes of a graph: in which order they are evaluated, and which function computes one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.node import Node, TensorName
-from dsconv.runtime.ops import unsupported
+from dsconv.runtime.ops import OPS, Array, Op, unsupported
+from dsconv.runtime.tensor_arrays import TENSOR_ARRAY_OPS
+
+Values: TypeAlias = dict[str, tuple[Array, ...]]
+"""The outputs of nodes that are evaluated, by the name of the node."""
 
 
 def source_names(inputs: Iterable[str]) -> list[str]:
@@ -17,7 +22,7 @@ def source_names(inputs: Iterable[str]) -> list[str]:
 def in_order(
     graph: Graph, ends: Iterable[str], sources: Callable[[Node], Iterable[str]]
 ) -> Iterator[Node]:
-    """The nodes that some nodes need and these themselves, each behind its `sources`.
+    """The nodes that some nodes need and these themselves, each after its `sources`.
 
     Raises ConversionError where nodes need each other in a circle.
     """
@@ -37,3 +42,19 @@ def in_order(
             path.add(name)
             waiting.append((name, True))
             waiting.extend((source, False) for source in sources(node) if source not in done)
+
+
+def kernel(node: Node) -> Op:
+    """The function of a node's op. Raises ConversionError for an op that is not known."""
+    function = OPS.get(node.op) or TENSOR_ARRAY_OPS.get(node.op)
+    if function is None:
+        raise unsupported(node, "node")
+    return function
+
+
+def compute(
+    function: Op, node: Node, inputs: Iterable[TensorName], values: Values
+) -> tuple[Array, ...]:
+    """The outputs of a node, from those of the nodes before it."""
+    result = function(node, *[values[name.node][name.output] for name in inputs])
+    return result if isinstance(result, tuple) else (result,)
