@@ -70,7 +70,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
         "window_size": spectrogram.window,
     }
     graph.add(
-        "CUSTOM", [column], [spectra], custom=b"AudioSpectrogram", custom_options=_flexible(options)
+        "CUSTOM", [column], [spectra], custom="AudioSpectrogram", custom_options=_flexible(options)
     )
     features = graph.tensor("spectra/features", [1, frames, mfcc.coefficients])
     options = {
@@ -81,7 +81,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
     }
     rate = graph.constant("sample_rate", int(mfcc.sample_rate), np.int32)
     graph.add(
-        "CUSTOM", [spectra, rate], [features], custom=b"Mfcc", custom_options=_flexible(options)
+        "CUSTOM", [spectra, rate], [features], custom="Mfcc", custom_options=_flexible(options)
     )
     return features
 
