@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dsconv.formats.coreml.file import CoreMlFile
 from dsconv.formats.coreml.program import NamedType, Operation, read_function
+from dsconv.formats.coreml.schema import Program
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.coreml.blobs import FLOATS, Blobs, constant_shape
 from dsconv.inspect.coreml.compression import Constant
@@ -22,8 +23,8 @@ def read_program(model: CoreMlFile, file: ConvertedFile) -> tuple[str, list[str]
     Of several functions the default one is read. Raises ModelError if anything is damaged, or
     weights are missing.
     """
-    functions = sorted(model.body.mapping(2))
-    function = read_function(model.body, model.description.text(21))
+    functions = sorted(Program(model.body.span).functions)
+    function = read_function(model.body, model.description.defaultFunctionName)
     operations = list(function.block.all_operations())
     file.ops.update(operation.kind for operation in operations if operation.kind != "const")
     file.weights += _weights(operations, Blobs(model.model_path.parent))

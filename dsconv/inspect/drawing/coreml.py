@@ -37,7 +37,7 @@ def _inputs(description: Description) -> list[Tensor]:
 
 
 def _program(model: CoreMlFile, description: Description) -> OpGraph:
-    function = read_function(model.body, model.description.text(21))
+    function = read_function(model.body, model.description.defaultFunctionName)
     constants: list[Tensor] = []
     ops: list[Op] = []
     for operation in function.block.operations:
