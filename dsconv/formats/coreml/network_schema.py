@@ -1,7 +1,7 @@
 """Core ML's messages of neural networks: layers, their weights, and of some layers the parameters.
 
-Of the layers' parameters those are declared that hold weights or say how many there are, and all of
-those that dsconv evaluates by their names.
+Declared are all parameters of the layers that dsconv writes, and of others those that hold weights
+or say how many there are.
 
 Source: ``NeuralNetwork.proto``, whose names these are.
 """
@@ -234,7 +234,18 @@ class LookUpTableQuantizationParams(TypedMessage):
 class ActivationParams(TypedMessage):
     """A function of an element: one of these fields."""
 
+    linear: Span = field(5)
+    ReLU: Span = field(10)
+    leakyReLU: Span = field(15)
+    thresholdedReLU: Span = field(20)
     PReLU: ActivationPReLU = field(25)
+    tanh: Span = field(30)
+    scaledTanh: Span = field(31)
+    sigmoid: Span = field(40)
+    sigmoidHard: Span = field(41)
+    ELU: Span = field(50)
+    softsign: Span = field(60)
+    softplus: Span = field(70)
     parametricSoftplus: ActivationParametricSoftplus = field(71)
 
 
@@ -287,11 +298,40 @@ class BiDirectionalLSTMLayerParams(TypedMessage):
 
 
 class ConvolutionLayerParams(TypedMessage):
-    """A convolution."""
+    """A convolution; `same` is another way to pad than `valid`."""
 
     outputChannels: Int64 = field(1)
+    kernelChannels: Int64 = field(2)
+    nGroups: Int64 = field(10)
+    kernelSize: list[Int64] = field(20)
+    stride: list[Int64] = field(30)
+    dilationFactor: list[Int64] = field(40)
+    valid: ValidPadding = field(50)
+    same: Span = field(51)
+    isDeconvolution: bool = field(60)
+    hasBias: bool = field(70)
     weights: WeightParams = field(90)
     bias: WeightParams = field(91)
+    outputShape: list[Int64] = field(100)
+
+
+class ValidPadding(TypedMessage):
+    """A padding of as many elements as it says."""
+
+    paddingAmounts: BorderAmounts = field(1)
+
+
+class BorderAmounts(TypedMessage):
+    """How much is added on either side of each dimension, the height first."""
+
+    borderAmounts: list[EdgeSizes] = field(10)
+
+
+class EdgeSizes(TypedMessage):
+    """What is added before and after a dimension."""
+
+    startEdgeSize: Int64 = field(1)
+    endEdgeSize: Int64 = field(2)
 
 
 class Convolution3DLayerParams(TypedMessage):
@@ -454,26 +494,166 @@ class BranchLayerParams(TypedMessage):
     elseBranch: NeuralNetwork = field(2)
 
 
+class AddLayerParams(TypedMessage):
+    """A sum, of one input with a number."""
+
+    alpha: Float = field(1)
+
+
+class MultiplyLayerParams(TypedMessage):
+    """A product, of one input with a number."""
+
+    alpha: Float = field(1)
+
+
+class UnaryFunctionLayerParams(TypedMessage):
+    """A function of scale * x + shift."""
+
+    type: Enum = field(1)
+    alpha: Float = field(2)
+    epsilon: Float = field(3)
+    shift: Float = field(4)
+    scale: Float = field(5)
+
+
+class ClipLayerParams(TypedMessage):
+    """The limits of a value."""
+
+    minVal: Float = field(1)
+    maxVal: Float = field(2)
+
+
+class GreaterEqualLayerParams(TypedMessage):
+    """A comparison, of one input with a number."""
+
+    alpha: Float = field(2)
+
+
+class ReduceMeanLayerParams(TypedMessage):
+    """A mean over dimensions."""
+
+    axes: list[Int64] = field(1)
+    keepDims: bool = field(2)
+    reduceAll: bool = field(3)
+
+
+class SoftmaxNDLayerParams(TypedMessage):
+    """A softmax along a dimension."""
+
+    axis: Int64 = field(1)
+
+
+class ReshapeStaticLayerParams(TypedMessage):
+    """Another shape, in which -1 is what is left and 0 what was there."""
+
+    targetShape: list[Int64] = field(1)
+
+
+class ExpandDimsLayerParams(TypedMessage):
+    """New dimensions of one element."""
+
+    axes: list[Int64] = field(1)
+
+
+class SqueezeLayerParams(TypedMessage):
+    """Dimensions of one element that go."""
+
+    axes: list[Int64] = field(1)
+    squeezeAll: bool = field(2)
+
+
+class TransposeLayerParams(TypedMessage):
+    """The dimensions in another order."""
+
+    axes: list[Int64] = field(1)
+
+
+class ReverseLayerParams(TypedMessage):
+    """The dimensions that are reversed."""
+
+    reverseDim: list[bool] = field(1)
+
+
+class ConcatNDLayerParams(TypedMessage):
+    """Inputs one after the other."""
+
+    axis: Int64 = field(1)
+    interleave: bool = field(2)
+
+
+class SplitNDLayerParams(TypedMessage):
+    """Outputs one after the other, of equal sizes or of these."""
+
+    axis: Int64 = field(1)
+    numSplits: Int64 = field(2)
+    splitSizes: list[Int64] = field(3)
+
+
+class GatherLayerParams(TypedMessage):
+    """Elements by their indices along a dimension."""
+
+    axis: Int64 = field(1)
+
+
+class RangeDynamicLayerParams(TypedMessage):
+    """Numbers in equal steps, up to an input."""
+
+    startValue: Float = field(2)
+    stepSizeValue: Float = field(3)
+
+
+class PaddingLayerParams(TypedMessage):
+    """More elements around height and width; `reflection` and `replication` are other ways."""
+
+    constant: PaddingConstant = field(1)
+    reflection: Span = field(2)
+    replication: Span = field(3)
+    paddingAmounts: BorderAmounts = field(10)
+
+
+class PaddingConstant(TypedMessage):
+    """The value of the elements that are added."""
+
+    value: Float = field(1)
+
+
 PARAMETERS: Mapping[str, type[TypedMessage]] = {
     "activation": ActivationParams,
+    "add": AddLayerParams,
     "batchedMatmul": BatchedMatMulLayerParams,
     "batchnorm": BatchnormLayerParams,
     "bias": BiasLayerParams,
     "biDirectionalLSTM": BiDirectionalLSTMLayerParams,
     "branch": BranchLayerParams,
+    "clip": ClipLayerParams,
+    "concatND": ConcatNDLayerParams,
     "convolution": ConvolutionLayerParams,
     "convolution3d": Convolution3DLayerParams,
     "custom": CustomLayerParams,
     "embedding": EmbeddingLayerParams,
     "embeddingND": EmbeddingNDLayerParams,
+    "expandDims": ExpandDimsLayerParams,
+    "gather": GatherLayerParams,
+    "greaterEqual": GreaterEqualLayerParams,
     "gru": GRULayerParams,
     "innerProduct": InnerProductLayerParams,
     "layerNormalization": LayerNormalizationLayerParams,
     "loadConstant": LoadConstantLayerParams,
     "loadConstantND": LoadConstantNDLayerParams,
     "loop": LoopLayerParams,
+    "multiply": MultiplyLayerParams,
+    "padding": PaddingLayerParams,
+    "rangeDynamic": RangeDynamicLayerParams,
+    "reduceMean": ReduceMeanLayerParams,
+    "reshapeStatic": ReshapeStaticLayerParams,
+    "reverse": ReverseLayerParams,
     "scale": ScaleLayerParams,
     "simpleRecurrent": SimpleRecurrentLayerParams,
+    "softmaxND": SoftmaxNDLayerParams,
+    "splitND": SplitNDLayerParams,
+    "squeeze": SqueezeLayerParams,
+    "transpose": TransposeLayerParams,
+    "unary": UnaryFunctionLayerParams,
     "uniDirectionalLSTM": UniDirectionalLSTMLayerParams,
 }
-"""The parameters of the kinds of layers that are declared."""
+"""The parameters of the kinds of layers, where they have some and are declared."""
