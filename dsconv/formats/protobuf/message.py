@@ -100,19 +100,6 @@ class Message:
             raise ModelError(f"field {number} holds no whole floats; copy the model again.")
         return list(struct.unpack(f"<{len(data) // size}{code}", data))
 
-    def mapping(self, number: int) -> dict[str, Message]:
-        """A map from text to messages."""
-        return {
-            entry.text(wire.MAP_KEY): entry.message(wire.MAP_VALUE)
-            for entry in self.messages(number)
-        }
-
-    def text_mapping(self, number: int) -> dict[str, str]:
-        """A map from text to text."""
-        return {
-            entry.text(wire.MAP_KEY): entry.text(wire.MAP_VALUE) for entry in self.messages(number)
-        }
-
     @cached_property
     def _fields(self) -> dict[int, list[wire.Field]]:
         found: dict[int, list[wire.Field]] = defaultdict(list)
