@@ -382,10 +382,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut model": (lambda p: halve(p / MODEL), "copy or download the model again"),
     "no model": (lambda p: (p / MODEL).unlink(), "model.mlmodel does not exist"),
     "empty model": (lambda p: (p / MODEL).write_bytes(b""), "model.mlmodel is empty"),
-    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin ends behind the end of the file"),
+    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin ends after the end of the file"),
     "cut within weights": (
         lambda p: (p / BLOBS).write_bytes((p / BLOBS).read_bytes()[:-1]),
-        "weight.bin ends behind the end of the file",
+        "weight.bin ends after the end of the file",
     ),
     "no weights": (lambda p: (p / BLOBS).unlink(), "weight.bin is missing"),
     "empty weights": (lambda p: (p / BLOBS).write_bytes(b""), "weight.bin is empty"),

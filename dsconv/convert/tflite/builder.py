@@ -191,23 +191,23 @@ class SubgraphBuilder:
         self._graph.operators.append(operator)
 
     def reshape(self, source: int, name: str, shape: Sequence[int], dtype: str = "float32") -> int:
-        """Other sizes."""
-        sizes = [source, self.integers(shape)]
-        return self.op("RESHAPE", sizes, name, shape, dtype=dtype, new_shape=list(shape))
+        """Another shape."""
+        inputs = [source, self.integers(shape)]
+        return self.op("RESHAPE", inputs, name, shape, dtype=dtype, new_shape=list(shape))
 
     def reversed(self, source: int, name: str, shape: Sequence[int]) -> int:
         """The last row first."""
         return self.op("REVERSE_V2", [source, self.integers([0])], name, shape)
 
-    def sizes(self, source: int, name: str, rank: int) -> int:
+    def shape_of(self, source: int, name: str, rank: int) -> int:
         """The shape of a tensor, int32 [rank]."""
         dtype = "int32"
         number = _TYPE_NUMBERS[dtype]
         return self.op("SHAPE", [source], name, [rank], dtype=dtype, out_type=number)
 
     def length(self, source: int, name: str) -> int:
-        """The first size of a tensor, as an int32 scalar."""
-        shape = self.sizes(source, f"{name}/shape", -1)
+        """The size of the first dimension of a tensor, as an int32 scalar."""
+        shape = self.shape_of(source, f"{name}/shape", -1)
         ends = [self.integers([end]) for end in (0, 1, 1)]
         return self.op("STRIDED_SLICE", [shape, *ends], name, [], dtype="int32", shrink_axis_mask=1)
 

@@ -39,7 +39,7 @@ def add_clip_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, i
 
 def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> int:
     """The samples with a window more, filled up with zeros: a step, or what a window lacks."""
-    shape = graph.sizes(samples, "samples/shape", 1)
+    shape = graph.shape_of(samples, "samples/shape", 1)
     missing = graph.op(
         "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="int32"
     )

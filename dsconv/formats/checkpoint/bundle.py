@@ -137,8 +137,8 @@ class Checkpoint(Mapping[str, tuple[int, ...]]):
         if shard not in self._opened:
             if not path.exists():
                 raise ModelError(
-                    f"the checkpoint's data file {path} is missing; copy it to the place of its "
-                    ".index."
+                    f"the checkpoint's data file {path} is missing; copy it into the folder of "
+                    "its .index."
                 )
             self._opened[shard] = Storage.of_file(path)
         return self._opened[shard]

@@ -41,8 +41,8 @@ class Feature:
         return self.shape is None or shape == self.shape
 
     @property
-    def open_shape(self) -> tuple[int, ...] | None:
-        """The shape with -1 for every size that may be another one."""
+    def dynamic_shape(self) -> tuple[int, ...] | None:
+        """The shape with -1 for each dynamic dimension."""
         if self.shape is None:
             return None
         if self.ranges is not None:

@@ -40,7 +40,7 @@ _INTEGER_VALUES = {
 
 def parse_shape(span: Span) -> Shape:
     """Read a TensorShapeProto."""
-    sizes: list[int] = []
+    shape: list[int] = []
     view = span.storage.view
     for field in wire.fields(view, span.start, span.end):
         if field.number == _UNKNOWN_RANK and field.value:
@@ -50,8 +50,8 @@ def parse_shape(span: Span) -> Shape:
             for inner in wire.fields(view, field.start, field.end):
                 if inner.number == _SIZE:
                     size = wire.signed(inner.value)
-            sizes.append(size)
-    return tuple(sizes)
+            shape.append(size)
+    return tuple(shape)
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class Tensor:
         if self.dtype in (DataType.HALF, DataType.BFLOAT16):
             return np.array(numbers, np.uint16).view(dtype)
         if self.dtype in (DataType.COMPLEX64, DataType.COMPLEX128):
-            parts = np.array(numbers, np.float64)
-            return (parts[0::2] + 1j * parts[1::2]).astype(dtype)
+            pairs = np.array(numbers, np.float64)
+            return (pairs[0::2] + 1j * pairs[1::2]).astype(dtype)
         return np.array(numbers).astype(dtype)
 
     def _stored_numbers(self) -> Iterator[int | float]:

@@ -29,7 +29,7 @@ class WireError(ModelError):
 
     @classmethod
     def at(cls, position: int, reason: str) -> WireError:
-        """The error for a place in the file."""
+        """The error at a position of the file."""
         return cls(f"damaged: {reason}, at byte {position:,}; copy or download the model again.")
 
 

@@ -109,7 +109,7 @@ def _producer(properties: dict[str, str]) -> str | None:
 
 
 def _tensor(feature: Feature) -> TensorInfo:
-    shape, ranges, shapes = feature.open_shape, feature.ranges, feature.shapes
+    shape, ranges, shapes = feature.dynamic_shape, feature.ranges, feature.shapes
     return TensorInfo(
         feature.name,
         feature.dtype,

@@ -85,7 +85,7 @@ _WEIGHTS: dict[str, _Weights] = {
 def read_network(model: CoreMlFile, file: ConvertedFile) -> None:
     """Add the layers and weights of a neural network.
 
-    Raises ModelError if it is damaged or has parts that dsconv does not know.
+    Raises ModelError if it is damaged or has layers or weights that dsconv does not know.
     """
     network = Network(model.body)
     try:

@@ -50,9 +50,9 @@ def _weights(operations: list[Operation], blobs: Blobs) -> Iterator[WeightInfo]:
         else:
             yield from _written_in(operation, blobs)
     constants = list(dict.fromkeys(makers.values()))
-    parts = {name for constant in constants for name in constant.part_names}
+    sources = {name for constant in constants for name in constant.source_names}
     for constant in constants:
-        if not any(output.name in parts for output in constant.outputs):
+        if not any(output.name in sources for output in constant.outputs):
             yield from _weight(constant, blobs)
 
 
@@ -74,8 +74,8 @@ def _size(constant: Constant, blobs: Blobs, counted: set[Constant]) -> int:
         return 0
     counted.add(constant)
     sizes = [(value.type, blobs.size(value)) for value in constant.values]
-    held = sum(size for kind, size in sizes if kind is not None and kind.dtype in _WEIGHT_TYPES)
-    return held + sum(_size(part, blobs, counted) for part in constant.parts.values())
+    own = sum(size for kind, size in sizes if kind is not None and kind.dtype in _WEIGHT_TYPES)
+    return own + sum(_size(source, blobs, counted) for source in constant.sources.values())
 
 
 def _written_in(operation: Operation, blobs: Blobs) -> Iterator[WeightInfo]:

@@ -31,7 +31,9 @@ def read_core_ml(path: Path) -> OpGraph:
 
 def _inputs(description: Description) -> list[Tensor]:
     return [
-        Tensor(each.name, each.dtype, None if each.open_shape is None else tuple(each.open_shape))
+        Tensor(
+            each.name, each.dtype, None if each.dynamic_shape is None else tuple(each.dynamic_shape)
+        )
         for each in (*description.inputs, *description.states)
     ]
 
