@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from dsconv.acoustic.exporters import DEEPSPEECH_0_9_3, PLACEHOLDER_LANGUAGE, Exporter
 from dsconv.acoustic.metadata import window_samples
 from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import LIBRARY, NODE, VERSIONS
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.formats.graphdef.write import constant_chunks, new_constant, new_node
@@ -97,9 +98,9 @@ def export_chunks(weights: Mapping[str, Weight], settings: ExportSettings) -> It
     """
     writer = _GraphWriter(weights, settings)
     for node in writer.nodes():
-        yield from wire.nested(1, node)
-    # An empty library (field 2) and empty versions (field 4) close the exporter's files.
-    yield b"\x12\x00\x22\x00"
+        yield from wire.nested(NODE, node)
+    # An empty library and empty versions close the exporter's files.
+    yield from (*wire.nested(LIBRARY, []), *wire.nested(VERSIONS, []))
 
 
 # Nodes to write, and then the name of the tensor that they make.

@@ -10,7 +10,7 @@ from dsconv.convert.target import Conversion, Job, SingleFile
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef import package
 from dsconv.formats.graphdef.frozen import why_not_frozen
-from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.graph import NODE, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.write import immutable_constant
 from dsconv.formats.output import new_file
@@ -69,7 +69,7 @@ def package_chunks(graph: Graph) -> Iterator[Chunk]:
             region, chunks = writer.add_tensor(node.name, tensor.raw())
             yield from chunks
             node = immutable_constant(node, tensor, region)
-        nodes.extend(wire.nested(1, [node.span]))
+        nodes.extend(wire.nested(NODE, [node.span]))
     yield from writer.finish([*nodes, *graph.rest])
 
 

@@ -93,7 +93,7 @@ def read_trained(prefix: Path) -> Trained:
         return Trained(checkpoint, None, str(error).removeprefix(f"{prefix}: "), missing)
     refusal = None
     if missing:
-        refusal = f"its data file {missing[0]} is missing; copy it to the place of its .index."
+        refusal = f"its data file {missing[0]} is missing; copy it into the folder of its .index."
     return Trained(checkpoint, shape, refusal, missing)
 
 

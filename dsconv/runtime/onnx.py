@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.formats.protobuf.message import Message
-from dsconv.formats.storage import Storage
+from dsconv.formats.onnx.schema import ModelProto
 from dsconv.formats.toolkits import import_onnxruntime
 from dsconv.runtime.model import (
     Interface,
@@ -22,8 +20,13 @@ from dsconv.runtime.model import (
 from dsconv.runtime.threads import thread_limit
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
-# The numbers of ONNX's TensorProto.DataType.
-_PRECISIONS = {1: "fp32", 2: "int8", 3: "int8", 10: "fp16", 16: "fp16"}
+_PRECISIONS = {
+    "float32": "fp32",
+    "uint8": "int8",
+    "int8": "int8",
+    "float16": "fp16",
+    "bfloat16": "fp16",
+}
 
 
 class OnnxModel:
@@ -80,13 +83,9 @@ def _spec(argument: Any) -> TensorSpec:
 
 
 def _precision(path: Path) -> str:
-    """The type of most of the weights: of ModelProto.graph (7), its initializers (5).
-
-    A TensorProto holds its dims (1) and its data type (2).
-    """
-    graph = Message.of_storage(Storage.of_file(path)).message(7)
+    """The type of most of the weights."""
     elements: Counter[str] = Counter()
-    for tensor in graph.messages(5):
-        elements[_PRECISIONS.get(tensor.integer(2), "")] += math.prod(tensor.integers(1))
+    for tensor in ModelProto.of_file(path).graph.initializer:
+        elements[_PRECISIONS.get(tensor.dtype, "")] += tensor.size
     del elements[""]
     return elements.most_common(1)[0][0] if elements else "fp32"

@@ -272,25 +272,20 @@ def test_every_weight_of_every_layer_is_known() -> None:
     made.coremltools()
     from coremltools.proto import NeuralNetwork_pb2 as schema
 
-    def ways(message: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], str]]:
+    def ways(message: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         for field in message.fields:
             kind = field.message_type
             if kind is None or kind.name == "NeuralNetwork":
                 continue
             if kind.name == "WeightParams":
-                yield (*way, field.number), field.name
+                yield (*way, field.name)
             elif not (way and kind.name == "ActivationParams"):
-                yield from ways(kind, (*way, field.number))
+                yield from ways(kind, (*way, field.name))
 
-    found: dict[str, dict[tuple[int, ...], str]] = {}
-    layers = schema.NeuralNetworkLayer.DESCRIPTOR
-    for way, name in ways(layers):
-        found.setdefault(layers.fields_by_number[way[0]].name, {})[way[1:]] = name
-    known = {
-        kind: {way: name for way, (name, _) in weights.items()}
-        for kind, weights in _WEIGHTS.items()
-    }
-    assert found == known
+    found: dict[str, set[str]] = {}
+    for kind, *way in ways(schema.NeuralNetworkLayer.DESCRIPTOR):
+        found.setdefault(kind, set()).add(".".join(way))
+    assert found == {kind: set(weights) for kind, weights in _WEIGHTS.items()}
 
 
 def test_an_lstm_layer(tmp_path: Path) -> None:
@@ -386,10 +381,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut model": (lambda p: halve(p / MODEL), "copy or download the model again"),
     "no model": (lambda p: (p / MODEL).unlink(), "model.mlmodel does not exist"),
     "empty model": (lambda p: (p / MODEL).write_bytes(b""), "model.mlmodel is empty"),
-    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin ends behind the end of the file"),
+    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin ends after the end of the file"),
     "cut within weights": (
         lambda p: (p / BLOBS).write_bytes((p / BLOBS).read_bytes()[:-1]),
-        "weight.bin ends behind the end of the file",
+        "weight.bin ends after the end of the file",
     ),
     "no weights": (lambda p: (p / BLOBS).unlink(), "weight.bin is missing"),
     "empty weights": (lambda p: (p / BLOBS).write_bytes(b""), "weight.bin is empty"),

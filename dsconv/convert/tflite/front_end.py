@@ -39,7 +39,7 @@ def add_clip_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, i
 
 def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> int:
     """The samples with a window more, filled up with zeros: a step, or what a window lacks."""
-    shape = graph.sizes(samples, "samples/shape", 1)
+    shape = graph.shape_of(samples, "samples/shape", 1)
     missing = graph.op(
         "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="int32"
     )
@@ -70,7 +70,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
         "window_size": spectrogram.window,
     }
     graph.add(
-        "CUSTOM", [column], [spectra], custom=b"AudioSpectrogram", custom_options=_flexible(options)
+        "CUSTOM", [column], [spectra], custom="AudioSpectrogram", custom_options=_flexible(options)
     )
     features = graph.tensor("spectra/features", [1, frames, mfcc.coefficients])
     options = {
@@ -81,7 +81,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
     }
     rate = graph.constant("sample_rate", int(mfcc.sample_rate), np.int32)
     graph.add(
-        "CUSTOM", [spectra, rate], [features], custom=b"Mfcc", custom_options=_flexible(options)
+        "CUSTOM", [spectra, rate], [features], custom="Mfcc", custom_options=_flexible(options)
     )
     return features
 

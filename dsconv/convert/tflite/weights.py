@@ -75,5 +75,5 @@ def product(
         name,
         shape,
         version=_HYBRID if graph.is_quantized(weights) else 1,
-        activation=int(relu),
+        fused_activation_function=int(relu),
     )

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.formats.graphdef import package
+from dsconv.formats.graphdef import package, schema
 from dsconv.formats.graphdef.node import Node, TensorName, parse_node
 from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.formats.identify import describe, identify
@@ -30,6 +30,10 @@ VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 
 NO_RESULTS = ("Assert", "NoOp")
 """Ops that compute nothing: they check others, or order them."""
+
+
+NODE, LIBRARY, VERSIONS = schema.GraphDef.field_numbers("node", "library", "versions")
+"""The numbers of a GraphDef's fields."""
 
 
 class Graph:
@@ -156,11 +160,11 @@ def parse_graph(span: Span, regions: Mapping[str, Span] | None = None) -> Graph:
     nodes: list[Node] = []
     rest: list[Chunk] = []
     for field in wire.fields(span.storage.view, span.start, span.end):
-        if field.number == 1:
+        if field.number == NODE:
             nodes.append(parse_node(span.storage.span(field.start, field.end)))
         elif field.wire_type == wire.LENGTH_DELIMITED:
             rest.extend(wire.nested(field.number, [span.storage.span(field.start, field.end)]))
         else:
-            key = wire.varint(field.number << 3 | field.wire_type)
+            key = wire.key(field.number, field.wire_type)
             rest.extend([key, span.storage.span(field.start, field.end)])
     return Graph(nodes, rest, regions)

@@ -50,7 +50,7 @@ class ProgramEvaluator:
         """
         if file.kind != PROGRAM:
             raise ConversionError(f"{file.path} holds no ML program; convert to one.")
-        function = read_function(file.body, file.description.text(21))
+        function = read_function(file.body, file.description.defaultFunctionName)
         if function.opset not in _OPSETS:
             raise ConversionError(
                 f"the program is written in the opset '{function.opset}', which dsconv does not "

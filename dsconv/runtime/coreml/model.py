@@ -54,7 +54,7 @@ class CoreMlModel:
             runtime=runtime,
             precision=_precision(description),
             inputs=[_input_spec(feature, file.kind) for feature in description.inputs],
-            outputs=[TensorSpec(f.name, f.dtype, f.open_shape) for f in description.outputs],
+            outputs=[TensorSpec(f.name, f.dtype, f.dynamic_shape) for f in description.outputs],
             classes=self._classes(description),
             **self_description(description.properties),
         )
@@ -154,7 +154,7 @@ def _input_spec(feature: Feature, kind: int) -> TensorSpec:
 
     A neural network's inputs are all float32; one number among them is the number of frames.
     """
-    shape = feature.shape if feature.shapes is not None else feature.open_shape
+    shape = feature.shape if feature.shapes is not None else feature.dynamic_shape
     counts = kind == NEURAL_NETWORK and shape == (1,) and feature.name != SAMPLES
     return TensorSpec(feature.name, "int32" if counts else feature.dtype, shape)
 

@@ -152,6 +152,6 @@ def _fed(feature: Feature, feeds: Mapping[str, NDArray[Any]]) -> FloatArray:
     if not feature.allows(value.shape):
         raise ConversionError(
             f"input '{feature.name}' was fed with shape {list(value.shape)}; the model takes "
-            f"{list(feature.open_shape or ())}."
+            f"{list(feature.dynamic_shape or ())}."
         )
     return value

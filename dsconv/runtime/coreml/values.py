@@ -17,24 +17,24 @@ import numpy as np
 from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.coreml.interface import Feature
 from dsconv.formats.coreml.program import NamedType, TensorType, Value
+from dsconv.formats.coreml.schema import RepeatedBytes, TensorValue
 from dsconv.formats.coreml.weights import BITS, WeightFiles, byte_count
-from dsconv.formats.protobuf.message import Message
 from dsconv.runtime.coreml.lists import ArrayList
 from dsconv.runtime.coreml.operations import Array, OpInfo, RuntimeValue
 
 Constant: TypeAlias = "Array | str | tuple[Constant, ...]"
 
-# The fields of a TensorValue, and the types that its lists of numbers hold.
-_FLOATS, _INTS, _BOOLS, _STRINGS, _LONGS, _DOUBLES, _BYTES = range(1, 8)
+
+# The field of a TensorValue that holds the elements of a type, where it is not `bytes`.
 _FIELDS = {
-    "float32": _FLOATS,
-    "float64": _DOUBLES,
-    "bool": _BOOLS,
-    "int16": _INTS,
-    "uint16": _INTS,
-    "int32": _INTS,
-    "int64": _LONGS,
-    "uint64": _LONGS,
+    "float32": "floats",
+    "float64": "doubles",
+    "bool": "bools",
+    "int16": "ints",
+    "uint16": "ints",
+    "int32": "ints",
+    "int64": "longInts",
+    "uint64": "longInts",
 }
 
 _SUB_BYTE = {
@@ -101,19 +101,19 @@ def _from_bytes(kind: TensorType, data: memoryview) -> Array:
     return array.reshape(kind.shape)
 
 
-def _read_immediate(kind: TensorType, tensor: Message) -> Array:
+def _read_immediate(kind: TensorType, tensor: TensorValue) -> Array:
     """An array in the program itself."""
-    if _BYTES in tensor:
-        spans = tensor.message(_BYTES).spans(1)
-        return _from_bytes(kind, memoryview(b"".join(span.view for span in spans)))
-    byte_count(kind)
-    field = _FIELDS.get(kind.dtype)
-    if tensor.numbers not in ((), (field,)):
-        raise ModelError(f"a constant of type {kind.dtype} holds another; copy the model again.")
-    if field in (_FLOATS, _DOUBLES):
-        spans = tensor.message(field).spans(1)
-        return _from_bytes(kind, memoryview(b"".join(span.view for span in spans)))
-    integers = tensor.message(field).integers(1) if field else []
+    name = "bytes" if tensor.has("bytes") else _FIELDS.get(kind.dtype)
+    if name != "bytes":
+        byte_count(kind)
+        if tensor.undeclared or tensor.present not in ([], [name]):
+            raise ModelError(
+                f"a constant of type {kind.dtype} holds another; copy the model again."
+            )
+    repeated = getattr(tensor, name) if name else None
+    if isinstance(repeated, RepeatedBytes):
+        return _from_bytes(kind, memoryview(b"".join(span.view for span in repeated.values)))
+    integers = repeated.values if repeated else []
     if len(integers) != math.prod(kind.shape):
         raise ModelError(
             f"a constant of shape {list(kind.shape)} has {len(integers):,} elements; "
@@ -122,9 +122,9 @@ def _read_immediate(kind: TensorType, tensor: Message) -> Array:
     return np.array(integers, np.int64).astype(kind.dtype).reshape(kind.shape)
 
 
-def _read_texts(kind: TensorType, tensor: Message) -> Constant:
+def _read_texts(kind: TensorType, tensor: TensorValue) -> Constant:
     """A text, or a tuple of them."""
-    texts = tuple(tensor.message(_STRINGS).texts(1))
+    texts = tuple(tensor.strings.values)
     if len(texts) != math.prod(kind.shape):
         raise ModelError("a constant has another number of texts; copy the model again.")
     return texts if kind.shape else texts[0]

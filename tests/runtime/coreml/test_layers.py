@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError
-from dsconv.formats.coreml.network import LAYER_KINDS
+from dsconv.formats.coreml.network_schema import LAYER_KINDS
 from dsconv.runtime.coreml.layers import LAYERS
 from tests.runtime.coreml.layer_networks import evaluator, run_layer, single_layer
 
