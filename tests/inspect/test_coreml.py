@@ -17,7 +17,7 @@ import pytest
 
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
-from dsconv.inspect.coreml.network import _WEIGHTS
+from dsconv.inspect.coreml.network import WEIGHTS
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import Inspection
 from dsconv.inspect.text import render
@@ -288,8 +288,7 @@ def test_every_weight_of_every_layer_is_known() -> None:
     for way, name in ways(layers):
         found.setdefault(layers.fields_by_number[way[0]].name, {})[way[1:]] = name
     known = {
-        kind: {way: name for way, (name, _) in weights.items()}
-        for kind, weights in _WEIGHTS.items()
+        kind: {way: name for way, (name, _) in weights.items()} for kind, weights in WEIGHTS.items()
     }
     assert found == known
 
@@ -459,10 +458,11 @@ def test_a_cut_network_is_named(tmp_path: Path) -> None:
 def test_a_network_with_too_few_weights_is_named(tmp_path: Path) -> None:
     """What its layer says and what the file holds must be equal."""
     model = made.as_network(made.dense())
-    layer = model._spec.neuralNetwork.layers[0]
+    specification = model.get_spec()
+    layer = specification.neuralNetwork.layers[0]
     del layer.innerProduct.weights.floatValue[-1:]
     path = tmp_path / "a.mlmodel"
-    path.write_bytes(model._spec.SerializeToString())
+    path.write_bytes(specification.SerializeToString())
     with pytest.raises(ModelError, match="the weights of layer 'dense' have 16,380 bytes"):
         inspect_file(path)
 

@@ -63,7 +63,7 @@ class OperatorCode(Table):
 
 
 # The options of the ops that have some: their number among all, and the fields that are set.
-_OPTIONS: Mapping[str, tuple[int, Mapping[str, Place]]] = {
+OPTIONS: Mapping[str, tuple[int, Mapping[str, Place]]] = {
     "ADD": (11, {}),
     "CONCATENATION": (10, {"axis": _INT}),
     "DEQUANTIZE": (38, {}),
@@ -95,7 +95,7 @@ class OpOptions(Table):
     """The options of an op, whose fields are of a table of their own for each kind of op."""
 
     def __init__(self, op: str, values: Mapping[str, Any]) -> None:
-        self.number, self._fields = _OPTIONS[op]
+        self.number, self._fields = OPTIONS[op]
         self._values = values
 
     def places(self) -> Iterable[tuple[Place, Any]]:
@@ -104,7 +104,7 @@ class OpOptions(Table):
     @staticmethod
     def of(op: str, values: Mapping[str, Any]) -> OpOptions | None:
         """Those of an op, None for an op that has none."""
-        if op in _OPTIONS:
+        if op in OPTIONS:
             return OpOptions(op, values)
         assert not values
         return None

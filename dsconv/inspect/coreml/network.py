@@ -47,7 +47,7 @@ _GRU: _Weights = {
     **{(50 + place,): (f"{gate}RecursionMatrix", (2, 2)) for place, gate in enumerate(_GRU_GATES)},
     **{(70 + place,): (f"{gate}BiasVector", (2,)) for place, gate in enumerate(_GRU_GATES)},
 }
-_WEIGHTS: dict[str, _Weights] = {
+WEIGHTS: dict[str, _Weights] = {
     "activation": {
         (25, 1): ("alpha", ()),
         (71, 1): ("alpha", ()),
@@ -99,7 +99,7 @@ def read_network(model: CoreMlFile, file: ConvertedFile) -> None:
 
 def _weights(layer: Layer) -> Iterator[WeightInfo]:
     """The weights of a layer of any size."""
-    for way, (name, sizes) in _WEIGHTS.get(layer.kind, {}).items():
+    for way, (name, sizes) in WEIGHTS.get(layer.kind, {}).items():
         messages = [layer.parameters]
         for number in way:
             messages = [inner for message in messages for inner in message.messages(number)]

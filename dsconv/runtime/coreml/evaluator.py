@@ -27,7 +27,7 @@ from dsconv.runtime.model import Tensors
 _OPSETS = {f"CoreML{number}": number for number in range(5, 10)}
 
 # More turns than a recording has frames; a damaged program may loop for ever.
-_MOST_TURNS = 1_000_000
+MOST_ITERATIONS = 1_000_000
 
 
 class ProgramEvaluator:
@@ -175,11 +175,11 @@ class ProgramEvaluator:
         """Run the second block as long as the first one gives true."""
         (values,) = _exactly(step, parameters, "loop_vars")
         condition, body = _two_blocks(step)
-        for _ in range(_MOST_TURNS):
+        for _ in range(MOST_ITERATIONS):
             if not _is_true(step, *self._run_inner(step, condition, values, scope)):
                 return tuple(values)
             values = self._run_inner(step, body, values, scope)
-        raise step.call.unsupported(f"of more than {_MOST_TURNS:,} turns")
+        raise step.call.unsupported(f"of more than {MOST_ITERATIONS:,} turns")
 
     def _cond(self, step: Step, scope: Scope, parameters: dict[str, Held]) -> tuple[Held, ...]:
         """Run the first block if the condition holds, else the second."""

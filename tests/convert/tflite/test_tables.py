@@ -51,11 +51,11 @@ def assert_unset(found: Any, but: Iterable[str]) -> None:
         assert getattr(found, field) == getattr(empty, field), field
 
 
-@pytest.mark.parametrize("op", sorted(tables._OPTIONS))
+@pytest.mark.parametrize("op", sorted(tables.OPTIONS))
 def test_options_are_those_of_the_schema(op: str) -> None:
     """Each op's are found under its name, and each of their fields has the value it was given."""
     schema = import_litert_schema()
-    names = list(tables._OPTIONS[op][1])
+    names = list(tables.OPTIONS[op][1])
     given: dict[str, Any] = {name: place + 1 for place, name in enumerate(names)}
     if "new_shape" in given:
         given["new_shape"] = numbers(3, 4)

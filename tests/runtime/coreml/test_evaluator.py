@@ -192,7 +192,7 @@ def test_loop(tmp_path: Path, times: int) -> None:
 
 
 def test_endless_loop_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluator_module, "_MOST_TURNS", 10)
+    monkeypatch.setattr(evaluator_module, "MOST_ITERATIONS", 10)
     evaluator = loop_program(tmp_path, step=np.array(0, np.int32))
     with pytest.raises(ConversionError, match=r"'turns' is a Core ML while_loop of more than 10"):
         evaluator.run({"given": floats(2, 3), "times": np.array(1)})
