@@ -48,6 +48,7 @@ def dsconv(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("target", TOOLKIT_TARGETS)
 def test_a_convolution(target: str, folder: Path, tmp_path: Path) -> None:
     """A graph that is not recognised needs no option, and is compared with TensorFlow."""
