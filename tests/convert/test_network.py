@@ -107,9 +107,17 @@ FORMS = {
 }
 """Every form that is built, by the name of the target or of what is asked for."""
 
-# Only an unrolled model can neither be told how many frames are valid nor take any number.
-WITH_LENGTHS = {name: form for name, form in FORMS.items() if "input" in form.lengths}
-each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+def case(name: str, *values: Any) -> Any:
+    """A form and other values as parameters of a test."""
+    marks = [pytest.mark.slow] if FORMS[name].slow else []
+    return pytest.param(FORMS[name], *values, id="-".join([name, *map(str, values)]), marks=marks)
+
+
+each_form = pytest.mark.parametrize("form", [case(name) for name in FORMS])
+each_form_with_lengths = pytest.mark.parametrize(
+    "form", [case(name) for name, form in FORMS.items() if "input" in form.lengths]
+)
 
 
 def ways(*steps: int, fewer: bool = False) -> pytest.MarkDecorator:
@@ -120,7 +128,7 @@ def ways(*steps: int, fewer: bool = False) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         ("form", "lengths", "steps"),
         [
-            pytest.param(form, lengths, number, id=f"{name}-{lengths}-{number}")
+            case(name, lengths, number)
             for name, form in FORMS.items()
             for lengths in form.lengths
             for number in steps
@@ -255,7 +263,7 @@ def test_speech_gives_the_numbers_of_the_graph(
 
 
 @pytest.mark.parametrize("steps", [16, 1, 3, DYNAMIC])
-@pytest.mark.parametrize("form", WITH_LENGTHS.values(), ids=WITH_LENGTHS)
+@each_form_with_lengths
 def test_every_length_equals_the_graph(
     form: Form, steps: int, small_model: Path, tmp_path: Path
 ) -> None:
@@ -280,9 +288,10 @@ def test_every_length_equals_the_graph(
 @pytest.mark.parametrize(
     ("form", "precision"),
     [
-        pytest.param(form, precision, id=f"{name}-{precision}")
-        for name, form in WITH_LENGTHS.items()
+        case(name, precision)
+        for name, form in FORMS.items()
         for precision in form.precisions
+        if "input" in form.lengths
     ],
 )
 def test_what_is_padded_says_nothing(
@@ -359,11 +368,7 @@ def test_the_epsilon_of_a_normalization(form: Form, models: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("form", "precision"),
-    [
-        pytest.param(form, precision, id=f"{name}-{precision}")
-        for name, form in FORMS.items()
-        for precision in form.precisions
-    ],
+    [case(name, precision) for name, form in FORMS.items() for precision in form.precisions],
 )
 def test_a_stream_starts_anew(
     form: Form, precision: str, small_model: Path, tmp_path: Path
@@ -377,7 +382,7 @@ def test_a_stream_starts_anew(
     np.testing.assert_array_equal(stream.run(windows).probabilities, first)
 
 
-@pytest.mark.parametrize("form", WITH_LENGTHS.values(), ids=WITH_LENGTHS)
+@each_form_with_lengths
 def test_long_calls_equal_short_ones(form: Form, small_model: Path, tmp_path: Path) -> None:
     """Five hundred frames in one call, and in calls of 1 to 99 with the states fed back."""
     model = form.model(small_model, tmp_path / "a", steps=DYNAMIC)
