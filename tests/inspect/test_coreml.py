@@ -17,7 +17,7 @@ import pytest
 
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
-from dsconv.inspect.coreml.network import _WEIGHTS
+from dsconv.inspect.coreml.network import WEIGHTS
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import Inspection, render
 from tests.inspect import coreml_models as made
@@ -285,7 +285,7 @@ def test_every_weight_of_every_layer_is_known() -> None:
     found: dict[str, set[str]] = {}
     for kind, *way in ways(schema.NeuralNetworkLayer.DESCRIPTOR):
         found.setdefault(kind, set()).add(".".join(way))
-    assert found == {kind: set(weights) for kind, weights in _WEIGHTS.items()}
+    assert found == {kind: set(weights) for kind, weights in WEIGHTS.items()}
 
 
 def test_an_lstm_layer(tmp_path: Path) -> None:
@@ -453,10 +453,11 @@ def test_a_cut_network_is_named(tmp_path: Path) -> None:
 def test_a_network_with_too_few_weights_is_named(tmp_path: Path) -> None:
     """What its layer says and what the file holds must be equal."""
     model = made.as_network(made.dense())
-    layer = model._spec.neuralNetwork.layers[0]
+    specification = model.get_spec()
+    layer = specification.neuralNetwork.layers[0]
     del layer.innerProduct.weights.floatValue[-1:]
     path = tmp_path / "a.mlmodel"
-    path.write_bytes(model._spec.SerializeToString())
+    path.write_bytes(specification.SerializeToString())
     with pytest.raises(ModelError, match="the weights of layer 'dense' have 16,380 bytes"):
         inspect_file(path)
 

@@ -123,7 +123,7 @@ def check_file(prepared: Prepared, path: Path, *, evaluated: bool = False) -> Ra
         [compared(*each) for each in zip(spec.outputs, *answers, strict=True)]
         for answers in zip(wanted, actual, strict=True)
     ]
-    return RandomCheck(tuple(_worst(calls) for calls in zip(*found, strict=True)))
+    return RandomCheck(tuple(worst(calls) for calls in zip(*found, strict=True)))
 
 
 def random_feeds(inputs: Sequence[TensorSpec], sizes: Sequence[int], seed: int) -> Arrays:
@@ -175,10 +175,10 @@ def _answers(label: str, module: str, model: Path, folder: Path) -> list[Arrays]
     return read_calls(answers)
 
 
-def _worst(calls: Sequence[OutputDifference]) -> OutputDifference:
+def worst(calls: Sequence[OutputDifference]) -> OutputDifference:
     """The call that is farthest from passing."""
-    worst = max(calls, key=lambda call: call.max_abs / (call.tolerance or 1.0))
-    return replace(worst, max_rel=max(call.max_rel for call in calls))
+    found = max(calls, key=lambda call: call.max_abs / (call.tolerance or 1.0))
+    return replace(found, max_rel=max(call.max_rel for call in calls))
 
 
 def _finite(value: float) -> float | None:

@@ -49,7 +49,7 @@ _LSTM: _Weights = {
     **_recurrent(LSTM_GATES, "weightParams."),
     **{f"weightParams.{gate}PeepholeVector": _VECTOR for gate in _PEEPHOLES},
 }
-_WEIGHTS: dict[str, _Weights] = {
+WEIGHTS: dict[str, _Weights] = {
     "activation": {
         "PReLU.alpha": (),
         "parametricSoftplus.alpha": (),
@@ -99,7 +99,7 @@ def read_network(model: CoreMlFile, file: ConvertedFile) -> None:
 
 def _weights(layer: Layer) -> Iterator[WeightInfo]:
     """The weights of a layer of any size."""
-    for way, sizes in _WEIGHTS.get(layer.kind, {}).items():
+    for way, sizes in WEIGHTS.get(layer.kind, {}).items():
         *_, name = way.split(".")
         for index, message in enumerate(_messages(layer.parameters, way)):
             params = read_weights(message)

@@ -21,6 +21,8 @@ from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.corpus import find_clips
 
 CLIPS = find_clips([demo_model.SPEECH])
+NARROW = ValidationOptions(beam=8)
+"""A narrow search, which takes no time, where the text says nothing."""
 
 
 def against_originals(models: Path, *names: str, **options: Any) -> Validation:
@@ -100,7 +102,7 @@ def test_package_passes_on_the_packaged_speech(tmp_path: Path) -> None:
 def test_json_is_plain_and_complete(tmp_path: Path) -> None:
     """The report goes through JSON, with the figures of each window."""
     model, *_ = write_demo_model(tmp_path)
-    values = validate_models(model, [model], CLIPS[:1], ValidationOptions()).to_json()
+    values = validate_models(model, [model], CLIPS[:1], NARROW).to_json()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["schema_version"] == 1
     clip = values["candidates"][0]["clips"][0]
@@ -113,12 +115,10 @@ def test_json_is_plain_and_complete(tmp_path: Path) -> None:
 def test_runs_made_elsewhere_are_one_more_column(tmp_path: Path) -> None:
     """What --save-io kept passes; changed numbers, missing clips and other files do not."""
     kept = TraceFile()
-    reference = validate_models(demo_model.MODEL, [], CLIPS[:2], ValidationOptions(), save_to=kept)
+    reference = validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, save_to=kept)
     path = tmp_path / "io.npz"
     kept.save(path, "a phone", "fp32")
-    (result,) = validate_models(
-        demo_model.MODEL, [], CLIPS[:2], ValidationOptions(), recorded=[path]
-    ).candidates
+    (result,) = validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path]).candidates
     assert (result.verdict, result.model.runtime) == ("pass", "a phone")
     assert {d.tensor for d in result.differences} == {
         "probabilities",
@@ -130,23 +130,21 @@ def test_runs_made_elsewhere_are_one_more_column(tmp_path: Path) -> None:
     name = f"{CLIPS[0].name}/probabilities"
     assert arrays[f"{CLIPS[0].name}/features"].shape == (reference.clips[0].frames, 26)
     np.savez(path, **(arrays | {name: arrays[name] + np.float32(1e-3)}))
-    changed = validate_models(demo_model.MODEL, [], CLIPS[:2], ValidationOptions(), recorded=[path])
+    changed = validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
     assert not changed.passed
     del arrays[name]
     np.savez(path, **arrays)
     with pytest.raises(ModelError, match="holds no run over"):
-        validate_models(demo_model.MODEL, [], CLIPS[:2], ValidationOptions(), recorded=[path])
+        validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
     path.write_bytes(b"PK\x03\x04 not an archive")
     with pytest.raises(ModelError, match="no file of --save-io"):
-        validate_models(demo_model.MODEL, [], CLIPS[:2], ValidationOptions(), recorded=[path])
+        validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
 
 
 def test_progress_goes_from_nothing_to_all() -> None:
     """The share of the work only grows, and ends at 1."""
     shares: list[float] = []
-    validate_models(
-        demo_model.MODEL, [demo_model.MODEL], CLIPS[:2], ValidationOptions(), progress=shares.append
-    )
+    validate_models(demo_model.MODEL, [demo_model.MODEL], CLIPS[:2], NARROW, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     assert len(shares) > 20
