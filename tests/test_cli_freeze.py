@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsconv.acoustic.export import ExportSettings
-from dsconv.acoustic.exporters import EXPORTERS
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.versions import EXPORTERS
 from dsconv.cli import main
 from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.formats.graphdef.graph import Graph, open_graph

@@ -1,4 +1,4 @@
-"""Recognise the network of DeepSpeech 0.1: two LSTMs that read a whole clip from both ends.
+"""Recognise the first network: two LSTMs that read a whole clip from both ends.
 
 Like all graphs it is read from its scores back to its input; what decodes the scores is not part of
 the network. Names of nodes mean nothing.
@@ -10,20 +10,18 @@ from __future__ import annotations
 
 from dsconv.acoustic.dense import read_layers
 from dsconv.acoustic.dynamic_rnn import RunLstm, read_lengths, read_lstm
-from dsconv.acoustic.era import FeatureEra, complete_metadata
 from dsconv.acoustic.loop import LoopMatcher
 from dsconv.acoustic.matching import mismatch
 from dsconv.acoustic.network import DenseLayer, Names, Network
+from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import NO_RESULTS, Graph
 from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.speech.settings import COEFFICIENTS
 
-_FEATURES = 26
-"""Numbers in a frame of this version; the rest of a window is its context."""
-
-_ANY = -1
-_LAYOUT = f"a float32 of [-1, -1, (2 * context + 1) * {_FEATURES}]"
+_LAYOUT = f"a float32 of [-1, -1, (2 * context + 1) * {COEFFICIENTS}]"
 
 # What follows the scores: the labels as the graph decodes them.
 _DECODER = "CTCBeamSearchDecoder"
@@ -32,7 +30,7 @@ _FRONT_END_OPS = ("AudioSpectrogram", "Mfcc")
 
 
 def is_bidirectional(graph: Graph) -> bool:
-    """Whether a graph runs its LSTMs in loops, as only those of DeepSpeech 0.1 do."""
+    """Whether a graph runs its LSTMs in loops over the frames."""
     ops = {node.op for node in graph}
     return "LoopCond" in ops and "BlockLSTM" not in ops
 
@@ -51,7 +49,7 @@ class _BidirectionalReader(LoopMatcher):
         self._check_parts()
         self.windows = self._find_windows()
         values = (self.windows.shape() or ())[-1]
-        frames, rest = divmod(values, _FEATURES)
+        frames, rest = divmod(values, COEFFICIENTS)
         if rest or frames < 1 or frames % 2 == 0:
             raise mismatch(self.windows, f"has shape {list(self.windows.shape() or ())}", _LAYOUT)
         self.context = (frames - 1) // 2
@@ -63,20 +61,21 @@ class _BidirectionalReader(LoopMatcher):
         forward, backward = self._read_lstms(start)
         before = self._layers_before(forward.sequence)
         output = after.pop()
+        metadata, early = complete_metadata(self.graph, output.units, softmax=False)
         return Network(
             names=Names(self.windows.name, forward.lengths.name, probabilities=scores.name),
-            batch=_ANY,
-            steps=_ANY,
+            batch=DYNAMIC,
+            steps=DYNAMIC,
             context=self.context,
-            features=_FEATURES,
+            features=COEFFICIENTS,
             before=tuple(before),
             lstm=forward.lstm,
             after=tuple(after),
             output=output,
             softmax=False,
             front_end=None,
-            metadata=complete_metadata(self.graph, FeatureEra.WHOLE_CLIP, output.units),
-            era=FeatureEra.WHOLE_CLIP,
+            metadata=metadata,
+            early=early,
             backward=backward.lstm,
         )
 
@@ -101,7 +100,7 @@ class _BidirectionalReader(LoopMatcher):
                 "dimensions where one, [batch, steps, values], is expected."
             )
         (node,) = found
-        if (node.shape() or ())[:2] != (_ANY, _ANY) or node.attributes.get("dtype") != (
+        if (node.shape() or ())[:2] != (DYNAMIC, DYNAMIC) or node.attributes.get("dtype") != (
             DataType.FLOAT
         ):
             raise mismatch(node, f"has shape {list(node.shape() or ())}", _LAYOUT)
@@ -179,7 +178,7 @@ class _BidirectionalReader(LoopMatcher):
         self._check_frames(shaped, shape, layers[-1].units)
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)
-        self.numbers(flat, shape, [-1, (2 * self.context + 1) * _FEATURES], "shape")
+        self.numbers(flat, shape, [-1, (2 * self.context + 1) * COEFFICIENTS], "shape")
         transposed = self.made_by(source, "Transpose")
         source, order = self.inputs(transposed, 2)
         self.numbers(transposed, order, [1, 0, 2], "permutation")

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from dsconv.acoustic.bidirectional import is_bidirectional, read_bidirectional
 from dsconv.acoustic.dense import read_layers
-from dsconv.acoustic.era import complete_metadata, feature_era
+from dsconv.acoustic.front_end import FrontEnd, find_front_end
 from dsconv.acoustic.matching import Matcher, mismatch
 from dsconv.acoustic.network import DenseLayer, Lstm, Names, Network
-from dsconv.acoustic.parts import FrontEnd, find_front_end
-from dsconv.acoustic.states import ASSIGN, VARIABLE, Cell, StateReader
+from dsconv.acoustic.states import ASSIGN, VARIABLE, FoundLstm, StateReader
+from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.frozen import why_not_frozen
@@ -58,16 +58,16 @@ class _Reader(Matcher):
     def network(self) -> Network:
         """The whole network."""
         node = self._find_lstm()
-        cell = self._read_cell(node)
-        scores, states = self._find_outputs(cell)
+        found = self._read_lstm(node)
+        scores, states = self._find_outputs(found)
         before = self._layers_before(node)
-        softmax, after, output = self._layers_after(scores, cell)
+        softmax, after, output = self._layers_after(scores, found)
         samples, features, front_end = self._front_end()
-        era = feature_era(self.graph, softmax=softmax)
+        metadata, early = complete_metadata(self.graph, output.units, softmax=softmax)
         return Network(
             names=Names(
                 self.windows.name,
-                cell.lengths.name if cell.lengths else None,
+                found.lengths.name if found.lengths else None,
                 probabilities=scores.name,
                 samples=samples,
                 features=features,
@@ -78,13 +78,13 @@ class _Reader(Matcher):
             context=self.context,
             features=self.features,
             before=tuple(before),
-            lstm=cell.lstm,
+            lstm=found.lstm,
             after=tuple(after),
             output=output,
             softmax=softmax,
             front_end=front_end,
-            metadata=complete_metadata(self.graph, era, output.units),
-            era=era,
+            metadata=metadata,
+            early=early,
         )
 
     def _find_windows(self) -> Node:
@@ -105,7 +105,7 @@ class _Reader(Matcher):
             )
         return lstms[0]
 
-    def _read_cell(self, node: Node) -> Cell:
+    def _read_lstm(self, node: Node) -> FoundLstm:
         """The LSTM with its parameters, inputs and masked output."""
         count, _, cell, hidden, kernel, _, _, _, bias = self.inputs(node, 9)
         if node.attributes.get("use_peephole"):
@@ -130,7 +130,7 @@ class _Reader(Matcher):
         states = [self._state_before(name, lstm.cells) for name in (cell, hidden)]
         if (states[0] is None) != (states[1] is None):
             raise mismatch(node, "is given only one of its states", "both or none")
-        return Cell(node, lstm, lengths, masked, *states)
+        return FoundLstm(node, lstm, lengths, masked, *states)
 
     def _lengths_of(self, lstm: Node, count: TensorName) -> Node | None:
         """The input of the lengths, whose longest is the LSTM's number of steps.
@@ -212,7 +212,7 @@ class _Reader(Matcher):
     def _input_of(self, lstm: Node) -> Node:
         return self.graph.source(self.inputs(lstm, 9)[1])
 
-    def _find_outputs(self, cell: Cell) -> tuple[Node, dict[str, str]]:
+    def _find_outputs(self, found: FoundLstm) -> tuple[Node, dict[str, str]]:
         """The scores, and the names of the states, as far as they are inputs and outputs."""
         reached = self.graph.downstream([self.windows])
         ends = [
@@ -221,11 +221,11 @@ class _Reader(Matcher):
             if node.op not in (*NO_RESULTS, ASSIGN)
             and all(user.op in NO_RESULTS for user in self.graph.consumers[node.name])
         ]
-        if cell.previous_c is None or cell.previous_h is None:
+        if found.previous_c is None or found.previous_h is None:
             return self._scores(ends, []), {}
-        before = {"previous_c": cell.previous_c, "previous_h": cell.previous_h}
-        reader = StateReader(self.graph, cell, self.batch)
-        if cell.previous_c.op == cell.previous_h.op == VARIABLE:
+        before = {"previous_c": found.previous_c, "previous_h": found.previous_h}
+        reader = StateReader(self.graph, found, self.batch)
+        if found.previous_c.op == found.previous_h.op == VARIABLE:
             scores = self._scores(ends, [])
             for variable in before.values():
                 reader.check_variable(variable, scores, reached)
@@ -269,7 +269,9 @@ class _Reader(Matcher):
         self.check_is(transposed, source, self.windows)
         return layers
 
-    def _layers_after(self, scores: Node, cell: Cell) -> tuple[bool, list[DenseLayer], DenseLayer]:
+    def _layers_after(
+        self, scores: Node, found: FoundLstm
+    ) -> tuple[bool, list[DenseLayer], DenseLayer]:
         """Whether there is a softmax, and the layers from the LSTM to the scores."""
         source, softmax = TensorName.parse(scores.name), False
         if self.graph.source(source).op == "Softmax":
@@ -282,9 +284,9 @@ class _Reader(Matcher):
         self._check_reshape(shaped, shape, (self.batch, layers[-1].units))
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)
-        self._check_reshape(flat, shape, (cell.lstm.cells,))
-        self.check_is(flat, source, cell.masked)
-        if cell.masked is cell.node:
+        self._check_reshape(flat, shape, (found.lstm.cells,))
+        self.check_is(flat, source, found.masked)
+        if found.masked is found.node:
             self.made_by(source, "BlockLSTM", output=6)
         return softmax, layers[:-1], layers[-1]
 

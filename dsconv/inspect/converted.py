@@ -147,7 +147,7 @@ def _state_kind(file: ConvertedFile, states: list[StateInfo]) -> str:
 
 
 def _output_kind(file: ConvertedFile) -> str:
-    return "probabilities" if any(op.upper() in _SOFTMAXES for op in file.ops) else "raw scores"
+    return "probabilities" if any(op.upper() in _SOFTMAXES for op in file.ops) else "logits"
 
 
 def _compression(weights: list[WeightInfo]) -> list[str]:

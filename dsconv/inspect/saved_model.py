@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dsconv.acoustic.parts import score_chain
+from dsconv.acoustic.structure import score_chain
+from dsconv.acoustic.versions import VERSIONS
 from dsconv.errors import ModelError
 from dsconv.formats.checkpoint.locate import VARIABLES
 from dsconv.formats.digest import Digest
@@ -24,7 +25,6 @@ from dsconv.inspect.meta_graph import FROZEN, inspection_of
 from dsconv.inspect.parts import model_files, saved_model_parts
 from dsconv.inspect.report import Inspection
 
-_COQUI_SIGNATURES = {"compute_features", "forward_from_features"}
 _SCORES = "probs"
 
 
@@ -81,7 +81,10 @@ _INCOMPLETE = (
 
 def _exporter(served: MetaGraph) -> str | None:
     """Who writes the signatures that the graph has."""
-    return "Coqui STT 1" if set(served.signatures) >= _COQUI_SIGNATURES else None
+    for version in VERSIONS:
+        if version.signatures and version.signatures <= set(served.signatures):
+            return f"{version.product} {version.major}"
+    return None
 
 
 def _trained_identity(identity: Identity, trained: Trained, served: MetaGraph) -> Identity:
@@ -107,5 +110,5 @@ def _output_kind(served: MetaGraph) -> str | None:
         scores = signature.outputs.get(_SCORES)
         if scores is not None and scores.name in graph:
             softmax = any(node.op == "Softmax" for node in score_chain(graph, graph[scores.name]))
-            return "probabilities" if softmax else "raw scores"
+            return "probabilities" if softmax else "logits"
     return None

@@ -16,13 +16,13 @@ from flatbuffers import number_types as kinds
 from flatbuffers.table import Table
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.versions import LATEST, LATEST_GRAPH_VERSION, label_of
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
 from dsconv.formats.identify import FileFormat
 from dsconv.formats.storage import Storage
 from dsconv.formats.tflite.schema import OPS, TYPES
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
-from dsconv.inspect.identity import LATEST
 from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import tflite_runtimes
 
@@ -141,8 +141,8 @@ class Reader:
         return file
 
     def _exporter(self, file: ConvertedFile) -> str | None:
-        known = file.metadata.version is not None and file.metadata.version >= 6
-        return LATEST if known else self.model.text(3) or None
+        known = (file.metadata.version or 0) >= LATEST_GRAPH_VERSION
+        return label_of(LATEST) if known else self.model.text(3) or None
 
     def _weights(self, graph: Message) -> Iterator[WeightInfo]:
         for tensor in graph.children(0):

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
-from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.network import GATES, Names
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError, DsconvError
@@ -21,7 +20,9 @@ from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
+from dsconv.speech.early_features import early_features
+from dsconv.speech.framing import whitened_windows
+from dsconv.speech.settings import WHOLE_CLIP
 from dsconv.speech.wav import read_wav
 from tests.acoustic.edits import (
     Edit,
@@ -115,7 +116,7 @@ def test_lstms_of_the_original_export(graph: Graph) -> None:
 def test_what_the_version_took_for_granted(graph: Graph) -> None:
     """The graph says nothing of how features are made, nor of labels."""
     network = recognise(graph)
-    assert network.era is FeatureEra.WHOLE_CLIP
+    assert network.early is WHOLE_CLIP
     metadata = network.metadata
     settings = (metadata.sample_rate, metadata.feature_win_len, metadata.feature_win_step)
     assert settings == (16000, 25, 20)

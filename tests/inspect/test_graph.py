@@ -40,7 +40,7 @@ EVERY_RECENT = ["0.6.1", "0.7.4", "0.8.2", "0.9.3"]
 # What differs from STREAMING, and the runtimes that open the model.
 EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "deepspeech-0.2.0-static.pb": (
-        {"exported_by": "DeepSpeech 0.2", "output": "raw scores", **OLD_STATES, **NO_AUDIO},
+        {"exported_by": "DeepSpeech 0.2", "output": "logits", **OLD_STATES, **NO_AUDIO},
         ["0.2.0"],
     ),
     "deepspeech-0.4.1-static.pb": (
