@@ -97,10 +97,10 @@ def _check_names(shapes: Shapes) -> None:
     if _OPAQUE_KERNEL in shapes and _KERNEL not in shapes:
         raise ConversionError(
             f"its LSTM is in CuDNN's own form only ('{_OPAQUE_KERNEL}'), which no one else reads; "
-            "save it with the original training code, which writes the plain form."
+            "save it with the original training code, which writes the usual form too."
         )
-    wanted = weight_names(shapes)
-    missing = [name for name in wanted if name not in shapes]
+    expected = weight_names(shapes)
+    missing = [name for name in expected if name not in shapes]
     if missing:
         raise ModelError(
             f"the checkpoint has no variable '{missing[0]}'"
@@ -108,7 +108,7 @@ def _check_names(shapes: Shapes) -> None:
             + "; pass the checkpoint of a whole network."
         )
     for name, shape in shapes.items():
-        if shape and not _belongs(name, (*wanted, _OPAQUE_KERNEL)):
+        if shape and not _belongs(name, (*expected, _OPAQUE_KERNEL)):
             raise ConversionError(
                 f"variable '{name}' {list(shape)} belongs to no network of the original training "
                 "code, so freezing without it would change the model; use the code that made it."

@@ -93,7 +93,7 @@ class StateReader(Matcher):
     def _of_last_step(self, node: Node) -> Node:
         """In a graph without lengths, the state whose last step a node gives."""
         if node.op != "StridedSlice":
-            raise mismatch(node, f"is a {node.op}", "the last step of the LSTM")
+            raise mismatch(node, f"has the op {node.op}", "the last step of the LSTM")
         steps = self.sliced(node, -1)
         found, output = self.graph.origin(steps)
         states = {1: self.found.previous_c, 6: self.found.previous_h}
@@ -103,14 +103,14 @@ class StateReader(Matcher):
         return state
 
     def _check_picks_last(self, pack: Node, lengths: Node) -> None:
-        """The indices [length, number in the batch]."""
+        """The indices [length, index in the batch]."""
         self.expect(pack, axis=1)
-        count, numbers = self.inputs(pack, 2)
+        count, clips = self.inputs(pack, 2)
         self.check_is(pack, count, lengths)
-        self._check_clip_numbers(numbers)
+        self._check_clip_indices(clips)
 
     def _check_picks_row(self, source: TensorName, picked: TensorName) -> TensorName:
-        """As 0.2 picks the last step: of steps and clips as rows, length * batch + number.
+        """As the first exports do: of steps and clips as rows, length * batch + index.
 
         Returns the steps before they became rows.
         """
@@ -118,8 +118,8 @@ class StateReader(Matcher):
         source, shape = self.inputs(rows, 2)
         self.numbers(rows, shape, [-1, self.found.lstm.cells], "shape")
         added = self.made_by(picked, "Add", "AddV2")
-        product, numbers = self.one_of(added, "Mul")
-        self._check_clip_numbers(numbers)
+        product, clips = self.one_of(added, "Mul")
+        self._check_clip_indices(clips)
         scaled = self.made_by(product, "Mul")
         lengths, batch = self.one_of(scaled, "Placeholder")
         self.numbers(scaled, batch, self.batch, "a factor")
@@ -127,8 +127,8 @@ class StateReader(Matcher):
         self.check_is(scaled, lengths, self.found.lengths)
         return source
 
-    def _check_clip_numbers(self, name: TensorName) -> None:
-        """The numbers of the clips in the batch."""
+    def _check_clip_indices(self, name: TensorName) -> None:
+        """The indices of the clips in the batch."""
         in_batch = self.made_by(name, "Range")
-        for end, wanted in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
-            self.numbers(in_batch, end, wanted, "ends")
+        for end, expected in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
+            self.numbers(in_batch, end, expected, "ends")

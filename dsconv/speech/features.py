@@ -31,7 +31,7 @@ def features(windows: FloatArray, settings: FeatureSettings) -> FloatArray:
 
 
 def power_spectrum(windows: FloatArray, settings: SpectrogramSettings) -> FloatArray:
-    """Spectra [n, bins] of windows [n, window]: squared magnitudes, or plain ones if asked for."""
+    """Spectra [n, bins] of windows [n, window]: squared magnitudes, or magnitudes if asked for."""
     tapered = windows.astype(np.float64) * hann(settings.window)
     spectrum = np.fft.rfft(tapered, fft_length(settings.window))
     power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)

@@ -187,14 +187,13 @@ class EarlySettings:
 
 
 WHOLE_CLIP = EarlySettings(25, 10, 2, hamming=False, streamed=False)
-"""Up to DeepSpeech 0.1; the model takes `whitened_windows` of these features."""
+"""25/10 ms, every second frame of a whole clip; it is fed as `whitened_windows`."""
 
 EVERY_SECOND = EarlySettings(25, 10, 2, hamming=False, streamed=True)
-"""DeepSpeech 0.2 and 0.3."""
+"""The same of a clip that is streamed."""
 
 HAMMING = EarlySettings(32, 20, 1, hamming=True, streamed=True)
-"""DeepSpeech 0.4."""
-
+"""32/20 ms under a Hamming window, of a clip that is streamed."""
 
 Features: TypeAlias = FeatureSettings | EarlySettings
 """How features are made: by the front end of a graph, or outside of it."""

@@ -189,7 +189,7 @@ def _settings(
     )
     if settings.window_values != shape.window_values:
         raise ConversionError(
-            f"the checkpoint's 'layer_1/weights' take {shape.window_values} numbers a frame, and "
+            f"the checkpoint's 'layer_1/weights' take {shape.window_values} values per frame, and "
             f"{options.n_context} frames of context on either side with {options.n_input} features "
             f"each make {settings.window_values}; pass the --n-context and --n-input that it was "
             "trained with."
