@@ -52,7 +52,7 @@ _LATEST_RUNTIMES = (
 _TFLITE_RUNTIMES = (Runtime("deepspeech-tflite 0.9.3"), Runtime("stt 1.4.0", any_steps=True))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Version:
     """A version of the training code, and what the graphs that it exports are like.
 
@@ -85,7 +85,7 @@ class Version:
     tflite_runtimes: tuple[Runtime, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Exporter(Version):
     """A version whose graphs dsconv writes from checkpoints, and what it writes differently.
 

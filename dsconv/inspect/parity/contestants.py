@@ -43,7 +43,7 @@ from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import ClipSource
 from dsconv.speech.decode import DEFAULT_BEAM
 from dsconv.speech.framing import sample_windows
-from dsconv.speech.scores import Edits, count_edits
+from dsconv.speech.rates import Edits, count_edits
 from dsconv.speech.wav import read_wav
 
 _FRONT_END_WINDOWS = 64

@@ -28,7 +28,7 @@ from dsconv.inspect.parity.selection import (
     worst_results,
 )
 from dsconv.inspect.parity.structure import LEVEL as STRUCTURE
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 from dsconv.version import __version__
 
 _TEMPLATES = Path(__file__).parent

@@ -12,7 +12,7 @@ from dsconv.inspect.parity.numbers import Difference, merged
 from dsconv.inspect.parity.pictures import ClipPicture
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.transcripts import TranscriptComparison
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 
 SCHEMA_VERSION = 1
 
