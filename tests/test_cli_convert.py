@@ -212,10 +212,13 @@ def test_json_has_finite_numbers_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 NODE = f"{LSTM}/BlockLSTM"
 REFUSED: dict[str, tuple[Edit, str]] = {
-    "cell clip": (attributes(NODE, cell_clip=3.0), r"clips its cell at 3 .*no clip is expected"),
-    "peepholes": (attributes(NODE, use_peephole=True), "has peephole weights where an LSTM with"),
+    "cell clip": (attributes(NODE, cell_clip=3.0), r"clips its cell at 3 .*; expected no clip"),
+    "peepholes": (
+        attributes(NODE, use_peephole=True),
+        "has peephole weights; expected an LSTM with",
+    ),
     "not frozen": (op("layer_1/weights", "VariableV2"), "is not frozen: 1 .*export a frozen graph"),
-    "another op": (op("Relu_1", "Tanh"), "is not recognised: .*no Relu where one is expected"),
+    "another op": (op("Relu_1", "Tanh"), "is not recognised: .*no Relu; expected one"),
 }
 
 

@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "cell clip": (attributes(BLOCK, cell_clip=3.0), "cell_clip"),
     "peepholes": (attributes(BLOCK, use_peephole=True), "peephole weights"),
     "CudnnRNN": (op(BLOCK, "CudnnRNN"), "BlockLSTM nodes"),
-    "an op between": (behind("Reshape_2", "Tanh"), "'inserted' is a Tanh"),
+    "an op between": (behind("Reshape_2", "Tanh"), "'inserted' has the op Tanh"),
     "not frozen": (weight, "not frozen: 1 of its weights are variables"),
 }
 

@@ -15,6 +15,31 @@ from dsconv.commands.sections import SectionOption
 from dsconv.commands.show import print_json
 
 
+class _ExporterChoice(click.Choice[str]):
+    """The exporters in the table of versions, which is not read before they are asked for."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Their names."""
+        from dsconv.acoustic.versions import EXPORTERS
+
+        return tuple(EXPORTERS)
+
+    @choices.setter
+    def choices(self, _: object) -> None:
+        """What click's own constructor sets is not needed."""
+
+
+class _ExporterOption(SectionOption):
+    """An option whose default is in the table of versions."""
+
+    def get_default(self, ctx: click.Context, call: bool = True) -> str:  # noqa: ARG002
+        """The exporter unless another one is asked for."""
+        from dsconv.acoustic.versions import DEFAULT_EXPORTER
+
+        return DEFAULT_EXPORTER.name
+
+
 def _section(heading: str) -> Callable[..., Callable[[F], F]]:
     """`click.option`, for options under a heading of the help."""
     return partial(click.option, cls=SectionOption, section=heading)
@@ -36,8 +61,8 @@ _card_option = _section("The model card")
 )
 @_graph_option(
     "--exporter",
-    type=click.Choice(["0.6.1", "0.9.3", "coqui-1.4.0"]),
-    default="0.9.3",
+    cls=_ExporterOption,
+    type=_ExporterChoice(()),
     show_default=True,
     help="The exporter whose graph to write.",
 )

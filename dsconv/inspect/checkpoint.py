@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsconv.acoustic.checkpoint import TrainedShape, trained_shape, weight_names
+from dsconv.acoustic.export import ExportSettings
 from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.checkpoint.bundle import Checkpoint, open_checkpoint
 from dsconv.formats.checkpoint.files import checkpoint_files
@@ -19,7 +20,6 @@ from dsconv.formats.format import Format
 from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity
 from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
 from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES
-from dsconv.workflows.freeze_options import FreezeOptions
 
 _STEP = "global_step"
 
@@ -181,8 +181,8 @@ def _needed_options(shape: TrainedShape, kept: bool) -> list[str]:
         options.append("--bytes-output-mode")
     elif shape.classes != ENGLISH_CLASSES and not kept:
         options.append("--alphabet FILE")
-    usual = FreezeOptions()
-    if shape.window_values != (2 * usual.n_context + 1) * usual.n_input:
+    usual = (2 * ExportSettings.n_context + 1) * ExportSettings.n_input
+    if shape.window_values != usual:
         options.append("--n-context FRAMES --n-input FEATURES")
     return options
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from dsconv.acoustic.metadata import read_metadata
+from dsconv.acoustic.versions import FREEZABLE
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.target import Target
@@ -17,6 +18,7 @@ from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, Graph, open_gra
 from dsconv.formats.graphdef.node import Node
 from dsconv.inspect.identity import (
     Identity,
+    find_versions,
     identify_network,
     metadata_values,
     score_output,
@@ -32,8 +34,8 @@ from dsconv.inspect.report import (
 from dsconv.inspect.runtimes import original_runtimes
 
 UNFROZEN = (
-    "pass its checkpoint to `dsconv freeze` if it is of DeepSpeech 0.6 or later or Coqui STT; up "
-    "to 0.5 export a frozen graph with the training code (--export_dir)."
+    f"pass its checkpoint to `dsconv freeze` if it is of {FREEZABLE}; otherwise export a frozen "
+    "graph with the training code (--export_dir)."
 )
 """How to come to a frozen graph from one whose weights are elsewhere."""
 
@@ -45,9 +47,10 @@ def inspect_graph(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
     graph = open_graph(path)
     metadata = read_metadata(graph)
-    identity = identify_network(graph, metadata)
+    versions = find_versions(graph, metadata)
+    identity = identify_network(graph, metadata, versions)
     states = [StateInfo(name, out, _sizes(graph[name])) for name, out in state_names(graph)]
-    runtimes = original_runtimes(identity, packaged=graph.packaged)
+    runtimes = original_runtimes(versions, identity, packaged=graph.packaged)
     return Inspection(
         path=str(path),
         format=found.key,

@@ -43,8 +43,7 @@ def inspection_of(
     info = [_described(each) for each in all_of_them]
     # Training graphs differ from the frozen ones that tell the exporters apart.
     identity = replace(
-        identify_network(graph, metadata),
-        exported_by=None,
+        identify_network(graph, metadata, versions=()),
         frozen=not any(node.op in VARIABLES for node in graph),
     )
     return Inspection(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dsconv.acoustic.parts import score_chain
+from dsconv.acoustic.structure import score_chain
+from dsconv.acoustic.versions import VERSIONS
 from dsconv.errors import ModelError
 from dsconv.formats.checkpoint.files import saved_model_files, saved_model_paths
 from dsconv.formats.checkpoint.locate import VARIABLES
@@ -24,7 +25,6 @@ from dsconv.inspect.identity import Identity
 from dsconv.inspect.meta_graph import FROZEN, inspection_of
 from dsconv.inspect.report import Inspection
 
-_COQUI_SIGNATURES = {"compute_features", "forward_from_features"}
 _SCORES = "probs"
 
 
@@ -81,7 +81,10 @@ _INCOMPLETE = (
 
 def _exporter(served: MetaGraph) -> str | None:
     """Who writes the signatures that the graph has."""
-    return "Coqui STT 1" if set(served.signatures) >= _COQUI_SIGNATURES else None
+    for version in VERSIONS:
+        if version.signatures and version.signatures <= set(served.signatures):
+            return f"{version.product} {version.major}"
+    return None
 
 
 def _trained_identity(identity: Identity, trained: Trained, served: MetaGraph) -> Identity:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.versions import LATEST, LATEST_GRAPH_VERSION, label_of
 from dsconv.formats.digest import Digest
 from dsconv.formats.format import Format
 from dsconv.formats.tflite.model import Subgraph, Tensor, TfliteModel, open_tflite
 from dsconv.inspect.converted import ConvertedFile, identify_file, inspection_of
-from dsconv.inspect.identity import LATEST
 from dsconv.inspect.report import FEWEST_ELEMENTS, Inspection, TensorInfo, WeightInfo
 from dsconv.inspect.runtimes import tflite_runtimes
 
@@ -43,8 +43,8 @@ def _file(model: TfliteModel) -> ConvertedFile:
 
 
 def _exporter(model: TfliteModel, file: ConvertedFile) -> str | None:
-    known = file.metadata.version is not None and file.metadata.version >= 6
-    return LATEST if known else model.description or None
+    known = (file.metadata.version or 0) >= LATEST_GRAPH_VERSION
+    return label_of(LATEST) if known else model.description or None
 
 
 def _weights(graph: Subgraph) -> Iterator[WeightInfo]:

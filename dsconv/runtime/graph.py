@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.acoustic.era import complete_metadata, feature_era
-from dsconv.acoustic.front_end import features_of
+from dsconv.acoustic.front_end import features_of, find_front_end
 from dsconv.acoustic.names import PROBABILITIES
-from dsconv.acoustic.parts import find_front_end, score_chain
+from dsconv.acoustic.structure import score_chain
+from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import CONSTANTS, Graph, open_graph
@@ -102,8 +102,7 @@ def describe(graph: Graph, runtime: str) -> Interface:
     outputs = [TensorSpec(name, "float32", None) for name in dict.fromkeys([*ends, PROBABILITIES])]
     ops, classes = _scores(graph)
     softmax = "Softmax" in ops
-    era = feature_era(graph, softmax=softmax)
-    metadata = complete_metadata(graph, era, classes)
+    metadata, early = complete_metadata(graph, classes, softmax=softmax)
     return Interface.of(
         format="pbmm" if graph.packaged else "pb",
         runtime=runtime,
@@ -113,7 +112,7 @@ def describe(graph: Graph, runtime: str) -> Interface:
         classes=classes,
         gives_logits=not softmax,
         metadata=metadata,
-        features_from=features_of(find_front_end(graph), era, metadata),
+        features_from=features_of(find_front_end(graph), early, metadata),
         stateless=not _keeps_states(graph, inputs),
     )
 

@@ -12,15 +12,20 @@ from typing import Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv.acoustic.front_end import usual_settings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import FEATURES, PROBABILITIES, SAMPLES, STATE_C, STATE_H
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.clip_features import Features, features_from_text
-from dsconv.speech.early_features import COEFFICIENTS, EarlySettings
-from dsconv.speech.features import FeatureSettings, FloatArray
+from dsconv.speech.features import FloatArray
+from dsconv.speech.settings import (
+    COEFFICIENTS,
+    EarlySettings,
+    Features,
+    features_from_text,
+)
 
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
 
@@ -190,7 +195,7 @@ class Interface:
     def feature_settings(self) -> Features:
         """How to make features for the model: its own way, or the exporters'."""
         usual = self.features or _USUAL_FEATURES
-        return self.features_from or FeatureSettings.from_metadata(self.metadata, usual)
+        return self.features_from or usual_settings(self.metadata, usual)
 
     @property
     def _windows_shape(self) -> tuple[int, ...]:

@@ -12,11 +12,9 @@ from dsconv.acoustic.names import FEATURES, PROBABILITIES
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.model import Model, Tensors, default_steps, scores
-from dsconv.speech.clip_features import clip_features
 from dsconv.speech.decode import softmax
-from dsconv.speech.early_features import whitened_windows
 from dsconv.speech.features import FloatArray
-from dsconv.speech.framing import chunks, scaled_samples
+from dsconv.speech.framing import chunks, clip_features, scaled_samples, whitened_windows
 from dsconv.speech.wav import Samples
 
 USUAL_STEPS = 16

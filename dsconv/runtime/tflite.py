@@ -21,11 +21,7 @@ from dsconv.runtime.model import (
     reason_of,
     self_description,
 )
-from dsconv.speech.features import (
-    FeatureSettings,
-    MfccSettings,
-    SpectrogramSettings,
-)
+from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
 
 _FEW_ELEMENTS = 1024
 _PRECISIONS = {"int8": "int8", "float16": "fp16", "float32": "fp32"}

@@ -13,7 +13,7 @@ from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.early_features import EarlySettings
+from dsconv.speech.settings import EarlySettings
 from tests.acoustic.early import early
 
 ENGLISH = Alphabet.english()

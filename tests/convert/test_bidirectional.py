@@ -32,7 +32,9 @@ from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.speech.decode import softmax
-from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
+from dsconv.speech.early_features import early_features
+from dsconv.speech.framing import whitened_windows
+from dsconv.speech.settings import WHOLE_CLIP
 from dsconv.speech.wav import read_wav
 from tests.convert.conversions import require_toolkits
 from tests.convert.coreml.forms import kinds

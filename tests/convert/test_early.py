@@ -18,7 +18,7 @@ from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.registry import open_model
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import find_clips, shortest
-from dsconv.speech.early_features import EVERY_SECOND, HAMMING, EarlySettings
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, EarlySettings
 from tests.acoustic.early import Version, early
 from tests.acoustic.edits import batch_of_two
 from tests.convert.conversions import convert, converted, saved

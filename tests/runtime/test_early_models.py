@@ -13,8 +13,7 @@ from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.stream import Stream
-from dsconv.speech.early_features import EVERY_SECOND, HAMMING
-from dsconv.speech.features import FeatureSettings
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, FeatureSettings
 from tests.acoustic.early import VERSIONS, Version, early, stateless
 from tests.acoustic.edits import attributes, batch_of_two
 from tests.reference import import_graph

@@ -17,15 +17,10 @@ from dsconv.runtime.graph import open_graph_model
 from dsconv.runtime.stream import Speech, Stream
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import beam_text, greedy_text, softmax, text_of
-from dsconv.speech.early_features import (
-    EVERY_SECOND,
-    HAMMING,
-    WHOLE_CLIP,
-    EarlySettings,
-    early_features,
-    whitened_windows,
-)
+from dsconv.speech.early_features import early_features
 from dsconv.speech.features import FloatArray
+from dsconv.speech.framing import whitened_windows
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, WHOLE_CLIP, EarlySettings
 from dsconv.speech.wav import Samples, read_wav
 
 CONTEXT = 9

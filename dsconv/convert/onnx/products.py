@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from dsconv.acoustic.network import DenseLayer, Lstm
 from dsconv.acoustic.weights import (
-    halved,
     input_kernel,
     lstm_bias,
-    quantized,
+    quantize,
     recurrent_kernel,
+    to_float16,
     values,
 )
 from dsconv.convert.onnx.builder import MICROSOFT, GraphBuilder, Size
@@ -120,7 +120,7 @@ class HalfProducts(FloatProducts):
         self, name: str, shape: tuple[int, ...], parts: Callable[[], Iterable[FloatArray]]
     ) -> str:
         """A float16 tensor and its Cast to float32."""
-        half = self.stored(f"{name}/half", "<f2", shape, lambda: map(halved, parts()))
+        half = self.stored(f"{name}/half", "<f2", shape, lambda: map(to_float16, parts()))
         return self.builder.node("Cast", [half], name, to=import_onnx().TensorProto.FLOAT)
 
 
@@ -138,7 +138,7 @@ class IntegerProducts:
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """A product of integers, scaled back to float32, and the bias."""
         builder, name = self.builder, layer.name
-        weights = quantized(values(layer.weights))
+        weights = quantize(values(layer.weights))
         integers, scale, zero = builder.nodes(
             "DynamicQuantizeLinear",
             [rows],
@@ -165,7 +165,7 @@ class IntegerProducts:
         kernels = {"W": input_kernel, "R": recurrent_kernel}
         matrices, quantization = [], []
         for name, kernel in kernels.items():
-            gates = [[quantized(kernel(lstm, gate)) for gate in GATES] for lstm in lstms]
+            gates = [[quantize(kernel(lstm, gate)) for gate in GATES] for lstm in lstms]
             integers = np.stack([np.concatenate([g.values for g in of], axis=1) for of in gates])
             scales = np.stack([np.concatenate([g.scales for g in of]) for of in gates])
             matrices.append(builder.constant(f"lstm/{name}", integers, np.int8))

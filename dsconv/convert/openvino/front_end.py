@@ -19,8 +19,8 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.openvino.builder import ModelBuilder
-from dsconv.speech.features import LOG_FLOOR, FeatureSettings, fft_length
-from dsconv.speech.products import front_end_matrices
+from dsconv.speech.features import LOG_FLOOR, fft_length, front_end_matrices
+from dsconv.speech.settings import FeatureSettings
 
 _REST = 1e-9
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dsconv.acoustic.weights import halved, quantized
+from dsconv.acoustic.weights import quantize, to_float16
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.options import Precision
 from dsconv.speech.features import FloatArray
@@ -32,13 +32,13 @@ def float_weights(builder: ModelBuilder, name: str, matrix: FloatArray) -> Any:
 
 def half_weights(builder: ModelBuilder, name: str, matrix: FloatArray) -> Any:
     """The matrix in float16; the runtime computes in what it likes best."""
-    half = builder.constant(f"{name}/half", halved(matrix.T), np.float16)
+    half = builder.constant(f"{name}/half", to_float16(matrix.T), np.float16)
     return builder.op("convert", name, half, "f32")
 
 
 def integer_weights(builder: ModelBuilder, name: str, matrix: FloatArray) -> Any:
     """8-bit integers and a scale for each output, which the CPU plugin multiplies as they are."""
-    found = quantized(matrix)
+    found = quantize(matrix)
     integers = builder.constant(f"{name}/integers", found.values.T, np.int8)
     floats = builder.op("convert", f"{name}/floats", integers, "f32")
     scales = builder.constant(f"{name}/scales", found.scales[:, None])

@@ -11,7 +11,8 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.names import FEATURES, SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.tflite.builder import SubgraphBuilder
-from dsconv.speech.features import FeatureSettings, fft_length
+from dsconv.speech.features import fft_length
+from dsconv.speech.settings import FeatureSettings
 
 
 def add_window_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, int]:

@@ -19,8 +19,7 @@ from dsconv.inspect.parity.trace import Trace
 from dsconv.inspect.parity.transcripts import TranscriptComparison
 from dsconv.inspect.parity.validation import Validation
 from dsconv.runtime.stream import Speech
-from dsconv.speech.corpus_rates import CorpusRates, corpus_rates
-from dsconv.speech.scores import Edits
+from dsconv.speech.rates import CorpusRates, Edits, corpus_rates
 
 
 @dataclass(frozen=True)

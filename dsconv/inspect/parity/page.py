@@ -25,7 +25,7 @@ from dsconv.inspect.parity.validation import (
     worst_clips,
     worst_results,
 )
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 from dsconv.version import __version__
 
 _TEMPLATES = Path(__file__).parent

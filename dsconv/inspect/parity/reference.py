@@ -21,7 +21,7 @@ from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream, hear
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import ClipSource
 from dsconv.speech.decode import DEFAULT_BEAM
-from dsconv.speech.scores import Edits
+from dsconv.speech.rates import Edits
 from dsconv.speech.wav import read_wav
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from dsconv.inspect.parity.numbers import Difference, merged
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.transcripts import TranscriptComparison
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 
 _SHOWN_FINDINGS = 10
 

@@ -19,7 +19,7 @@ from dsconv.inspect.parity.result import (
     first_findings,
 )
 from dsconv.inspect.parity.tolerances import TOLERANCES
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 
 # Formats whose own runtime is not on every system.
 _RUN_ELSEWHERE = ("mlpackage", "mlmodel")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import beam_text, greedy_text
 from dsconv.speech.features import FloatArray
-from dsconv.speech.scores import Edits, ErrorRates, count_edits, error_rates
+from dsconv.speech.rates import Edits, ErrorRates, count_edits, error_rates
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dsconv.inspect.notebook import table_html
 from dsconv.inspect.parity.pictures import ClipPicture
 from dsconv.inspect.parity.result import CandidateResult, ClipInfo, ClipResult, ModelInfo
 from dsconv.inspect.parity.transcripts import TranscriptComparison
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -18,8 +18,9 @@ from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import front_end_features
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.speech.decode import beam_text
-from dsconv.speech.features import FeatureSettings, FloatArray, features
+from dsconv.speech.features import FloatArray, features
 from dsconv.speech.framing import chunks, sample_windows
+from dsconv.speech.settings import FeatureSettings
 from dsconv.speech.wav import Samples, read_wav
 from tests.acoustic.edits import attributes
 from tests.acoustic.test_recognise import EXPORTS

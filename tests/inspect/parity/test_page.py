@@ -42,8 +42,7 @@ from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance
 from dsconv.inspect.parity.transcripts import Transcript, TranscriptComparison
 from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.corpus_rates import corpus_rates
-from dsconv.speech.scores import Edits, ErrorRates
+from dsconv.speech.rates import Edits, ErrorRates, corpus_rates
 from tests.browser import Browser
 
 EVIL_PATH = "out/\"quoted\" & 'single' <script>alert(1)</script>.onnx"

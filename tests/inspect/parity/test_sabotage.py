@@ -14,6 +14,7 @@ from dsconv.fixtures.write import write_random_model
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.write import edited, new_constant, write_graph
+from dsconv.inspect.parity.reference import ValidationOptions
 from dsconv.inspect.parity.result import CandidateResult
 from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.stream import Chunk, Stream

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from dsconv.errors import ToolkitError
-from dsconv.speech.scores import ErrorRates, error_rates
+from dsconv.speech.rates import ErrorRates, error_rates
 
 
 @pytest.mark.parametrize(
