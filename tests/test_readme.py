@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.parity.text import tolerance_rows
 from tests import pages

@@ -221,7 +221,8 @@ def _toolkit_options() -> list[Callable[[Any], Any]]:
 def asked_options(asked: dict[str, Any], alphabet: Path | None, sample_rate: int | None) -> Any:
     """The `Options` of a conversion, of what `network_options` give."""
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.convert.options import Options, ToolkitOptions
+    from dsconv.convert.options import Options
+    from dsconv.convert.toolkit.options import ToolkitOptions
 
     shapes: dict[str | None, tuple[int, ...]] = asked.pop("input_shape")
     toolkit = ToolkitOptions(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from dsconv.acoustic.era import complete_metadata, feature_era
 from dsconv.acoustic.front_end import features_of
 from dsconv.acoustic.names import PROBABILITIES
 from dsconv.acoustic.parts import find_front_end, score_chain
+from dsconv.acoustic.source import Source
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import CONSTANTS, Graph, open_graph
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.toolkits import import_tensorflow
 from dsconv.runtime.evaluator import Evaluator
@@ -83,14 +83,14 @@ class TensorFlowGraphModel:
         return dict(zip(outputs, values, strict=True))
 
 
-def open_graph_model(path: Path) -> NumpyGraphModel:
-    """Open a graph to be evaluated in numpy."""
-    return NumpyGraphModel(open_graph(path))
+def open_graph_model(source: Source) -> NumpyGraphModel:
+    """A graph to be evaluated in numpy."""
+    return NumpyGraphModel(source.graph)
 
 
-def open_tensorflow_model(path: Path) -> TensorFlowGraphModel:
-    """Open a graph to be run by TensorFlow."""
-    return TensorFlowGraphModel(open_graph(path))
+def open_tensorflow_model(source: Source) -> TensorFlowGraphModel:
+    """A graph to be run by TensorFlow."""
+    return TensorFlowGraphModel(source.graph)
 
 
 def describe(graph: Graph, runtime: str) -> Interface:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
+from typing import Any
 
 from dsconv.acoustic.overrides import Overrides
+from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError, about
 from dsconv.formats.identify import FileFormat, describe, identify
 from dsconv.plugins import plugin_format
@@ -33,7 +34,7 @@ _EVALUATED = dict.fromkeys(
 
 
 def open_model(
-    path: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Source,
     *,
     tensorflow: bool = False,
     evaluated: bool = False,
@@ -47,10 +48,11 @@ def open_model(
     Raises ModelError if the file is no model that dsconv can run, ConversionError if it is no
     acoustic model, ToolkitError if its runtime is missing or refuses it.
     """
-    path = Path(path)
+    source = Source.of(model)
+    path = source.path
     found = identify(path)
     openers = _OPENERS | (_BY_TENSORFLOW if tensorflow else {}) | (_EVALUATED if evaluated else {})
-    opener: Callable[[Path], Model] | None
+    opener: Callable[[Any], Model] | None
     if found in openers:
         module, name = openers[found].split(":")
         opener = getattr(import_module(module), name)
@@ -59,9 +61,11 @@ def open_model(
         opener = plugin.open_model if plugin else None
     if opener is None:
         raise ModelError(describe(path, found))
+    # A graph may have been opened already.
+    given: Any = source if found in _BY_TENSORFLOW else path
     with about(path):
-        model = opener(path)
-        return _Described(model, overrides) if overrides else model
+        opened = opener(given)
+        return _Described(opened, overrides) if overrides else opened
 
 
 class _Described:

@@ -10,7 +10,8 @@ import pytest
 
 from dsconv.acoustic.overrides import Overrides
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.demo_model import SPEECH
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.inspect.parity.validate import Options as HowToValidate

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ModelError
 from dsconv.fixtures.write import write_random_model
 from dsconv.inspect.registry import inspect_file

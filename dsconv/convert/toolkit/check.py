@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.convert.toolkit.calls import Arrays, read_calls, write_calls
-from dsconv.convert.toolkit.convert import save
 from dsconv.convert.toolkit.prepare import Prepared
 from dsconv.convert.toolkit.process import run_module
-from dsconv.convert.toolkit.spec import Spec
+from dsconv.convert.toolkit.spec import SPEC, Spec, save
 from dsconv.runtime.model import TensorSpec
 
 ABSOLUTE = RELATIVE = 1e-5
@@ -55,7 +54,7 @@ class OutputDifference:
 
 @dataclass(frozen=True)
 class RandomCheck:
-    """The differences of all outputs, and what ran the file."""
+    """A verdict on the differences of all outputs."""
 
     outputs: tuple[OutputDifference, ...]
 
@@ -79,6 +78,11 @@ class RandomCheck:
         """The verdict in one line, with each output's difference and tolerance."""
         parts = (f"{o.name} {o.max_abs:.1e} of {o.tolerance:.0e}" for o in self.outputs)
         return f"{self.verdict}: {', '.join(parts)}, on random inputs against TensorFlow"
+
+    @property
+    def remarks(self) -> list[str]:
+        """None: the line has all outputs."""
+        return []
 
     def to_json(self) -> dict[str, Any]:
         """The check as plain values; what is infinite is null."""
@@ -170,7 +174,7 @@ def _same(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray
 
 def _answers(label: str, module: str, model: Path, folder: Path) -> list[Arrays]:
     answers = folder / f"{module}.npz"
-    paths = (model, folder / "spec.json", folder / _FEEDS, answers)
+    paths = (model, folder / SPEC, folder / _FEEDS, answers)
     run_module(label, f"dsconv.convert.toolkit.{module}", *paths)
     return read_calls(answers)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dsconv.convert.options import Options, ToolkitOptions
+from dsconv.convert.options import Options
+from dsconv.convert.toolkit.options import ToolkitOptions
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.cut import cut_states
 from dsconv.formats.graphdef.dtypes import DataType

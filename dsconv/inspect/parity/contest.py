@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dsconv.acoustic.source import Source
 from dsconv.inspect.parity.contestants import (
     Candidate,
     Contestant,
@@ -25,7 +26,7 @@ from dsconv.speech.corpus import ClipSource
 class Contest:
     """Which files are compared, and how; small enough to be sent to other processes."""
 
-    reference: Path
+    reference: Source
     candidates: tuple[Path, ...]
     recorded: tuple[Path, ...]
     options: Options
@@ -33,12 +34,12 @@ class Contest:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files, the reference first."""
-        return (self.reference, *self.candidates, *self.recorded)
+        return (self.reference.path, *self.candidates, *self.recorded)
 
     def with_full_paths(self) -> Contest:
         """The same files, from whichever folder they are opened."""
         return Contest(
-            self.reference.absolute(),
+            Source(self.reference.path.absolute()),
             tuple(path.absolute() for path in self.candidates),
             tuple(path.absolute() for path in self.recorded),
             self.options,

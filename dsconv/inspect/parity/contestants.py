@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
 from dsconv.formats.disk_size import disk_size
@@ -65,16 +66,16 @@ class HeardClip:
 class Reference:
     """The model that the others are compared to."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, source: Source, options: Options) -> None:
         self.options = options
         self.model = open_model(
-            path,
+            source,
             tensorflow=options.tensorflow,
             evaluated=options.evaluated,
             overrides=options.overrides,
         )
         self.interface = self.model.interface
-        self.info = _model_info(path, self.model)
+        self.info = _model_info(source, self.model)
         self.steps = default_steps(self.interface, USUAL_STEPS)
         self.beam = options.beam or self.interface.metadata.beam_width or DEFAULT_BEAM
         self._stream = Stream(self.model)
@@ -128,7 +129,7 @@ class Candidate:
         if not self._comparable:
             message = "not compared: the structure differs"
             findings.append(Finding("numbers", Severity.NOTE, message))
-        self.info = ContestantInfo(_model_info(path, self._model), tolerance, findings)
+        self.info = ContestantInfo(_model_info(Source(path), self._model), tolerance, findings)
 
     def compare(
         self, clip: HeardClip, progress: Callable[[float], object]
@@ -222,16 +223,16 @@ def _edits(source: ClipSource, transcript: Transcript | None) -> Edits | None:
     return count_edits(source.text, transcript.beam)
 
 
-def _model_info(path: Path, model: Model) -> ModelInfo:
+def _model_info(source: Source, model: Model) -> ModelInfo:
     interface = model.interface
-    with Digest(path) as digest:
+    with source.digest as digest:
         return ModelInfo(
-            str(path),
+            str(source.path),
             digest.hexdigest(),
             interface.format,
             interface.runtime,
             interface.precision,
-            _model_size(path),
+            _model_size(source.path),
         )
 
 

@@ -20,10 +20,9 @@ from dsconv.inspect.parity.maps import (
     legend,
     probability_maps,
 )
-from dsconv.inspect.parity.result import CandidateResult, Validation
+from dsconv.inspect.parity.result import CandidateResult, Validation, first_findings
 from dsconv.inspect.parity.selection import (
     farthest_transcripts,
-    first_findings,
     worst_clips,
     worst_results,
 )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.result import CandidateResult, ClipInfo, ClipResult, Validation
 from dsconv.inspect.parity.transcripts import TranscriptComparison
-
-_FINDINGS = 10
 
 Item = TypeVar("Item")
 
@@ -33,21 +29,6 @@ def farthest_transcripts(candidate: CandidateResult, most: int) -> list[Transcri
     return _largest(
         candidate.transcripts, lambda one: (one.to_reference.wer, one.to_reference.cer), most
     )
-
-
-def first_findings(
-    findings: Iterable[Finding],
-) -> tuple[list[Finding], list[tuple[Severity, str, int]]]:
-    """The first ten findings of each severity and level, and how many more there are of which."""
-    shown: list[Finding] = []
-    counts: Counter[tuple[Severity, str]] = Counter()
-    for finding in findings:
-        kind = finding.severity, finding.level
-        counts[kind] += 1
-        if counts[kind] <= _FINDINGS:
-            shown.append(finding)
-    more = [(*kind, count - _FINDINGS) for kind, count in counts.items() if count > _FINDINGS]
-    return shown, more
 
 
 def _largest(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.contest import Clip, Contest
 from dsconv.inspect.parity.journal import Journal, journal_header, open_journal
@@ -19,6 +20,7 @@ from dsconv.inspect.parity.outcome import ContestInfo, Tally
 from dsconv.inspect.parity.result import Validation
 from dsconv.inspect.parity.trace import Trace, TraceFile
 from dsconv.inspect.parity.workers import ThisProcess, Workers
+from dsconv.progress import Progress, ignore_progress
 from dsconv.runtime.stream import Speech
 from dsconv.runtime.threads import one_thread
 from dsconv.speech.corpus import ClipSource
@@ -27,14 +29,14 @@ __all__ = ["Options", "validate_models"]
 
 
 def validate_models(
-    reference: Path,
+    reference: Path | Source,
     candidates: Sequence[Path],
     clips: Sequence[ClipSource],
     options: Options,
     *,
     recorded: Sequence[Path] = (),
     save_to: TraceFile | None = None,
-    progress: Callable[[float], object] = float,
+    progress: Progress = ignore_progress,
     jobs: int = 1,
     dask: str | None = None,
     resume: Path | None = None,
@@ -51,7 +53,7 @@ def validate_models(
         raise ConversionError("pass jobs or the address of a Dask cluster, not both.")
     if resume is not None and save_to is not None:
         raise ConversionError("a run that is resumed keeps no inputs and outputs; save them apart.")
-    contest = Contest(reference, tuple(candidates), tuple(recorded), options)
+    contest = Contest(Source.of(reference), tuple(candidates), tuple(recorded), options)
     with one_thread(), _workers(contest, min(jobs, len(clips)), dask) as workers:
         with _journal(resume, workers.info, options, clips) as journal:
             tally, heard = _run(workers, clips, journal, progress, keep=save_to is not None)

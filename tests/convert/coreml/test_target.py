@@ -13,7 +13,8 @@ import pytest
 
 from dsconv.convert.coreml import files
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, OutputError, ToolkitError
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
@@ -254,7 +255,8 @@ def test_nothing_is_left_of_a_write_that_fails(
 QUIET = """
 import sys
 from dsconv.convert.options import CoreMlOptions, Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 source, folder = sys.argv[1:]
 for number, asked in enumerate((
     Options(lengths='input', steps=-1),

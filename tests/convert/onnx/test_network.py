@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dsconv.convert.options import Lengths, Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.demo_model import MODEL
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, ModelError, OutputError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_random_model
