@@ -355,7 +355,7 @@ def test_existing_files_are_refused_before_the_work(
 
     (small / existing).write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr(type(TARGETS[command]), "convert", fail)
+        patch.setattr(type(TARGETS[command]), "build", fail)
         assert_refused(run(command), 6, f"{existing} exists; pass --force to replace it")
     assert (small / existing).read_text() == "mine"
     assert written(small) == {existing}

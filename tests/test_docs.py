@@ -25,6 +25,7 @@ from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP, Earl
 from tests import pages
 from tests.acoustic.early import VERSIONS, Version, early
 from tests.acoustic.edits import takes
+from tests.convert.sources import GraphSource
 from tools.cli_reference import reference
 
 VERSIONS_PAGE = (pages.DOCS / "versions.md").read_text("utf-8")
@@ -145,7 +146,7 @@ def converts(graph: Graph) -> list[str]:
     taken = []
     for target in TARGETS.values():
         try:
-            target.check(graph, Options())
+            target.plan(GraphSource(graph), Options())
         except ConversionError:
             continue
         taken.append(target.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,14 +84,14 @@ class TensorFlowGraphModel:
         return dict(zip(outputs, values, strict=True))
 
 
-def open_graph_model(source: Source) -> NumpyGraphModel:
+def open_graph_model(source: Source | Path) -> NumpyGraphModel:
     """A graph to be evaluated in numpy."""
-    return NumpyGraphModel(source.graph)
+    return NumpyGraphModel(Source.of(source).graph)
 
 
-def open_tensorflow_model(source: Source) -> TensorFlowGraphModel:
+def open_tensorflow_model(source: Source | Path) -> TensorFlowGraphModel:
     """A graph to be run by TensorFlow."""
-    return TensorFlowGraphModel(source.graph)
+    return TensorFlowGraphModel(Source.of(source).graph)
 
 
 def describe(graph: Graph, runtime: str) -> Interface:

@@ -21,7 +21,7 @@ class Verdict(Protocol):
 
     @property
     def line(self) -> str:
-        """The verdict and the largest differences in one line; perhaps another on what ran the file."""
+        """The verdict with the largest differences in a line, and perhaps one on what ran it."""
 
     @property
     def remarks(self) -> list[str]:

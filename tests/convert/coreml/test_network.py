@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.options import CoreMlFormat, Lengths
+from dsconv.convert.coreml.options import CoreMlFormat
+from dsconv.convert.options import Lengths
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps

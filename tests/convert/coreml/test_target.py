@@ -254,7 +254,8 @@ def test_nothing_is_left_of_a_write_that_fails(
 
 QUIET = """
 import sys
-from dsconv.convert.options import CoreMlOptions, Options
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
 source, folder = sys.argv[1:]

@@ -249,7 +249,7 @@ CONVERT = (
     "import sys\n"
     "from dsconv.convert.options import Options\n"
     "from dsconv.convert.registry import TARGETS\n"
-        "from dsconv.convert.run import convert_file\n"
+    "from dsconv.convert.run import convert_file\n"
     "source, output, steps = sys.argv[1:]\n"
     "convert_file(TARGETS['openvino'], source, output, options=Options(steps=int(steps)))\n"
 )

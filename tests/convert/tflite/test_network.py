@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.export import LSTM
-from dsconv.convert.options import Lengths, LstmForm
+from dsconv.convert.options import Lengths
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures.demo_model import MODEL
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dsconv.convert.options import LstmForm
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC

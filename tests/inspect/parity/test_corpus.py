@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, ModelError, OutputError, ToolkitError
@@ -274,12 +275,12 @@ def test_a_worker_opens_the_models_once(
     threads: list[int | None] = []
     opened = registry.open_model
 
-    def open_model(path: Path, **how: Any) -> Model:
+    def open_model(path: Source, **how: Any) -> Model:
         threads.append(thread_limit())
         return opened(path, **how)
 
     monkeypatch.setattr(contestants, "open_model", open_model)
-    contest = Contest(demo_model.MODEL, (), (), HOW)
+    contest = Contest(Source(demo_model.MODEL), (), (), HOW)
     for name in ("one", "one", "two"):
         unit.run_clip(name, contest, Clip(0, clips[0]))
     assert threads == [1, 1]
