@@ -320,7 +320,6 @@ def whole_clips(small_model: Path) -> Source:
     ("asked", "option"),
     [
         ({"steps": 16}, "--n-steps"),
-        ({"core_ml": CoreMlOptions(step_choices=(1, 16)), "steps": DYNAMIC}, "--n-steps"),
         ({"input_shape": (1, 16, 19, 26)}, "--input-shape"),
         ({"input_shape": (1, -1, 494)}, "--input-shape"),
         ({"lengths": "input"}, "--lengths input"),
@@ -350,7 +349,10 @@ def test_forms_are_of_whole_clips(asked: dict[str, Any], whole_clips: Source) ->
 
 
 def test_core_ml_takes_as_many_frames_as_asked(whole_clips: Source) -> None:
-    """The longest clip is the user's choice."""
+    """The longest clip is the user's choice; a choice of several numbers is one of chunks."""
+    chunks = Options(core_ml=CoreMlOptions(step_choices=(1, 16)), steps=DYNAMIC)
+    with pytest.raises(ConversionError, match="reads whole clips, .* leave out --n-steps"):
+        TARGETS["coreml"].plan(whole_clips, chunks)
     TARGETS["coreml"].plan(whole_clips, Options(core_ml=CoreMlOptions(max_steps=9000)))
 
 

@@ -115,11 +115,11 @@ class LstmBuilder:
         )
         cells = self.lstm.cells
         reach = others + np.abs(lstm_bias(self.lstm, "if")) + _SATURATED
-        wanted = _MARGIN * float(reach.max())
+        target = _MARGIN * float(reach.max())
         usual = np.abs(self.inputs[: 2 * cells]).max(axis=1)
-        drive = min(wanted / max(float(usual.min()), 1e-6), _LARGEST_DRIVE)
+        drive = min(target / max(float(usual.min()), 1e-6), _LARGEST_DRIVE)
         column = np.zeros((4 * cells, 1), np.float32)
-        column[: 2 * cells, 0] = np.maximum(usual, wanted / drive)
+        column[: 2 * cells, 0] = np.maximum(usual, target / drive)
         column[:cells] *= -1
         return drive, np.concatenate([self.inputs, column], axis=1)
 

@@ -1,7 +1,7 @@
 """An ONNX file, written without a second copy of the weights.
 
 The model around the weights is a message of the onnx package; each weight is put into the file
-behind it, from the mapped graph or from an array that lives no longer than it takes.
+after it, from the mapped graph or from an array that lives no longer than it takes.
 
 Source: ``onnx.proto``.
 """

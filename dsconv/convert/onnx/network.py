@@ -10,7 +10,7 @@ from dsconv.acoustic.weights import values
 from dsconv.convert.form import Form
 from dsconv.convert.onnx.builder import GraphBuilder, Size
 from dsconv.convert.onnx.front_end import add_front_end
-from dsconv.convert.onnx.products import Products, products_of
+from dsconv.convert.onnx.layers import Layers, layers_of
 
 FRAMES = "frames"
 """The name of the open dimension of the frames."""
@@ -27,7 +27,7 @@ class _NetworkBuilder:
         self.form = form
         self.network: Network = form.network
         self.frames: Size = FRAMES if form.dynamic else form.steps
-        self.products: Products = products_of(form.precision, builder, self.frames)
+        self.layers: Layers = layers_of(form.precision, builder, self.frames)
 
     def add(self) -> None:
         """From the inputs to the outputs."""
@@ -36,7 +36,7 @@ class _NetworkBuilder:
             self.inputs()
         rows = add_front_end(builder, network) if self.form.front_end else self.windows()
         first, *others = network.before
-        rows = self.activated(self.products.dense_of_features(rows, first), first)
+        rows = self.activated(self.layers.dense_of_features(rows, first), first)
         for layer in others:
             rows = self.dense(rows, layer)
         rows = self.lstm(rows)
@@ -74,7 +74,7 @@ class _NetworkBuilder:
 
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """A dense layer with its activation and normalization."""
-        return self.activated(self.products.dense(rows, layer), layer)
+        return self.activated(self.layers.dense(rows, layer), layer)
 
     def activated(self, rows: str, layer: DenseLayer) -> str:
         """What follows the bias of a layer."""
@@ -111,7 +111,7 @@ class _NetworkBuilder:
         sequence = builder.node("Reshape", [rows, shape], "lstm/sequence")
         states = [] if self.form.whole_clip else [self.state("h"), self.state("c")]
         counts = self.valid_frames() if self.form.lengths == "input" else None
-        found = self.products.lstm(sequence, lstms, counts[0] if counts else "", states)
+        found = self.layers.lstm(sequence, lstms, counts[0] if counts else "", states)
         hidden, *after = found if counts is None else self.where_any(counts[1], *found, *states)
         if states:
             for kind, name in zip("hc", after, strict=True):

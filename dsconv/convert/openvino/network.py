@@ -13,10 +13,10 @@ from dsconv.convert.form import Form
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.front_end import add_front_end
 from dsconv.convert.openvino.lstm import LstmBuilder
-from dsconv.convert.openvino.products import (
+from dsconv.convert.openvino.weights import (
     WEIGHTS,
     MakeWeights,
-    product,
+    matmul,
     weights_of_features,
 )
 
@@ -65,7 +65,7 @@ class _NetworkBuilder:
         """A dense layer with its activation and normalization."""
         builder, name = self.builder, layer.name
         matrix = weights(builder, f"{name}/weights", values(layer.weights))
-        rows = product(builder, f"{name}/product", rows, matrix)
+        rows = matmul(builder, f"{name}/product", rows, matrix)
         bias = builder.constant(f"{name}/bias", values(layer.bias)[None])
         rows = builder.op("add", f"{name}/biased", rows, bias)
         if layer.clip is not None:

@@ -66,13 +66,13 @@ def _names(spec: Spec) -> set[str]:
     return set(found)
 
 
-def _check_names(description: Any, wanted: set[str]) -> None:
+def _check_names(description: Any, expected: set[str]) -> None:
     """Words of Core ML's language are replaced by names that nobody knows."""
     written = {one.name for one in (*description.input, *description.output)}
-    if others := sorted(written - wanted):
+    if others := sorted(written - expected):
         raise ConversionError(
-            f"{LABEL} replace {', '.join(sorted(wanted - written))} by {', '.join(others)}; choose "
-            "other names in the graph."
+            f"{LABEL} replace {', '.join(sorted(expected - written))} by {', '.join(others)}; "
+            "choose other names in the graph."
         )
 
 
@@ -97,17 +97,17 @@ def _form(coremltools: Any, spec: Spec, package: Path) -> dict[str, Any]:
 
 
 def _interface(coremltools: Any, spec: Spec) -> list[Any]:
-    """The inputs. Open sizes in the same place are taken for equal, as those of a batch are."""
+    """The inputs. Dynamic dimensions of the same index are taken for equal, as of a batch."""
     most = int(spec.settings["max_steps"])
-    open_sizes: dict[int, Any] = {}
+    dynamic: dict[int, Any] = {}
 
-    def size(place: int, number: int) -> Any:
+    def size(index: int, number: int) -> Any:
         if number >= 0:
             return number
-        return open_sizes.setdefault(place, coremltools.RangeDim(1, most, default=1))
+        return dynamic.setdefault(index, coremltools.RangeDim(1, most, default=1))
 
     def declared(given: TensorSpec) -> Any:
-        shape = [size(place, number) for place, number in enumerate(given.shape or ())]
+        shape = [size(index, number) for index, number in enumerate(given.shape or ())]
         kind = np.int32 if given.dtype.startswith(("int", "uint")) else np.float32
         return coremltools.TensorType(name=given.name, shape=shape, dtype=kind)
 
