@@ -159,7 +159,9 @@ def network_options(
         ),
         network_option(
             "--scores",
-            type=click.Choice(["probabilities", "raw"]),
+            # What logits were called in 0.1 is still taken, and not shown.
+            type=click.Choice(["probabilities", "logits", "raw"]),
+            metavar="[probabilities|logits]",
             default="probabilities",
             help="What comes out: after a softmax, the default, or before.",
         ),
