@@ -53,8 +53,7 @@ class Source:
         """
         found = self._recognised
         if isinstance(found, ConversionError):
-            # A new one each time: what handles an error adds to it.
-            raise ConversionError(str(found))
+            raise ConversionError(str(found)) from found
         return found
 
     @property
@@ -70,5 +69,4 @@ class Source:
         try:
             return recognise(self.graph)
         except ConversionError as error:
-            # Without its traceback, which would keep everything alive that was read meanwhile.
-            return error.with_traceback(None)
+            return error

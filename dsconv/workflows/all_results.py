@@ -140,11 +140,11 @@ def write_all_page(done: AllTargets, path: Path, *, force: bool = False) -> None
     """
     from dsconv.inspect.parity.page import Conversions, write_page
 
-    conversions = Conversions(str(done.source), overall_verdict(done), _rows(done))
+    conversions = Conversions(str(done.source), verdict_of_all(done), _rows(done))
     write_page(done.validation, path, conversions, force=force)
 
 
-def overall_verdict(done: AllTargets) -> str:
+def verdict_of_all(done: AllTargets) -> str:
     """The verdict of all targets as one."""
     from dsconv.inspect.parity.page import overall_verdict
 

@@ -13,7 +13,7 @@ from dsconv.formats.toolkits import Toolkit
 from dsconv.workflows.all_results import (
     AllTargets,
     TargetResult,
-    overall_verdict,
+    verdict_of_all,
     write_all_page,
 )
 from tests.inspect.parity.test_page import Page
@@ -40,7 +40,7 @@ def written(verdict: float | None, **more: object) -> TargetResult:
 )
 def test_the_whole_verdict(results: list[TargetResult], verdict: str) -> None:
     """One that fails fails all; what is not installed does not."""
-    assert overall_verdict(AllTargets(Path("a.pb"), results)) == verdict
+    assert verdict_of_all(AllTargets(Path("a.pb"), results)) == verdict
 
 
 def test_a_file_without_speech_says_how_it_was_checked(tmp_path: Path) -> None:
