@@ -7,7 +7,8 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.weights import lstm_bias, values
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options
-from dsconv.convert.target import Conversion, Job, Target
+from dsconv.convert.plan import Conversion, Plan
+from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError, OutputError, ToolkitError
 from dsconv.formats.digest import Digest
 from dsconv.formats.extensions import FormatPlugin, Plugin
@@ -29,13 +30,13 @@ __all__ = [
     "FormatPlugin",
     "Inspection",
     "Interface",
-    "Job",
     "Metadata",
     "Model",
     "ModelError",
     "NetworkTarget",
     "Options",
     "OutputError",
+    "Plan",
     "Plugin",
     "Target",
     "TensorInfo",

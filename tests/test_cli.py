@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 import dsconv
 from dsconv.cli import main
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 
 
 def run(*arguments: str | Path) -> Result:

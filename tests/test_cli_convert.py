@@ -18,7 +18,7 @@ from dsconv.acoustic.export import LSTM
 from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import lstm_bias
 from dsconv.cli import main
-from dsconv.convert.onnx import products
+from dsconv.convert.onnx import layers
 from dsconv.convert.openvino import lstm as openvino_lstm
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
@@ -167,7 +167,7 @@ def another_bias(lstm: Lstm, order: str) -> FloatArray:
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, bias: Any = another_bias) -> None:
     """Let both targets build another LSTM."""
-    monkeypatch.setattr(products, "lstm_bias", bias)
+    monkeypatch.setattr(layers, "lstm_bias", bias)
     monkeypatch.setattr(openvino_lstm, "lstm_bias", bias)
 
 
@@ -188,7 +188,7 @@ def test_a_parity_that_fails(command: str, demo: Path, monkeypatch: pytest.Monke
 
 def test_gates_in_another_order_are_noticed(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that takes the gates for others is caught by its own validation."""
-    monkeypatch.setattr(products, "GATES", "ifoc")
+    monkeypatch.setattr(layers, "GATES", "ifoc")
     result = run("onnx", "--json")
     assert result.exit_code == 1
     parity = json.loads(result.stdout)["parity"]
@@ -358,7 +358,7 @@ def test_existing_files_are_refused_before_the_work(
 
     (small / existing).write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr(type(TARGETS[command]), "convert", fail)
+        patch.setattr(type(TARGETS[command]), "build", fail)
         assert_refused(run(command), 6, f"{existing} exists; pass --force to replace it")
     assert (small / existing).read_text() == "mine"
     assert written(small) == {existing}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, DsconvError, ModelError, about
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps

@@ -57,7 +57,8 @@ def pb(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool
 def _convert(
     name: str, model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    from dsconv.convert.registry import TARGETS, convert_file
+    from dsconv.convert.registry import TARGETS
+    from dsconv.convert.run import convert_file
 
     conversion = convert_file(TARGETS[name], model, output, force=force)
     if as_json:
@@ -151,7 +152,7 @@ def coreml(
     Engine does; inputs and outputs stay float32. Core ML runs only on macOS; elsewhere dsconv
     validates the saved file by evaluating it in numpy.
     """
-    from dsconv.convert.options import CoreMlOptions
+    from dsconv.convert.coreml.options import CoreMlOptions
 
     core_ml = CoreMlOptions(
         format=core_ml_format,
@@ -232,9 +233,7 @@ def _convert_network(
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
     if result is not None and not as_json and (not quiet or not checked.passed):
-        from dsconv.workflows.convert import verdict_of
-
-        click.echo(verdict_of(result), err=quiet)
+        click.echo("\n".join([result.line, *result.remarks]), err=quiet)
     if not quiet:
         for note in conversion.notes:
             click.echo(f"dsconv: note: {note}", err=True)
@@ -286,11 +285,11 @@ def to_all(
     if as_json:
         print_json(done.to_json())
     elif not quiet or not done.passed:
-        from dsconv.commands.tables import render_all
+        from dsconv.workflows.all_results import render_all
 
         print_rich(render_all(done))
     if report is not None:
-        from dsconv.workflows.all_page import write_all_page
+        from dsconv.workflows.all_results import write_all_page
 
         write_all_page(done, report, force=force)
     if not done.passed:

@@ -163,7 +163,9 @@ def network_options(
         ),
         network_option(
             "--scores",
-            type=click.Choice(["probabilities", "raw"]),
+            # What logits were called in 0.1 is still taken, and not shown.
+            type=click.Choice(["probabilities", "logits", "raw"]),
+            metavar="[probabilities|logits]",
             default="probabilities",
             help="probabilities (the default), or raw: the logits before the softmax.",
         ),
@@ -225,7 +227,8 @@ def _toolkit_options() -> list[Callable[[Any], Any]]:
 def asked_options(asked: dict[str, Any], alphabet: Path | None, sample_rate: int | None) -> Any:
     """The `Options` of a conversion, of what `network_options` give."""
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.convert.options import Options, ToolkitOptions
+    from dsconv.convert.options import Options
+    from dsconv.convert.toolkit.options import ToolkitOptions
 
     shapes: dict[str | None, tuple[int, ...]] = asked.pop("input_shape")
     toolkit = ToolkitOptions(

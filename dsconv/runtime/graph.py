@@ -10,11 +10,12 @@ import numpy as np
 
 from dsconv.acoustic.front_end import features_of, find_front_end
 from dsconv.acoustic.names import PROBABILITIES
+from dsconv.acoustic.source import Source
 from dsconv.acoustic.structure import score_chain
 from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import CONSTANTS, Graph, open_graph
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.toolkits import import_tensorflow
 from dsconv.runtime.evaluator import Evaluator
@@ -83,14 +84,14 @@ class TensorFlowGraphModel:
         return dict(zip(outputs, values, strict=True))
 
 
-def open_graph_model(path: Path) -> NumpyGraphModel:
-    """Open a graph to be evaluated in numpy."""
-    return NumpyGraphModel(open_graph(path))
+def open_graph_model(source: Source | Path) -> NumpyGraphModel:
+    """A graph to be evaluated in numpy."""
+    return NumpyGraphModel(Source.of(source).graph)
 
 
-def open_tensorflow_model(path: Path) -> TensorFlowGraphModel:
-    """Open a graph to be run by TensorFlow."""
-    return TensorFlowGraphModel(open_graph(path))
+def open_tensorflow_model(source: Source | Path) -> TensorFlowGraphModel:
+    """A graph to be run by TensorFlow."""
+    return TensorFlowGraphModel(Source.of(source).graph)
 
 
 def describe(graph: Graph, runtime: str) -> Interface:

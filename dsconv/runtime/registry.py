@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import Any
 
 from dsconv.acoustic.overrides import Overrides
+from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError, about
 from dsconv.formats.format import load
 from dsconv.formats.identify import describe, identify
@@ -13,7 +14,7 @@ from dsconv.runtime.model import Model
 
 
 def open_model(
-    path: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Source,
     *,
     tensorflow: bool = False,
     evaluated: bool = False,
@@ -27,7 +28,8 @@ def open_model(
     Raises ModelError if the file is no model that dsconv can run, ConversionError if it is no
     acoustic model, ToolkitError if its runtime is missing or refuses it.
     """
-    path = Path(path)
+    source = Source.of(model)
+    path = source.path
     found = identify(path, "open_model")
     opener = (
         (tensorflow and found.open_in_tensorflow)
@@ -36,9 +38,11 @@ def open_model(
     )
     if opener is None:
         raise ModelError(describe(path, found))
+    # A graph may have been opened already.
+    given: Any = source if found.open_in_tensorflow else path
     with about(path):
-        model: Model = load(opener)(path)
-        return _Described(model, overrides) if overrides else model
+        opened: Model = load(opener)(given)
+        return _Described(opened, overrides) if overrides else opened
 
 
 class _Described:

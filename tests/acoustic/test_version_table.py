@@ -30,6 +30,7 @@ from dsconv.inspect.runtimes import original_runtimes, tflite_runtimes
 from tests import pages
 from tests.acoustic import early
 from tests.acoustic.edits import renamed, takes
+from tests.convert.sources import GraphSource
 
 PAGE = (pages.DOCS / "versions.md").read_text("utf-8")
 RECENT = "DeepSpeech 0.7 to 0.9, or Coqui STT"
@@ -189,7 +190,7 @@ def converts(graph: Graph) -> list[str]:
     taken = []
     for target in TARGETS.values():
         try:
-            target.check(graph, Options())
+            target.plan(GraphSource(graph), Options())
         except ConversionError:
             continue
         taken.append(target.name)

@@ -114,7 +114,7 @@ def answers(model: Model, call: Call) -> list[Any]:
 
 def scores_of(model: Model) -> Scores:
     """What a conversion must be asked for, to give what a model gives."""
-    return "raw" if model.interface.gives_logits else "probabilities"
+    return "logits" if model.interface.gives_logits else "probabilities"
 
 
 def calls(windows: Windows, frames: int, lengths: Iterable[int], states: Any) -> Iterator[Call]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import set_steps

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dsconv.convert.options import CoreMlOptions, Options
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ConversionError, ModelError
 from dsconv.fixtures import demo_model

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.write import write_random_model
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dsconv.commands.tables import render_all
 from dsconv.inspect.parity.result import Finding, Severity
-from dsconv.workflows.all_targets import AllTargets, TargetResult
+from dsconv.workflows.all_results import AllTargets, TargetResult, render_all
 from tests.inspect.parity.test_page import passing
 from tests.workflows.test_all_page import written
 

@@ -8,8 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dsconv.cli import main
-from dsconv.convert import registry
-from dsconv.convert.target import Conversion, Job
+from dsconv.convert.pb import PbPlan
 from dsconv.errors import ParityError
 from dsconv.fixtures.write import write_demo_model
 from dsconv.workflows.demo import run_demo
@@ -33,17 +32,16 @@ def test_files_that_are_there_need_force(tmp_path: Path) -> None:
 
 def test_a_wrong_way_back_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the package does not lead back to the graph, the demo fails."""
-    target = registry.TARGETS["pb"]
-    convert = target.convert
+    write = PbPlan.write
 
-    def damage(job: Job) -> Conversion:
-        conversion = convert(job)
-        data = bytearray(job.output.read_bytes())
+    def damage(plan: PbPlan, output: Path, *, force: bool) -> int:
+        size = write(plan, output, force=force)
+        data = bytearray(output.read_bytes())
         data[500_000] ^= 1
-        job.output.write_bytes(data)
-        return conversion
+        output.write_bytes(data)
+        return size
 
-    monkeypatch.setattr(target, "convert", damage)
+    monkeypatch.setattr(PbPlan, "write", damage)
     with pytest.raises(ParityError, match="differs from"):
         run_demo(tmp_path / "demo")
 

@@ -44,12 +44,12 @@ def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> 
     missing = graph.op(
         "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="int32"
     )
-    behind = graph.op(
+    after = graph.op(
         "MAXIMUM", [missing, graph.integers(settings.step)], "samples/behind", [1], dtype="int32"
     )
     ends = graph.op(
         "PACK",
-        [graph.integers([0]), behind],
+        [graph.integers([0]), after],
         "samples/ends",
         [1, 2],
         dtype="int32",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -99,13 +99,10 @@ def open_core_ml(path: Path, spec: Spec) -> Call:
         units = coremltools.ComputeUnit.CPU_ONLY
         predict = coremltools.models.MLModel(str(path), compute_units=units).predict
         return _by_names_of_graph(predict, spec)
-    from dsconv.formats.coreml.file import PROGRAM, open_core_ml
+    from dsconv.formats.coreml.file import open_core_ml
     from dsconv.runtime.coreml.evaluator import ProgramEvaluator
-    from dsconv.runtime.coreml.network import NetworkEvaluator
 
-    file = open_core_ml(path)
-    evaluator: Any = ProgramEvaluator(file) if file.kind == PROGRAM else NetworkEvaluator(file)
-    return _by_names_of_graph(evaluator.run, spec)
+    return _by_names_of_graph(ProgramEvaluator(open_core_ml(path)).run, spec)
 
 
 def _by_names_of_graph(run_model: Call, spec: Spec) -> Call:

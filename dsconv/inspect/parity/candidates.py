@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dsconv.acoustic.source import Source
 from dsconv.formats.digest import Digest
 from dsconv.inspect.parity.numbers import (
     Difference,
@@ -60,7 +61,7 @@ class CandidateModel:
         if not self._comparable:
             message = "not compared: the structure differs"
             findings.append(Finding("numbers", Severity.NOTE, message))
-        self.info = CandidateInfo(model_info(path, self._model), tolerance, findings)
+        self.info = CandidateInfo(model_info(Source(path), self._model), tolerance, findings)
 
     def compare(self, clip: ReferenceClip, progress: Progress) -> tuple[Comparison, Trace] | None:
         """Run the reference's features, unless the model cannot take them."""

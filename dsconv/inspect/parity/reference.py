@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dsconv.acoustic.overrides import Overrides
+from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError
-from dsconv.formats.digest import Digest
 from dsconv.formats.disk_size import disk_size
 from dsconv.inspect.parity.result import ClipInfo, ModelInfo
 from dsconv.inspect.parity.trace import Trace, run_trace
@@ -61,16 +61,16 @@ class ReferenceClip:
 class Reference:
     """The model that the others are compared with."""
 
-    def __init__(self, path: Path, options: ValidationOptions) -> None:
+    def __init__(self, source: Source, options: ValidationOptions) -> None:
         self.options = options
         self.model = open_model(
-            path,
+            source,
             tensorflow=options.tensorflow,
             evaluated=options.evaluated,
             overrides=options.overrides,
         )
         self.interface = self.model.interface
-        self.info = model_info(path, self.model)
+        self.info = model_info(source, self.model)
         self.steps = default_steps(self.interface, USUAL_STEPS)
         self.beam = options.beam or self.interface.metadata.beam_width or DEFAULT_BEAM
         self._stream = Stream(self.model)
@@ -100,17 +100,17 @@ class Reference:
         return transcribe_probabilities(trace.probabilities, alphabet, self.beam)
 
 
-def model_info(path: Path, model: Model) -> ModelInfo:
+def model_info(source: Source, model: Model) -> ModelInfo:
     """What a report has to show of an opened model."""
     interface = model.interface
-    with Digest(path) as digest:
+    with source.digest as digest:
         return ModelInfo(
-            str(path),
+            str(source.path),
             digest.hexdigest(),
             interface.format,
             interface.runtime,
             interface.precision,
-            _model_size(path),
+            _model_size(source.path),
         )
 
 

@@ -39,6 +39,10 @@ class Finding:
         return self.severity is Severity.FAILURE
 
 
+# Formats whose own runtime is not on every system.
+_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """A model that took part, or the file of a run that was made elsewhere.
@@ -125,6 +129,33 @@ class CandidateResult:
                 by_tensor.setdefault(difference.tensor, []).append(difference)
         return [merged(parts) for parts in by_tensor.values()]
 
+    @property
+    def line(self) -> str:
+        """The verdict in one line, and what ran the candidate where that is not its own runtime."""
+        # The states as one, by that which is nearest to its tolerance; what passes at once is left
+        # out.
+        shown: dict[str, Difference] = {}
+        for difference in sorted(self.differences, key=lambda d: d.needed / d.tolerance):
+            if difference.tensor != "mfccs" or not difference.passed:
+                name = "states" if "state" in difference.tensor else difference.tensor
+                shown[name] = difference
+        figures = [
+            f"{name} {shown[name].max_abs:.1e} of {shown[name].tolerance:.0e}"
+            for name in ("mfccs", "probabilities", "states")
+            if name in shown
+        ]
+        if self.transcripts:
+            equal = sum(transcript.equal for transcript in self.transcripts)
+            figures.append(f"{equal} of {len(self.transcripts)} texts")
+        line = f"{self.verdict}: {', '.join(figures)}" if figures else self.verdict
+        elsewhere = self.model.format in _RUN_ELSEWHERE
+        return f"{line}\nrun by {self.model.runtime}" if elsewhere else line
+
+    @property
+    def remarks(self) -> list[str]:
+        """What speaks against the candidate, a line each; of very much the first."""
+        return finding_lines(f for f in self.findings if f.severity is not Severity.NOTE)
+
     def to_json(self) -> dict[str, Any]:
         """The result as plain values; numbers that are not finite are null."""
         values = {
@@ -171,6 +202,15 @@ def first_findings(
         if count > _SHOWN_FINDINGS
     ]
     return shown, more
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """A line for each finding; of those of one level and severity that are many, the first few."""
+    shown, more = first_findings(findings)
+    return [
+        *(f"{each.severity.value}, {each.level}: {each.message}" for each in shown),
+        *(f"{kind.value}, {level}: {n:,} more; --json lists them all" for kind, level, n in more),
+    ]
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:

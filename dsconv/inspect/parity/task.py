@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dsconv.acoustic.source import Source
 from dsconv.inspect.parity.candidates import Candidate, CandidateModel, RecordedCandidate
 from dsconv.inspect.parity.outcome import ClipOutcome, ClipRun, TaskInfo
 from dsconv.inspect.parity.pictures import ClipPicture, picture_of
@@ -26,7 +27,7 @@ class Task:
     `run` tells one validation from the next, whose files may have changed.
     """
 
-    reference: Path
+    reference: Source
     candidates: tuple[Path, ...]
     recorded: tuple[Path, ...]
     options: ValidationOptions
@@ -35,13 +36,13 @@ class Task:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files, the reference first."""
-        return (self.reference, *self.candidates, *self.recorded)
+        return (self.reference.path, *self.candidates, *self.recorded)
 
     def with_full_paths(self) -> Task:
         """The same files, from whichever folder they are opened."""
         return replace(
             self,
-            reference=self.reference.absolute(),
+            reference=Source(self.reference.path.absolute()),
             candidates=tuple(path.absolute() for path in self.candidates),
             recorded=tuple(path.absolute() for path in self.recorded),
         )

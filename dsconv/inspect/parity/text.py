@@ -9,20 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dsconv.inspect.parity.numbers import Difference
-from dsconv.inspect.parity.result import (
-    CandidateResult,
-    ClipInfo,
-    Finding,
-    ModelInfo,
-    Severity,
-    first_findings,
-)
+from dsconv.inspect.parity.result import CandidateResult, ClipInfo, ModelInfo, finding_lines
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.speech.rates import CorpusRates
 
-# Formats whose own runtime is not on every system.
-_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
 _STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
 
 
@@ -46,33 +36,6 @@ def render_results(
     return Group(*parts)
 
 
-def verdict_line(candidate: CandidateResult) -> str:
-    """A candidate's verdict in one line, and what speaks against it in more."""
-    # The states as one, by that which is nearest to its tolerance; what passes at once is left out.
-    shown: dict[str, Difference] = {}
-    for difference in sorted(candidate.differences, key=lambda d: d.needed / d.tolerance):
-        if difference.tensor != "mfccs" or not difference.passed:
-            name = "states" if "state" in difference.tensor else difference.tensor
-            shown[name] = difference
-    parts = [
-        f"{name} {shown[name].max_abs:.1e} of {shown[name].tolerance:.0e}"
-        for name in ("mfccs", "probabilities", "states")
-        if name in shown
-    ]
-    if candidate.transcripts:
-        equal = sum(transcript.equal for transcript in candidate.transcripts)
-        parts.append(f"{equal} of {len(candidate.transcripts)} texts")
-    lines = [f"{candidate.verdict}: {', '.join(parts)}" if parts else candidate.verdict]
-    if candidate.model.format in _RUN_ELSEWHERE:
-        lines.append(f"run by {candidate.model.runtime}")
-    return "\n".join([*lines, *objections(candidate)])
-
-
-def objections(candidate: CandidateResult) -> list[str]:
-    """What speaks against a candidate, a line each; of very much the first."""
-    return _lines([f for f in candidate.findings if f.severity is not Severity.NOTE])
-
-
 def _named(model: ModelInfo) -> str:
     return f"{model.path} ({model.runtime}, {model.precision})"
 
@@ -86,7 +49,7 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
         parts.append(_numbers(candidate))
     if candidate.transcripts:
         parts.append(Text(_transcripts(candidate)))
-    return [*parts, *map(Text, _lines(candidate.findings))]
+    return [*parts, *map(Text, finding_lines(candidate.findings))]
 
 
 def _numbers(candidate: CandidateResult) -> Table:
@@ -120,15 +83,6 @@ def _transcripts(candidate: CandidateResult) -> str:
 def _rates(rates: CorpusRates) -> str:
     """All edits by all words and characters, with the intervals of 95 % confidence."""
     return f"WER {rates.wer}, CER {rates.cer}"
-
-
-def _lines(findings: Sequence[Finding]) -> list[str]:
-    """A line for each finding; of those of one level and severity that are many, the first few."""
-    shown, more = first_findings(findings)
-    return [
-        *(f"{each.severity.value}, {each.level}: {each.message}" for each in shown),
-        *(f"{kind.value}, {level}: {n:,} more; --json lists them all" for kind, level, n in more),
-    ]
 
 
 def tolerance_rows() -> list[tuple[str, str, str]]:

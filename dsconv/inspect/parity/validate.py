@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.journal import Journal, journal_header, open_journal
 from dsconv.inspect.parity.outcome import ClipRun, Tally, TaskInfo
@@ -31,7 +32,7 @@ Options = ValidationOptions
 
 
 def validate_models(
-    reference: Path,
+    reference: Path | Source,
     candidates: Sequence[Path],
     clips: Sequence[ClipSource],
     options: ValidationOptions,
@@ -55,7 +56,7 @@ def validate_models(
         raise ConversionError("pass jobs or the address of a Dask cluster, not both.")
     if resume is not None and save_to is not None:
         raise ConversionError("a run that is resumed keeps no inputs and outputs; save them apart.")
-    task = Task(reference, tuple(candidates), tuple(recorded), options)
+    task = Task(Source.of(reference), tuple(candidates), tuple(recorded), options)
     with one_thread(), _runner(task, min(jobs, len(clips)), dask) as runner:
         with _journal(resume, runner.info, options, clips) as journal:
             tally, io = _run(runner, clips, journal, progress, keep_io=save_to is not None)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.export import ExportSettings, export_chunks
-from dsconv.convert.options import CoreMlFormat
+from dsconv.convert.coreml.options import CoreMlFormat
 from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.fixtures.random_model import random_weights

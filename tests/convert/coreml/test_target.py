@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, OutputError, ToolkitError
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
@@ -253,8 +254,10 @@ def test_nothing_is_left_of_a_write_that_fails(
 
 QUIET = """
 import sys
-from dsconv.convert.options import CoreMlOptions, Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 source, folder = sys.argv[1:]
 for number, asked in enumerate((
     Options(lengths='input', steps=-1),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.options import LstmForm, Precision
+from dsconv.convert.options import Precision
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures.demo_model import MODEL, clips
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.inspect.parity.tolerances import TOLERANCES

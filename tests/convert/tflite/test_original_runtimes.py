@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dsconv.convert.options import LstmForm
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.steps import DYNAMIC
 from tests.conftest import Transcribe

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, Tensors, scores
 from dsconv.runtime.registry import open_model

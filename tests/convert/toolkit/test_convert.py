@@ -214,11 +214,11 @@ def test_a_sabotaged_file_fails(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A weight that is off by a hundredth is noticed."""
-    from dsconv.convert.toolkit import convert
+    from dsconv.convert.toolkit import plan
     from dsconv.formats.graphdef.write import new_constant
 
     output = named("openvino", tmp_path)
-    whole = convert.graph_for_toolkit
+    whole = plan.graph_for_toolkit
 
     def spoiled(prepared: Any) -> Graph:
         graph = whole(prepared)
@@ -230,7 +230,7 @@ def test_a_sabotaged_file_fails(
         spoilt = new_constant(node.name, values)
         return graph.replacing(spoilt if other is node else other for other in graph)
 
-    monkeypatch.setattr(convert, "graph_for_toolkit", spoiled)
+    monkeypatch.setattr(plan, "graph_for_toolkit", spoiled)
     done = dsconv("openvino", folder / "convolution.pb", "-o", output)
     assert done.exit_code == 1, done.output
     assert "\nfail: scores " in done.stdout

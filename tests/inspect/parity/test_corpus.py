@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.acoustic.source import Source
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, ModelError, OutputError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_random_model
@@ -274,12 +276,12 @@ def test_a_worker_opens_the_models_once(
     threads: list[int | None] = []
     opened = registry.open_model
 
-    def open_model(path: Path, **how: Any) -> Model:
+    def open_model(path: Source, **how: Any) -> Model:
         threads.append(thread_limit())
         return opened(path, **how)
 
     monkeypatch.setattr(reference, "open_model", open_model)
-    one, two = (Task(demo_model.MODEL, (), (), HOW) for _ in range(2))
+    one, two = (Task(Source(demo_model.MODEL), (), (), HOW) for _ in range(2))
     for each in (one, one, two):
         run_in_worker(each, Clip(0, clips[0]))
     assert threads == [1, 1]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import DsconvError, ModelError, ToolkitError
 from dsconv.inspect.parity.outcome import ClipOutcome, ClipRun, TaskInfo
 from dsconv.inspect.parity.pool import Answer, Pool
@@ -17,7 +18,7 @@ from dsconv.inspect.parity.task import Clip, Task
 from dsconv.progress import ignore_progress
 from dsconv.speech.corpus import ClipSource
 
-TASK = Task(Path("model.pb"), (), (), ValidationOptions())
+TASK = Task(Source("model.pb"), (), (), ValidationOptions())
 FOUND = TaskInfo(ModelInfo("/there/model.pb", "0" * 64, "pb", "numpy 2.0", "fp32"), [])
 ROOM = 3
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ModelError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_demo_model

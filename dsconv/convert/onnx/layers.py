@@ -1,4 +1,4 @@
-"""The parts of the network that hold its weights, in each precision."""
+"""The layers of the network, which hold its weights, in each precision."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ GATES = "iofc"
 """The order of the gates in ONNX."""
 
 
-class Products(Protocol):
-    """Builds the nodes that multiply with weights."""
+class Layers(Protocol):
+    """Builds the layers of the network, which hold its weights."""
 
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """Rows [frames, inputs] times the weights, plus the bias."""
@@ -47,14 +47,14 @@ class Products(Protocol):
         """
 
 
-def products_of(precision: Precision, builder: GraphBuilder, frames: Size) -> Products:
-    """The builder of the weights' nodes in a precision, for so many frames a call."""
+def layers_of(precision: Precision, builder: GraphBuilder, frames: Size) -> Layers:
+    """The builder of the layers in a precision, for so many frames a call."""
     if precision == "int8":
-        return IntegerProducts(builder, frames)
-    return HalfProducts(builder) if precision == "fp16" else FloatProducts(builder)
+        return IntegerLayers(builder, frames)
+    return HalfLayers(builder) if precision == "fp16" else FloatLayers(builder)
 
 
-class FloatProducts:
+class FloatLayers:
     """Weights and arithmetic in float32."""
 
     def __init__(self, builder: GraphBuilder) -> None:
@@ -113,7 +113,7 @@ class FloatProducts:
         return self.builder.weights(Initializer(inside, np.dtype(dtype), shape, chunks))
 
 
-class HalfProducts(FloatProducts):
+class HalfLayers(FloatLayers):
     """Weights in float16, arithmetic in float32: half the file, and next to no loss."""
 
     def matrix(
@@ -124,7 +124,7 @@ class HalfProducts(FloatProducts):
         return self.builder.node("Cast", [half], name, to=import_onnx().TensorProto.FLOAT)
 
 
-class IntegerProducts:
+class IntegerLayers:
     """8-bit integers, a scale for each output; what they are multiplied with is quantized at run.
 
     ONNX Runtime has no other form that multiplies integers in an LSTM, and it fuses the nodes of a
@@ -155,7 +155,7 @@ class IntegerProducts:
 
     def dense_of_features(self, rows: str, layer: DenseLayer) -> str:
         """Weights in float16: a fortieth of the model."""
-        return HalfProducts(self.builder).dense(rows, layer)
+        return HalfLayers(self.builder).dense(rows, layer)
 
     def lstm(
         self, sequence: str, lstms: Sequence[Lstm], lengths: str, states: Sequence[str]
@@ -193,7 +193,7 @@ def attributes(lstms: Sequence[Lstm]) -> dict[str, Any]:
 
 
 def two_biases(lstms: Sequence[Lstm]) -> FloatArray:
-    """The biases as ONNX wants them: of the input, and another of the hidden state."""
+    """The biases as ONNX takes them: of the input, and another of the hidden state."""
     biases = np.stack([lstm_bias(lstm, GATES) for lstm in lstms])
     return np.concatenate([biases, np.zeros_like(biases)], axis=1)
 

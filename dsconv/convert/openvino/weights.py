@@ -20,7 +20,7 @@ otherwise it takes three times the memory where it computes in bfloat16.
 """
 
 
-def product(builder: ModelBuilder, name: str, rows: Any, weights: Any) -> Any:
+def matmul(builder: ModelBuilder, name: str, rows: Any, weights: Any) -> Any:
     """Rows [n, inputs] times weights [outputs, inputs]."""
     return builder.op("matmul", name, rows, weights, False, True)
 
