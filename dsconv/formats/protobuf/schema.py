@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from dsconv.formats.protobuf.message import Message
 from dsconv.formats.protobuf.wire import MAP_KEY, MAP_VALUE
@@ -137,15 +137,12 @@ class _Field:
 _ANNOTATION = re.compile(r"(?:(?P<container>list|dict)\[(?:str, )?)?(?P<kind>\w+)\]?")
 
 
-class _Scalar:
+class _Scalar(NamedTuple):
     """How a scalar is read, its default, and its number in protobuf's descriptors."""
 
-    def __init__(
-        self, read: Callable[[Message, int], list[Any]], default: Any, descriptor_type: int
-    ) -> None:
-        self.read = read
-        self.default = default
-        self.descriptor_type = descriptor_type
+    read: Callable[[Message, int], list[Any]]
+    default: Any
+    descriptor_type: int
 
 
 def _booleans(message: Message, number: int) -> list[bool]:
