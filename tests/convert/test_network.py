@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.export import LSTM
-from dsconv.convert.options import CoreMlOptions, Lengths
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Lengths
 from dsconv.fixtures.demo_model import MODEL
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps

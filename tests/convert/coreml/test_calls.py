@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.coreml.options import CoreMlFormat, Lengths
+from dsconv.convert.coreml.options import CoreMlFormat
+from dsconv.convert.options import Lengths
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.steps import DYNAMIC
 from tests.convert.calls import (
