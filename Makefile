@@ -3,15 +3,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Files in the order of tests/conftest.py: slow ones first, so that both processes end at once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check benchmark clean
+.PHONY: demo test test-fast check benchmark clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/dsconv demo --force
 
 test: $(VENV)/.test-installed check
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(PYTEST) -m "not alone"
 	$(BIN)/python -m pytest -m alone
+
+test-fast: $(VENV)/.test-installed
+	$(PYTEST) -m "not (toolkit or slow or runtimes or alone)"
 
 check: $(VENV)/.test-installed
 	$(BIN)/ruff check .

@@ -18,10 +18,11 @@ from benchmarks.limits import benchmark_limits
 from benchmarks.measure import Samples, interleave, peak_mb, python, run_process
 from benchmarks.original_runtimes import benchmark_original_runtimes
 from benchmarks.tables import figure_table
+from dsconv.acoustic.source import Source
+from dsconv.convert.options import Options
 from dsconv.convert.pbmm import PbmmTarget
-from dsconv.convert.target import Job
+from dsconv.convert.run import write_plan
 from dsconv.fixtures.write import write_random_model
-from dsconv.formats.graphdef.graph import open_graph
 
 RELEASE_SIZE = 2048
 NETWORK_TARGETS = ("tflite", "coreml", "openvino", "onnx")
@@ -33,9 +34,10 @@ def benchmark_pbmm(model: Path, runs: int) -> dict[str, Samples]:
 
     def convert_in_process() -> float:
         package.unlink(missing_ok=True)
-        graph = open_graph(model)
+        source = Source(model)
+        _ = source.graph
         start = time.perf_counter()
-        PbmmTarget().convert(Job(graph, model, package))
+        write_plan(PbmmTarget().plan(source, Options()), package)
         return time.perf_counter() - start
 
     def convert() -> float:

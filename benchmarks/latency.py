@@ -25,7 +25,8 @@ from benchmarks.measure import Samples
 from benchmarks.memory import resident_mb
 from benchmarks.tables import figure_table
 from dsconv.convert.options import Options, Precision
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.demo_model import SPEECH
 from dsconv.formats.graphdef.edit import extract, freeze_input
 from dsconv.formats.graphdef.graph import open_graph

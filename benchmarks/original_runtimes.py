@@ -14,8 +14,10 @@ from rich.table import Table
 
 from benchmarks.measure import Samples
 from benchmarks.tables import figure_table
-from dsconv.convert.options import LstmForm, Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures.demo_model import SPEECH
 from dsconv.speech.corpus import find_clips, shortest
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from dsconv.api import inspect_model as inspect_model
     from dsconv.api import transcribe as transcribe
     from dsconv.api import validate_models as validate_models
-    from dsconv.convert.options import CoreMlOptions as CoreMlOptions
+    from dsconv.convert.coreml.options import CoreMlOptions as CoreMlOptions
     from dsconv.convert.options import Options as Options
     from dsconv.workflows.freeze_options import FreezeOptions as FreezeOptions
 
 
 _PUBLIC = {
-    "CoreMlOptions": "dsconv.convert.options",
+    "CoreMlOptions": "dsconv.convert.coreml.options",
     "FreezeOptions": "dsconv.workflows.freeze_options",
     "Options": "dsconv.convert.options",
     "Overrides": "dsconv.acoustic.overrides",

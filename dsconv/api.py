@@ -7,28 +7,28 @@ what to do. Nothing is imported before it is needed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from dsconv.convert.options import Options
 from dsconv.convert.registry import find_target
-from dsconv.workflows.all_targets import AllTargets, convert_all
+from dsconv.progress import Progress, ignore_progress
+from dsconv.workflows.all_results import AllTargets
+from dsconv.workflows.all_targets import convert_all
 from dsconv.workflows.convert import CheckedConversion, convert_checked
 
 if TYPE_CHECKING:
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.inspect.parity.result import Validation
     from dsconv.inspect.parity.trace import TraceFile
-    from dsconv.inspect.parity.validate import Options as ParityOptions
+    from dsconv.inspect.parity.validate import ValidationOptions
+    from dsconv.inspect.parity.validation import Validation
     from dsconv.inspect.report import Inspection
     from dsconv.runtime.transcribe import Transcription
     from dsconv.workflows.freeze import Frozen
     from dsconv.workflows.freeze_options import FreezeOptions
 
 AnyPath: TypeAlias = str | os.PathLike[str]
-Progress: TypeAlias = Callable[[float], object]
-"""Is called with the share of the work that is done, from 0 to 1."""
 
 
 def convert_model(
@@ -40,7 +40,7 @@ def convert_model(
     force: bool = False,
     validate: bool = True,
     evaluated: bool = False,
-    progress: Progress = float,
+    progress: Progress = ignore_progress,
 ) -> CheckedConversion:
     """Convert a frozen graph, and compare the result with it over some packaged speech.
 
@@ -72,7 +72,7 @@ def convert_to_all(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
-    progress: Progress = float,
+    progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a frozen graph to every target that is installed, and compare all files at once.
 
@@ -90,9 +90,9 @@ def inspect_model(path: AnyPath) -> Inspection:
 
     No toolkit is needed. Raises ModelError for what is damaged or no model.
     """
-    from dsconv.inspect.registry import inspect_file
+    from dsconv.workflows.inspection import inspect_model as inspect
 
-    return inspect_file(path)
+    return inspect(path)
 
 
 def validate_models(
@@ -100,10 +100,10 @@ def validate_models(
     candidates: Iterable[AnyPath],
     audio: Iterable[AnyPath] | None = None,
     *,
-    options: ParityOptions | None = None,
+    options: ValidationOptions | None = None,
     recorded: Iterable[AnyPath] = (),
     save_to: TraceFile | None = None,
-    progress: Progress = float,
+    progress: Progress = ignore_progress,
     jobs: int = 1,
     dask: str | None = None,
     resume: AnyPath | None = None,
@@ -123,7 +123,7 @@ def validate_models(
     file is of another run.
     """
     from dsconv.fixtures.demo_model import SPEECH
-    from dsconv.inspect.parity.validate import Options as Parity
+    from dsconv.inspect.parity.validate import ValidationOptions
     from dsconv.inspect.parity.validate import validate_models as validate
     from dsconv.speech.corpus import find_clips
 
@@ -133,7 +133,7 @@ def validate_models(
         Path(reference),
         paths,
         clips,
-        options or Parity(),
+        options or ValidationOptions(),
         recorded=list(map(Path, recorded)),
         save_to=save_to,
         progress=progress,

@@ -23,9 +23,17 @@ from dsconv.version import __version__
 def main() -> None:
     """Deploy DeepSpeech and Coqui STT acoustic models today.
 
-    Exit codes: 0 done; 1 parity failed; 2 usage; 3 the input is not a model that dsconv knows, or
-    is damaged; 4 it is known but cannot be converted so; 5 a toolkit is missing or failed; 6 the
-    output cannot be written.
+    An error is one line that says what is wrong and what to do.
+
+    \b
+    Exit codes:
+      0  done
+      1  a result differs from what it was made from
+      2  wrong usage
+      3  the input is damaged, or not a model that dsconv knows
+      4  the model cannot be converted in this way
+      5  a toolkit or runtime is missing or failed
+      6  the output cannot be written
     """
 
 

@@ -21,6 +21,10 @@ _VERSION = re.compile(r"numpy \d+\.\d+\.\d+")
 _DIFFERENCE = re.compile(r"\b\d\.\de-\d\d(?= of)")
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# The original clients, for which there are tests of their own, and what sets dsconv up.
+CLIENTS = ("deepspeech", "stt")
+OTHER_PROGRAMS = (*CLIENTS, "make", "pip")
+
 ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -42,13 +46,9 @@ def blocks(page: Path, *languages: str) -> list[Block]:
     return [block for block in found if not languages or block.language in languages]
 
 
-def sessions(page: Path) -> list[tuple[str, str]]:
-    """Each command of the console blocks, with the output that is shown for it."""
-    parts = [
-        part
-        for block in blocks(page, "console")
-        for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
-    ]
+def _sessions(block: Block) -> list[tuple[str, str]]:
+    """Each command of a console block, with the output that is shown for it."""
+    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
     return [(part.split("\n", 1)[0], part.split("\n", 1)[1]) for part in parts]
 
 
@@ -56,6 +56,47 @@ def comparable(text: str) -> str:
     """An output without what differs from run to run."""
     text = _DIFFERENCE.sub("DIFFERENCE", _SECONDS.sub("SECONDS", text))
     return _VERSION.sub("numpy VERSION", text)
+
+
+def shows(shown: str, printed: str) -> bool:
+    """Whether an output is what a page shows of it; a line of three dots stands for any lines."""
+    kept = [
+        re.escape(part) for part in re.split(r"^\.\.\.\n", comparable(shown), flags=re.MULTILINE)
+    ]
+    return re.fullmatch(r"(?:.*\n)*?".join(kept), comparable(printed)) is not None
+
+
+def run_page(page: Path, folder: Path, before: str = "") -> int:
+    """Run the blocks of a page as a person would, from top to bottom; returns how many there were.
+
+    Commands must succeed. What a console block shows is the whole output, but for lines of three
+    dots; Python prints the text block that follows it, or nothing. `before` is put before Python.
+    """
+    shown = blocks(page)
+    for block, after in zip(shown, [*shown[1:], None], strict=True):
+        if block.language == "console":
+            for command, output in _sessions(block):
+                done = run_dsconv(folder, command)
+                assert shows(output, done.stdout), (command, done.stdout)
+        elif block.language == "sh":
+            for line in block.text.splitlines():
+                if shlex.split(line)[0] not in OTHER_PROGRAMS:
+                    done = run_dsconv(folder, line)
+                    assert done.returncode == 0, (line, done.stdout)
+        elif block.language == "python":
+            done = run_python(folder, before + block.text)
+            assert done.returncode == 0, done.stderr
+            follows = after is not None and after.language == "text"
+            assert done.stdout == (after.text if after is not None and follows else "")
+        else:
+            assert block.language == "text"
+    return len(shown)
+
+
+def inline_commands(page: Path) -> list[str]:
+    """The commands of dsconv in the text of a page."""
+    text = _BLOCK.sub("", page.read_text("utf-8"))
+    return [" ".join(found.split()) for found in re.findall(r"`(dsconv [^`]+)`", text)]
 
 
 def run_dsconv(folder: Path, command: str) -> subprocess.CompletedProcess[str]:

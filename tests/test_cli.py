@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 import dsconv
 from dsconv.cli import main
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 
 
 def run(*arguments: str | Path) -> Result:
@@ -69,7 +70,7 @@ def test_seed_without_size_is_a_usage_error(in_folder: Path) -> None:
     """An option that would do nothing is refused."""
     result = run("fixture", "--seed", "3")
     assert result.exit_code == 2
-    assert "--seed goes with --n-hidden" in result.stderr
+    assert "--seed needs --n-hidden" in result.stderr
     assert list(in_folder.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ from dsconv.acoustic.export import LSTM
 from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import lstm_bias
 from dsconv.cli import main
-from dsconv.convert.onnx import products
+from dsconv.convert.onnx import layers
 from dsconv.convert.openvino import lstm as openvino_lstm
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
@@ -167,7 +167,7 @@ def another_bias(lstm: Lstm, order: str) -> FloatArray:
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, bias: Any = another_bias) -> None:
     """Let both targets build another LSTM."""
-    monkeypatch.setattr(products, "lstm_bias", bias)
+    monkeypatch.setattr(layers, "lstm_bias", bias)
     monkeypatch.setattr(openvino_lstm, "lstm_bias", bias)
 
 
@@ -188,7 +188,7 @@ def test_a_parity_that_fails(command: str, demo: Path, monkeypatch: pytest.Monke
 
 def test_gates_in_another_order_are_noticed(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that takes the gates for others is caught by its own validation."""
-    monkeypatch.setattr(products, "GATES", "ifoc")
+    monkeypatch.setattr(layers, "GATES", "ifoc")
     result = run("onnx", "--json")
     assert result.exit_code == 1
     parity = json.loads(result.stdout)["parity"]
@@ -212,10 +212,13 @@ def test_json_has_finite_numbers_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 NODE = f"{LSTM}/BlockLSTM"
 REFUSED: dict[str, tuple[Edit, str]] = {
-    "cell clip": (attributes(NODE, cell_clip=3.0), r"clips its cell at 3 .*no clip is expected"),
-    "peepholes": (attributes(NODE, use_peephole=True), "has peephole weights where an LSTM with"),
+    "cell clip": (attributes(NODE, cell_clip=3.0), r"clips its cell at 3 .*; expected no clip"),
+    "peepholes": (
+        attributes(NODE, use_peephole=True),
+        "has peephole weights; expected an LSTM with",
+    ),
     "not frozen": (op("layer_1/weights", "VariableV2"), "is not frozen: 1 .*export a frozen graph"),
-    "another op": (op("Relu_1", "Tanh"), "is not recognised: .*no Relu where one is expected"),
+    "another op": (op("Relu_1", "Tanh"), "is not recognised: .*no Relu; expected one"),
 }
 
 
@@ -282,10 +285,10 @@ def test_original_graphs_that_cannot_be_converted(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--input-shape abc", "pass sizes, such as 1,16,19,26"),
-        ("--input-shape 1,,19,26", "pass sizes, such as 1,16,19,26"),
-        ("--input-shape 1x16x19x26", "pass sizes, such as 1,16,19,26"),
-        ("--input-shape []", "pass sizes, such as 1,16,19,26"),
+        ("--input-shape abc", "pass a shape, such as 1,16,19,26"),
+        ("--input-shape 1,,19,26", "pass a shape, such as 1,16,19,26"),
+        ("--input-shape 1x16x19x26", "pass a shape, such as 1,16,19,26"),
+        ("--input-shape []", "pass a shape, such as 1,16,19,26"),
         ("--precision int4", "'int4' is not one of 'fp32', 'fp16', 'int8'"),
         ("--n-steps many", "'many' is not a valid integer"),
         ("--lengths 16", "'16' is not one of 'frozen', 'input'"),
@@ -355,7 +358,7 @@ def test_existing_files_are_refused_before_the_work(
 
     (small / existing).write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr(type(TARGETS[command]), "convert", fail)
+        patch.setattr(type(TARGETS[command]), "build", fail)
         assert_refused(run(command), 6, f"{existing} exists; pass --force to replace it")
     assert (small / existing).read_text() == "mine"
     assert written(small) == {existing}

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsconv.acoustic.export import ExportSettings
-from dsconv.acoustic.exporters import EXPORTERS
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.versions import EXPORTERS
 from dsconv.cli import main
 from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.formats.graphdef.graph import Graph, open_graph
@@ -219,12 +219,14 @@ def test_help_has_headings() -> None:
     headings = [line for line in text.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
     assert headings == [
         "The graph:",
-        "How it was trained, as far as the checkpoint does not tell:",
-        "The model's card:",
+        "Settings of the training that the checkpoint does not hold:",
+        "The model card:",
         "Options:",
     ]
-    assert text.index("The graph:") < text.index("--n-steps") < text.index("How it was")
-    assert text.index("The model's card:") < text.index("--metadata") < text.index("Options:")
+    assert (
+        text.index("The graph:") < text.index("--n-steps") < text.index("Settings of the training")
+    )
+    assert text.index("The model card:") < text.index("--metadata") < text.index("Options:")
     assert text.count("--relu-clip") == text.count("--traceback") == 1
     assert max(map(len, text.splitlines())) <= 80
 
@@ -255,7 +257,7 @@ REFUSED: dict[str, tuple[Any, str, int, str]] = {
     "bytes and letters": (None, "saved --utf8 --alphabet letters.txt", 4, "has no alphabet file"),
     "no steps": (None, "saved --n-steps 0", 4, "0 steps make no sense"),
     "no beam": (None, "saved --exporter 0.6.1 --beam-width 5", 4, "leave out --beam-width"),
-    "another context": (None, "saved --n-context 5", 4, "take 494 numbers a frame.* make 286"),
+    "another context": (None, "saved --n-context 5", 4, "take 494 values per frame.* make 286"),
     "a name with slashes": (None, "saved --export-model-name a/b", 4, "cannot be part of the file"),
     "no folder": (None, "saved -o no/a.pb", 6, "no is not a folder"),
     "exists": (None, "saved -o letters.txt", 6, "letters.txt exists; pass --force"),

@@ -41,7 +41,10 @@ def dsconv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.models
 @pytest.mark.parametrize("name", TRANSCRIBED)
 def test_originals_say_what_their_runtimes_say(name: str, models: Path, tmp_path: Path) -> None:
-    """Graphs, their packages and TFLite files give the original runtimes' text."""
+    """Graphs, their packages and TFLite files give the original runtimes' text.
+
+    The search through 256 classes takes a minute; for the package of that graph it is narrower.
+    """
     rate = 8000 if "8k" in name else 16000
     wav = models / f"LDC93S1_pcms16le_1_{rate}.wav"
     files = [models / name]
@@ -49,8 +52,9 @@ def test_originals_say_what_their_runtimes_say(name: str, models: Path, tmp_path
         assert run("pbmm", models / name, "-o", tmp_path / "a.pbmm").exit_code == 0
         files.append(tmp_path / "a.pbmm")
     for file in files:
-        values = run_json("transcribe", file, wav)
-        assert values["beam"] == 500
+        narrow = ("--beam", "100") if "bytes" in name and file.suffix == ".pbmm" else ()
+        values = run_json("transcribe", file, wav, *narrow)
+        assert values["beam"] == (100 if narrow else 500)
         (clip,) = values["clips"]
         assert clip["text"] == SAID
         assert clip["audio_seconds"] == pytest.approx(2.925, abs=0.01)

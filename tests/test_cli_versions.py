@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "cell clip": (attributes(BLOCK, cell_clip=3.0), "cell_clip"),
     "peepholes": (attributes(BLOCK, use_peephole=True), "peephole weights"),
     "CudnnRNN": (op(BLOCK, "CudnnRNN"), "BlockLSTM nodes"),
-    "an op between": (behind("Reshape_2", "Tanh"), "'inserted' is a Tanh"),
+    "an op between": (behind("Reshape_2", "Tanh"), "'inserted' has the op Tanh"),
     "not frozen": (weight, "not frozen: 1 of its weights are variables"),
 }
 
@@ -137,11 +137,11 @@ def test_what_is_assumed_is_printed(small_graph: Graph, tmp_path: Path) -> None:
     assert "English alphabet assumed, --alphabet for another" in result.output
 
 
-@pytest.mark.parametrize("scores", ["raw", "probabilities"])
+@pytest.mark.parametrize("scores", ["logits", "raw", "probabilities"])
 def test_scores_at_the_command_line(scores: str, small_graph: Graph, tmp_path: Path) -> None:
     """They are validated either way."""
     path = saved(early(small_graph, "0.2"), tmp_path / "a.pb")
     result = run("onnx", path, "--scores", scores)
     assert result.exit_code == 0, result.output
     assert "pass: probabilities" in result.stdout
-    assert open_model(tmp_path / "a.onnx").interface.raw_scores == (scores == "raw")
+    assert open_model(tmp_path / "a.onnx").interface.gives_logits == (scores != "probabilities")

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, DsconvError, ModelError, about
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.text import render
+from dsconv.inspect.report import render
 from tests.convert.conversions import convert, require_toolkits
 
 HEADERS = 4_000

@@ -21,11 +21,11 @@ from tests import pages
 from tests.conftest import Transcribe
 from tests.convert.conversions import require_toolkits
 
-COMMON = pages.DOCS / "README.md"
+COMMON = pages.DOCS / "tensors.md"
+INDEX = pages.DOCS / "README.md"
 PAGES = {name: pages.DOCS / f"{'pbmm' if name == 'pb' else name}.md" for name in TARGETS}
 BUILT = ("tflite", "coreml", "openvino", "onnx")
 SIZES = {"?": -1, "n_hidden": 128, "classes": 29}
-CLIENTS = {"deepspeech": "deepspeech", "stt": "stt"}
 SAID = "don't trust a number that nobody measured\n"
 
 # Core ML runs on macOS alone. Elsewhere the package is evaluated by dsconv: what the snippet feeds
@@ -49,29 +49,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_page(page: Path, folder: Path, before: str = "") -> int:
-    """Run the commands and the Python of a page, in order; returns how many blocks that were.
-
-    Commands must succeed, and Python must print the text that follows it. `before` is put before
-    Python. Lines of the original clients have tests of their own.
-    """
-    shown = pages.blocks(page)
-    for block, after in zip(shown, [*shown[1:], None], strict=True):
-        if block.language == "sh":
-            for line in block.text.splitlines():
-                if shlex.split(line)[0] not in CLIENTS:
-                    done = pages.run_dsconv(folder, line)
-                    assert done.returncode == 0, (line, done.stdout)
-        elif block.language == "python":
-            done = pages.run_python(folder, before + block.text)
-            assert done.returncode == 0, done.stderr
-            follows = after is not None and after.language == "text"
-            assert done.stdout == (after.text if after is not None and follows else "")
-        else:
-            assert block.language == "text"
-    return len(shown)
-
-
 @pytest.mark.parametrize("target", BUILT)
 def test_what_the_page_runs(target: str, folder: Path) -> None:
     """The commands, and the snippet that feeds the file to its runtime."""
@@ -79,7 +56,7 @@ def test_what_the_page_runs(target: str, folder: Path) -> None:
     elsewhere = target == "coreml" and sys.platform != "darwin"
     if elsewhere:
         print("Core ML runs on macOS alone: the snippet's model is evaluated by dsconv.")
-    assert run_page(PAGES[target], folder, EVALUATED if elsewhere else "") >= 3
+    assert pages.run_page(PAGES[target], folder, EVALUATED if elsewhere else "") >= 3
     assert SAID in {block.text for block in pages.blocks(PAGES[target], "text")}
 
 
@@ -87,12 +64,7 @@ def test_what_the_page_runs(target: str, folder: Path) -> None:
 def test_what_the_page_of_graphs_runs(tensorflow: Any, folder: Path) -> None:
     """The snippet runs the graph that came back from the package in TensorFlow."""
     assert tensorflow.__version__
-    assert run_page(PAGES["pbmm"], folder) >= 3
-
-
-def test_what_the_page_of_all_runs(folder: Path) -> None:
-    """The way of a run on another machine and back."""
-    assert run_page(COMMON, folder) >= 3
+    assert pages.run_page(PAGES["pbmm"], folder) >= 3
 
 
 @pytest.mark.runtimes
@@ -104,10 +76,12 @@ def test_the_original_clients_say_it(
     lines = [line for block in pages.blocks(PAGES[target], "sh") for line in block.text.split("\n")]
     ours = next(line for line in lines if line.startswith(f"dsconv {target}"))
     assert pages.run_dsconv(folder, ours).returncode == 0
-    (theirs,) = [words for line in lines if (words := shlex.split(line)) and words[0] in CLIENTS]
+    (theirs,) = [
+        words for line in lines if (words := shlex.split(line)) and words[0] in pages.CLIENTS
+    ]
     client, model_option, model, audio_option, audio = theirs
     assert (model_option, audio_option) == ("--model", "--audio")
-    said = transcribe_originally(CLIENTS[client], folder / model, folder / audio)
+    said = transcribe_originally(client, folder / model, folder / audio)
     assert said == [SAID.strip()]
 
 
@@ -166,7 +140,7 @@ def test_operations_and_clients_of_each_form(target: str, folder: Path) -> None:
 def test_every_target_has_its_page(target: str) -> None:
     """Listed in the index and in the README; it names the command."""
     page = PAGES[target]
-    assert f"]({page.name})" in COMMON.read_text("utf-8")
+    assert f"]({page.name})" in INDEX.read_text("utf-8")
     assert f"](docs/{page.name})" in pages.README.read_text("utf-8")
     assert f"`dsconv {target}`" in page.read_text("utf-8")
 

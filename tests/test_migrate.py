@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from dsconv.cli import main
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.write import write_demo_model
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.write import new_constant, new_node

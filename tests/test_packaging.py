@@ -36,21 +36,39 @@ def test_wheel_holds_the_demo_model_and_its_speech(wheel: Path) -> None:
     assert not any(name.startswith(("tests/", "tools/", "benchmarks/")) for name in names)
 
 
-def test_wheel_works_by_itself(wheel: Path, tmp_path: Path) -> None:
-    """The wheel, without the checkout, runs the demo."""
+@pytest.fixture(scope="module")
+def demo(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What the demo prints that the wheel runs without the checkout, and where it writes."""
+    folder = tmp_path_factory.mktemp("demo")
     program = f"import sys; sys.path[0] = {str(wheel.with_suffix('.d'))!r}\n"
     zipfile.ZipFile(wheel).extractall(wheel.with_suffix(".d"))
     program += "import dsconv; print(dsconv.__file__); from dsconv.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "demo"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert str(wheel.with_suffix(".d")) in done.stdout
-    assert (tmp_path / "dsconv-demo" / "output_graph.pbmm").exists()
+    return done.stdout, folder / "dsconv-demo"
+
+
+def test_wheel_works_by_itself(demo: tuple[str, Path], wheel: Path) -> None:
+    """The wheel, without the checkout, runs the demo: each command, then the files' real sizes."""
+    printed, folder = demo
+    assert str(wheel.with_suffix(".d")) in printed
+    commands = "fixture pbmm pb inspect tflite coreml openvino onnx validate"
+    for command in commands.split():
+        assert f"+ dsconv {command} " in printed
+    for name in ("output_graph.pb", "output_graph.pbmm", "from_pbmm.pb", "output_graph.tflite"):
+        assert f"{(folder / name).stat().st_size:,}" in printed
+
+
+def test_every_clip_says_its_text(demo: tuple[str, Path]) -> None:
+    """The demo shows what the package transcribes."""
+    lines = [line for line in demo[0].splitlines() if ".wav: " in line]
+    assert lines == [f"  {clip.wav.name}: {clip.text}" for clip in demo_model.clips()]
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         path = source / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
-    return installed(source, tmp_path_factory.mktemp("installed"))
-
-
-def installed(source: Path, folder: Path) -> dict[str, str]:
-    """The environment of processes that see a package, which is installed into a folder."""
+    folder = tmp_path_factory.mktemp("installed")
     install(source, folder)
+    return sees(folder)
+
+
+def sees(folder: Path) -> dict[str, str]:
+    """The environment of processes that see the packages in a folder."""
     path = os.pathsep.join([str(folder), str(ROOT)])
     return os.environ | {"PYTHONPATH": path, "COLUMNS": "80", "NO_COLOR": "1"}
 
@@ -152,13 +153,13 @@ def test_without_it_nothing_knows_its_files(converted: Path) -> None:
 )
 def test_a_broken_plug_in_is_named(code: str, says: str, tmp_path: Path) -> None:
     """What dsconv has itself goes on; what needs plug-ins says which one is broken."""
-    source = tmp_path / "source"
-    (source / "dsconv_bad").mkdir(parents=True)
-    project = re.search(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert project is not None
-    (source / "pyproject.toml").write_text(project.group(1).replace("npz", "bad"))
-    (source / "dsconv_bad" / "__init__.py").write_text(code)
-    environment = installed(source, tmp_path / "installed")
+    (tmp_path / "dsconv_bad").mkdir()
+    (tmp_path / "dsconv_bad" / "__init__.py").write_text(code)
+    described = tmp_path / "dsconv_bad-1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: dsconv-bad\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text("[dsconv.plugins]\nbad = dsconv_bad:PLUGIN\n")
+    environment = sees(tmp_path)
     assert run(environment, "inspect", demo_model.MODEL).returncode == 0
     listed = run(environment, "formats")
     assert listed.returncode == 5

@@ -90,7 +90,7 @@ EXPORTS: dict[str, Export] = {
     "deepspeech-0.2.0-static": Export(
         {
             "exported by": "DeepSpeech 0.2",
-            "output": "raw scores of 29 classes, the blank last",
+            "output": "logits of 29 classes, the blank last",
             "opened by": "deepspeech 0.2.0",
             **IN_VARIABLES,
             **NO_METADATA,

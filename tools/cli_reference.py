@@ -15,13 +15,20 @@ _HEAD = """# The command line
 
 What `dsconv COMMAND --help` prints, written by `python -m tools.cli_reference`.
 
+An error is one line that says what is wrong and what to do. `--traceback` shows where it arose:
+
+```console
+$ dsconv pbmm alphabet.txt
+dsconv: alphabet.txt is a text file, not a frozen graph; pass an output_graph.pb or .pbmm.
+```
+
 ## Completion
 
 The Tab key completes commands, options, their choices and file names, once this line is in the
 start-up file of your shell:
 
 - bash, 4.4 or later, in `~/.bashrc`: `eval "$(_DSCONV_COMPLETE=bash_source dsconv)"`
-- zsh, in `~/.zshrc` behind `compinit`: `eval "$(_DSCONV_COMPLETE=zsh_source dsconv)"`
+- zsh, in `~/.zshrc` after `compinit`: `eval "$(_DSCONV_COMPLETE=zsh_source dsconv)"`
 - fish, in `~/.config/fish/config.fish`: `_DSCONV_COMPLETE=fish_source dsconv | source`
 """
 

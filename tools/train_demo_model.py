@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from dsconv.acoustic.export import LSTM, ExportSettings, export_chunks
+from dsconv.acoustic.front_end import usual_settings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.fixtures.random_model import random_weights
 from dsconv.formats.output import new_file
 from dsconv.formats.storage import write_chunks
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import greedy_text, softmax
-from dsconv.speech.features import FeatureSettings, FloatArray, features
+from dsconv.speech.features import FloatArray, features
 from dsconv.speech.framing import chunks, sample_windows
 from dsconv.speech.wav import Samples
 
@@ -105,7 +106,7 @@ def varied(samples: Samples, rng: np.random.Generator) -> Samples:
 
 def feature_windows(samples: Samples) -> FloatArray:
     """The clip's features with their context [frames, 19 * 26], as dsconv feeds them."""
-    front_end = FeatureSettings.from_metadata(Metadata(), SETTINGS.n_input)
+    front_end = usual_settings(Metadata(), SETTINGS.n_input)
     windows = sample_windows(samples, front_end.window, front_end.step)
     mfccs = features(windows, front_end)
     (whole_clip,) = chunks(mfccs, SETTINGS.n_context, len(mfccs))

@@ -73,7 +73,7 @@ class _StepReader:
         terms = [loop.made_by(name, "Mul") for name in loop.inputs(added, 2)]
         news = [term for term in terms if self._takes(term, "Tanh")]
         if len(news) != 1:
-            raise mismatch(added, f"adds {len(news)} new values", "one new value to the old")
+            raise mismatch(added, f"adds {len(news)} new values", "one new value and the old one")
         (old,) = (term for term in terms if term is not news[0])
         candidate, gate = loop.one_of(news[0], "Tanh")
         self.gates["c"] = self._of(candidate, "Tanh")
@@ -102,7 +102,9 @@ class _StepReader:
         """The gates by the outputs of the Split."""
         outputs = {self.loop.graph.origin(name)[1]: gate for gate, name in self.gates.items()}
         if sorted(outputs) != [0, 1, 2, 3]:
-            raise mismatch(self._split(), f"gives its outputs {sorted(outputs)}", "four gates")
+            raise mismatch(
+                self._split(), f"gives its outputs {sorted(outputs)}", "four different ones"
+            )
         return outputs[0], outputs[1], outputs[2], outputs[3]
 
     def _read_sums(self, name: TensorName) -> tuple[TensorName, ...]:

@@ -1,4 +1,4 @@
-"""Recognise the network of DeepSpeech 0.1: two LSTMs that read a whole clip from both ends.
+"""Recognise the first network: two LSTMs that read a whole clip from both ends.
 
 Like all graphs it is read from its scores back to its input; what decodes the scores is not part of
 the network. Names of nodes mean nothing.
@@ -9,21 +9,19 @@ Source: `BiRNN` and `export` of the training code of 0.1.1.
 from __future__ import annotations
 
 from dsconv.acoustic.dense import read_layers
-from dsconv.acoustic.dynamic_rnn import RunLstm, read_lengths, read_lstm
-from dsconv.acoustic.era import FeatureEra, complete_metadata
+from dsconv.acoustic.dynamic_rnn import LoopLstm, read_lengths, read_lstm
 from dsconv.acoustic.loop import LoopMatcher
-from dsconv.acoustic.matching import mismatch
+from dsconv.acoustic.matching import mismatch, tensor_words
 from dsconv.acoustic.network import DenseLayer, Names, Network
+from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import NO_RESULTS, Graph
 from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.speech.settings import COEFFICIENTS
 
-_FEATURES = 26
-"""Numbers in a frame of this version; the rest of a window is its context."""
-
-_ANY = -1
-_LAYOUT = f"a float32 of [-1, -1, (2 * context + 1) * {_FEATURES}]"
+_LAYOUT = f"float32 of shape [?, ?, (2 * context + 1) * {COEFFICIENTS}]"
 
 # What follows the scores: the labels as the graph decodes them.
 _DECODER = "CTCBeamSearchDecoder"
@@ -32,7 +30,7 @@ _FRONT_END_OPS = ("AudioSpectrogram", "Mfcc")
 
 
 def is_bidirectional(graph: Graph) -> bool:
-    """Whether a graph runs its LSTMs in loops, as only those of DeepSpeech 0.1 do."""
+    """Whether a graph runs its LSTMs in loops over the frames."""
     ops = {node.op for node in graph}
     return "LoopCond" in ops and "BlockLSTM" not in ops
 
@@ -48,12 +46,12 @@ def read_bidirectional(graph: Graph) -> Network:
 class _BidirectionalReader(LoopMatcher):
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
-        self._check_parts()
+        self._check_structure()
         self.windows = self._find_windows()
         values = (self.windows.shape() or ())[-1]
-        frames, rest = divmod(values, _FEATURES)
+        frames, rest = divmod(values, COEFFICIENTS)
         if rest or frames < 1 or frames % 2 == 0:
-            raise mismatch(self.windows, f"has shape {list(self.windows.shape() or ())}", _LAYOUT)
+            raise self._other_windows(self.windows)
         self.context = (frames - 1) // 2
 
     def network(self) -> Network:
@@ -63,24 +61,25 @@ class _BidirectionalReader(LoopMatcher):
         forward, backward = self._read_lstms(start)
         before = self._layers_before(forward.sequence)
         output = after.pop()
+        metadata, early = complete_metadata(self.graph, output.units, softmax=False)
         return Network(
             names=Names(self.windows.name, forward.lengths.name, probabilities=scores.name),
-            batch=_ANY,
-            steps=_ANY,
+            batch=DYNAMIC,
+            steps=DYNAMIC,
             context=self.context,
-            features=_FEATURES,
+            features=COEFFICIENTS,
             before=tuple(before),
             lstm=forward.lstm,
             after=tuple(after),
             output=output,
             softmax=False,
             front_end=None,
-            metadata=complete_metadata(self.graph, FeatureEra.WHOLE_CLIP, output.units),
-            era=FeatureEra.WHOLE_CLIP,
+            metadata=metadata,
+            early=early,
             backward=backward.lstm,
         )
 
-    def _check_parts(self) -> None:
+    def _check_structure(self) -> None:
         loops = sum(node.op == "LoopCond" for node in self.graph)
         if loops != 2:
             raise ConversionError(
@@ -101,11 +100,14 @@ class _BidirectionalReader(LoopMatcher):
                 "dimensions where one, [batch, steps, values], is expected."
             )
         (node,) = found
-        if (node.shape() or ())[:2] != (_ANY, _ANY) or node.attributes.get("dtype") != (
-            DataType.FLOAT
-        ):
-            raise mismatch(node, f"has shape {list(node.shape() or ())}", _LAYOUT)
+        dtype, shape = node.attribute("dtype", DataType), node.shape() or ()
+        if dtype is not DataType.FLOAT or shape[:2] != (DYNAMIC, DYNAMIC):
+            raise self._other_windows(node)
         return node
+
+    def _other_windows(self, node: Node) -> ConversionError:
+        words = tensor_words(node.attribute("dtype", DataType), node.shape())
+        return mismatch(node, f"is {words}", _LAYOUT)
 
     def _find_scores(self) -> Node:
         """The node of the scores, which nothing follows but what decodes them."""
@@ -134,33 +136,37 @@ class _BidirectionalReader(LoopMatcher):
         source, shape = self.inputs(shaped, 2)
         layers, start = read_layers(self, source)
         if not layers or layers[-1].relu or layers[-1].norm:
-            raise mismatch(shaped, "takes no plain dense layer", "one that gives the scores")
+            raise mismatch(
+                shaped,
+                "takes no dense layer without an activation",
+                "the one that gives the logits",
+            )
         self._check_frames(shaped, shape, layers[-1].units)
         return start, layers
 
-    def _read_lstms(self, rows: TensorName) -> tuple[RunLstm, RunLstm]:
+    def _read_lstms(self, rows: TensorName) -> tuple[LoopLstm, LoopLstm]:
         """The LSTMs that read forward and backward; what they give stands side by side."""
         flat = self.made_by(rows, "Reshape")
         source, shape = self.inputs(flat, 2)
         joined = self.made_by(source, "ConcatV2")
-        ahead, behind, axis = self.inputs(joined, 3)
+        forward_outputs, backward_outputs, axis = self.inputs(joined, 3)
         self.numbers(joined, axis, 2, "axis")
-        forward = read_lstm(self.graph, ahead, "lstm")
-        reversed_outputs = self._reversed(behind, forward.lengths)
+        forward = read_lstm(self.graph, forward_outputs, "lstm")
+        reversed_outputs = self._reversed(backward_outputs, forward.lengths)
         backward = read_lstm(self.graph, reversed_outputs, "lstm_backward")
-        user = self.graph.source(behind)
+        user = self.graph.source(backward_outputs)
         if backward.lengths is not forward.lengths:
             raise mismatch(user, f"is valid up to '{backward.lengths.name}'", "the same lengths")
         if backward.frame == forward.frame:
             raise mismatch(user, "is made by the loop that reads forward", "a loop of its own")
         self.check_same(user, self._reversed(backward.sequence, forward.lengths), forward.sequence)
         if forward.lstm.kernel.shape != backward.lstm.kernel.shape:
-            raise mismatch(joined, "joins LSTMs of two sizes", "two of one size")
+            raise mismatch(joined, "joins LSTMs of different shapes", "two of one shape")
         self.numbers(flat, shape, [-1, 2 * forward.lstm.cells], "shape")
         return forward, backward
 
     def _reversed(self, name: TensorName, lengths: Node) -> TensorName:
-        """What a tensor [steps, batch, values] is, each clip turned round within its length."""
+        """What a tensor [steps, batch, values] is, each clip reversed within its length."""
         node = self.made_by(name, "ReverseSequence")
         source, limits = self.inputs(node, 2)
         self.expect(node, seq_dim=0, batch_dim=1)
@@ -179,7 +185,7 @@ class _BidirectionalReader(LoopMatcher):
         self._check_frames(shaped, shape, layers[-1].units)
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)
-        self.numbers(flat, shape, [-1, (2 * self.context + 1) * _FEATURES], "shape")
+        self.numbers(flat, shape, [-1, (2 * self.context + 1) * COEFFICIENTS], "shape")
         transposed = self.made_by(source, "Transpose")
         source, order = self.inputs(transposed, 2)
         self.numbers(transposed, order, [1, 0, 2], "permutation")
@@ -192,5 +198,5 @@ class _BidirectionalReader(LoopMatcher):
         self.expect(pack, axis=0)
         frames, batch, size = self.inputs(pack, 3)
         self.numbers(pack, frames, -1, "a number of frames")
-        self.numbers(pack, size, units, "a size")
+        self.numbers(pack, size, units, "a dimension")
         self.check_dimension(user, batch, TensorName.parse(self.windows.name), 0)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dsconv.acoustic.export import LSTM, ExportSettings, norm_weights, weight_shapes
+from dsconv.acoustic.versions import FREEZABLE, VERSIONS, label_of
 from dsconv.errors import ConversionError, ModelError, about
 from dsconv.formats.checkpoint.bundle import Checkpoint
 from dsconv.formats.graphdef.dtypes import DataType
@@ -24,13 +25,6 @@ _NORMALIZED = _LAYERS[:-1]
 _KERNEL = f"{LSTM}/kernel"
 # The LSTM as CuDNN keeps it in memory; its optimizer's values are saved under this name.
 _OPAQUE_KERNEL = "cudnn_lstm/opaque_kernel"
-
-# The weights that tell the versions before 0.6, which built other graphs around them.
-_EARLIER = {
-    "DeepSpeech 0.1": ("h1", "bidirectional_rnn/fw/basic_lstm_cell/kernel"),
-    "DeepSpeech 0.2, 0.3 or 0.4": ("h1", "lstm_fused_cell/kernel"),
-    "DeepSpeech 0.5": ("layer_1/weights", "lstm_fused_cell/kernel"),
-}
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
@@ -85,24 +79,28 @@ def read_weights(
 
 def _check_names(shapes: Shapes) -> None:
     """Refuse missing weights, and variables that may be part of another network."""
-    for version, names in _EARLIER.items():
-        if all(name in shapes for name in names):
-            raise ConversionError(
-                f"it is a checkpoint of {version}, and dsconv freezes those of 0.6 and later; "
-                "export a graph with that version's training code (--export_dir) and convert it."
-            )
+    earlier = [
+        version
+        for version in VERSIONS
+        if version.variables and all(name in shapes for name in version.variables)
+    ]
+    if earlier:
+        raise ConversionError(
+            f"it is a checkpoint of {label_of(earlier)}, and dsconv freezes those of {FREEZABLE}; "
+            "export a graph with that version's training code (--export_dir) and convert it."
+        )
     if not any(name in shapes for name in ("layer_1/weights", _KERNEL, _OPAQUE_KERNEL)):
         raise ModelError(
-            "it is a checkpoint, but not of an acoustic model of DeepSpeech 0.6 or later or Coqui "
-            f"STT; its first variables are {', '.join(list(shapes)[:3]) or 'none'}."
+            f"it is a checkpoint, but not of an acoustic model of {FREEZABLE}; its first variables "
+            f"are {', '.join(list(shapes)[:3]) or 'none'}."
         )
     if _OPAQUE_KERNEL in shapes and _KERNEL not in shapes:
         raise ConversionError(
             f"its LSTM is in CuDNN's own form only ('{_OPAQUE_KERNEL}'), which no one else reads; "
-            "save it with the original training code, which writes the plain form."
+            "save it with the original training code, which writes the usual form too."
         )
-    wanted = weight_names(shapes)
-    missing = [name for name in wanted if name not in shapes]
+    expected = weight_names(shapes)
+    missing = [name for name in expected if name not in shapes]
     if missing:
         raise ModelError(
             f"the checkpoint has no variable '{missing[0]}'"
@@ -110,7 +108,7 @@ def _check_names(shapes: Shapes) -> None:
             + "; pass the checkpoint of a whole network."
         )
     for name, shape in shapes.items():
-        if shape and not _belongs(name, (*wanted, _OPAQUE_KERNEL)):
+        if shape and not _belongs(name, (*expected, _OPAQUE_KERNEL)):
             raise ConversionError(
                 f"variable '{name}' {list(shape)} belongs to no network of the original training "
                 "code, so freezing without it would change the model; use the code that made it."

@@ -57,7 +57,9 @@ def _read_product(matcher: Matcher, node: Node) -> tuple[DenseLayer, TensorName]
     product = matcher.made_by(source, "MatMul")
     for key in ("transpose_a", "transpose_b"):
         if product.attributes.get(key):
-            raise mismatch(product, f"transposes a matrix ({key})", "a plain product")
+            raise mismatch(
+                product, f"transposes a matrix ({key})", "a product of matrices as they are"
+            )
     values, matrix = matcher.inputs(product, 2)
     weights = matcher.weights(product, matrix, (-1, -1), "weights")
     layer = DenseLayer("", weights, matcher.weights(node, bias, (weights.shape[1],), "a bias"))

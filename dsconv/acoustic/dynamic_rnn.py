@@ -1,6 +1,6 @@
 """Recognise an LSTM that a loop of TensorFlow 1 runs over the frames of a sequence.
 
-Each round reads a frame from an array and writes one to another. From a clip's length on the
+Each iteration reads a frame from an array and writes one to another. From a clip's length on the
 output is zero, and its states stay what they were.
 
 Source: ``dynamic_rnn`` in ``tensorflow/python/ops/rnn.py`` of TensorFlow 1.4.
@@ -22,7 +22,7 @@ _INTEGERS = (DataType.INT32, DataType.INT64)
 
 
 @dataclass(frozen=True)
-class RunLstm:
+class LoopLstm:
     """An LSTM from zero states over `sequence` [steps, batch, inputs], valid up to `lengths`."""
 
     lstm: Lstm
@@ -32,7 +32,7 @@ class RunLstm:
     """What the graph calls the loop."""
 
 
-def read_lstm(graph: Graph, outputs: TensorName, name: str) -> RunLstm:
+def read_lstm(graph: Graph, outputs: TensorName, name: str) -> LoopLstm:
     """The LSTM that makes outputs [steps, batch, cells].
 
     Raises ConversionError if anything else does, and says where it differs.
@@ -51,8 +51,7 @@ def read_lengths(matcher: LoopMatcher, name: TensorName) -> Node:
             if node.attribute(key, DataType) not in _INTEGERS:
                 raise mismatch(node, f"converts from or to no int32 or int64 ({key})", "one")
         name = matcher.inputs(node, 1)[0]
-    if node.shape() != (-1,) or node.attribute("dtype", DataType) is not DataType.INT32:
-        raise mismatch(node, f"has shape {node.shape()}", "an int32 of [-1]")
+    matcher.check_tensor(node, DataType.INT32, (-1,))
     return node
 
 
@@ -65,7 +64,7 @@ class _RnnReader(LoopMatcher):
         self.write = self.made_by(self.written.next, "TensorArrayWriteV3")
         self.time = self.current(self.inputs(self.write, 4)[1])
 
-    def read(self, name: str) -> RunLstm:
+    def read(self, name: str) -> LoopLstm:
         """The whole loop."""
         handle, _, value, flow = self.inputs(self.write, 4)
         self.check_same(self.write, self.invariant(handle), self.array)
@@ -80,7 +79,7 @@ class _RnnReader(LoopMatcher):
             self._check_zeros(state.merge, state.initial, sequence, step.lstm.cells)
         self._check_time(sequence)
         self._check_gathered(sequence, step)
-        return RunLstm(step.lstm, sequence, read_lengths(self, length), self.frame)
+        return LoopLstm(step.lstm, sequence, read_lengths(self, length), self.frame)
 
     def _chosen(self, name: TensorName) -> tuple[Node, TensorName, TensorName]:
         """A choice by clip, what it takes beyond the clip's length, and what before."""
@@ -89,7 +88,7 @@ class _RnnReader(LoopMatcher):
         return choice, beyond, within
 
     def _check_choice(self, choice: Node) -> TensorName:
-        """A clip must be beyond its length from the frame of that number on. Returns the length."""
+        """A clip must be beyond its length from the frame of that index on. Returns the length."""
         compared = self.made_by(self.inputs(choice, 3)[0], "GreaterEqual")
         time, length = self.inputs(compared, 2)
         self.check_current(compared, time, self.time)
@@ -110,22 +109,22 @@ class _RnnReader(LoopMatcher):
         joined = self.made_by(shape, "ConcatV2")
         first, second, axis = self.inputs(joined, 3)
         self.numbers(joined, axis, 0, "axis")
-        self.numbers(joined, second, [cells], "a size")
+        self.numbers(joined, second, [cells], "a dimension")
         expanded = self.made_by(first, "ExpandDims")
         batch, axis = self.inputs(expanded, 2)
         self.numbers(expanded, axis, 0, "axis")
         self.check_dimension(user, batch, sequence, 1)
 
     def _sequence(self, x: TensorName) -> TensorName:
-        """The sequence of which a round reads the frame of its number."""
+        """The sequence of which an iteration reads the frame of its index."""
         read = self.made_by(x, "TensorArrayReadV3")
         handle, index, flow = self.inputs(read, 3)
         self.check_current(read, index, self.time)
         scatter = self.made_by(self.invariant(flow), "TensorArrayScatterV3")
-        array, places, sequence, empty = self.inputs(scatter, 4)
+        array, indices, sequence, empty = self.inputs(scatter, 4)
         self.check_same(read, self.invariant(handle), array)
         self._check_array(scatter, array, empty, sequence)
-        count = self._numbers_up_to(places)
+        count = self._count_up_to(indices)
         self.check_dimension(scatter, count, sequence, 0)
         return sequence
 
@@ -139,8 +138,8 @@ class _RnnReader(LoopMatcher):
         if self.made_by(empty, "TensorArrayV3", output=1) is not node:
             raise mismatch(user, f"takes '{empty}'", f"'{node.name}:1'")
 
-    def _numbers_up_to(self, name: TensorName) -> TensorName:
-        """The end of the numbers 0, 1, 2..."""
+    def _count_up_to(self, name: TensorName) -> TensorName:
+        """The end of the indices 0, 1, 2..."""
         node = self.made_by(name, "Range")
         start, limit, delta = self.inputs(node, 3)
         self.numbers(node, start, 0, "start")
@@ -148,23 +147,23 @@ class _RnnReader(LoopMatcher):
         return limit
 
     def _check_time(self, sequence: TensorName) -> None:
-        """Rounds must be numbered from 0 up to the number of frames."""
+        """Iterations must be counted from 0 up to the number of frames."""
         assert self.condition is not None
-        self.numbers(self.time.merge, self.time.initial, 0, "a first number")
+        self.numbers(self.time.merge, self.time.initial, 0, "a first index")
         added = self.made_by(self.time.next, *ADD)
-        number, increment = self.inputs(added, 2)
-        self.check_current(added, number, self.time)
+        index, increment = self.inputs(added, 2)
+        self.check_current(added, index, self.time)
         self.numbers(added, increment, 1, "an increment")
         less = self.made_by(self.inputs(self.condition, 1)[0], "Less")
-        number, frames = self.inputs(less, 2)
-        if self.made_by(number, "Merge") is not self.time.merge:
-            raise mismatch(less, f"compares '{number}'", f"'{self.time.merge.name}'")
+        index, frames = self.inputs(less, 2)
+        if self.made_by(index, "Merge") is not self.time.merge:
+            raise mismatch(less, f"compares '{index}'", f"'{self.time.merge.name}'")
         self.check_dimension(less, self.invariant(frames), sequence, 0)
 
     def _check_gathered(self, sequence: TensorName, step: Step) -> None:
         """The outputs must be all that was written, in order."""
         self._check_array(self.gather, self.array, self.written.initial, sequence)
         self.expect(self.gather, dtype=DataType.FLOAT, element_shape=(-1, step.lstm.cells))
-        sized = self.made_by(self._numbers_up_to(self.picked), "TensorArraySizeV3")
-        for found, wanted in zip(self.inputs(sized, 2), (self.array, self.flow), strict=True):
-            self.check_same(sized, found, wanted)
+        sized = self.made_by(self._count_up_to(self.picked), "TensorArraySizeV3")
+        for found, expected in zip(self.inputs(sized, 2), (self.array, self.flow), strict=True):
+            self.check_same(sized, found, expected)

@@ -1,4 +1,4 @@
-"""Write the graph that the exporters of DeepSpeech 0.6 and later write, without TensorFlow.
+"""Write the graph that the exporters in the table of versions write, without TensorFlow.
 
 The nodes have the exporter's names, order, ops, attributes and devices, so that the original
 runtimes open the result and its size is the exporter's to the byte.
@@ -12,15 +12,16 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dsconv.acoustic.exporters import DEEPSPEECH_0_9_3, PLACEHOLDER_LANGUAGE, Exporter
-from dsconv.acoustic.metadata import window_samples
+from dsconv.acoustic.versions import DEFAULT_EXPORTER, PLACEHOLDER_LANGUAGE, Exporter
 from dsconv.formats.graphdef.dtypes import DataType
+from dsconv.formats.graphdef.graph import LIBRARY, NODE, VERSIONS
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.formats.graphdef.write import constant_chunks, new_constant, new_node
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk
 from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.settings import window_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,7 @@ class ExportSettings:
     language: str | None = PLACEHOLDER_LANGUAGE
     batch_size: int = 1
     layer_norm: bool = False
-    exporter: Exporter = DEEPSPEECH_0_9_3
+    exporter: Exporter = DEFAULT_EXPORTER
 
     @property
     def window_values(self) -> int:
@@ -97,9 +98,9 @@ def export_chunks(weights: Mapping[str, Weight], settings: ExportSettings) -> It
     """
     writer = _GraphWriter(weights, settings)
     for node in writer.nodes():
-        yield from wire.nested(1, node)
-    # An empty library (field 2) and empty versions (field 4) close the exporter's files.
-    yield b"\x12\x00\x22\x00"
+        yield from wire.nested(NODE, node)
+    # An empty library and empty versions close the exporter's files.
+    yield from (*wire.nested(LIBRARY, []), *wire.nested(VERSIONS, []))
 
 
 # Nodes to write, and then the name of the tensor that they make.
@@ -149,8 +150,7 @@ class _GraphWriter:
             "dct_coefficient_count": settings.n_input,
             "filterbank_channel_count": _MEL_CHANNELS,
             "lower_frequency_limit": _LOWEST_FREQUENCY,
-            "upper_frequency_limit": settings.exporter.upper_frequency_limit
-            or settings.sample_rate / 2,
+            "upper_frequency_limit": settings.exporter.filter_limit or settings.sample_rate / 2,
         }
         yield _node("Mfcc", "Mfcc", ["AudioSpectrogram", "Mfcc/sample_rate"], mfcc)
         yield from self.reshape("Reshape", "Mfcc", [-1, settings.n_input])
@@ -235,7 +235,11 @@ class _GraphWriter:
         peepholes = [f"{LSTM}/zeros"] * 3
         states = ["previous_state_c", "previous_state_h"]
         inputs = [f"{LSTM}/Cast", source, *states, f"{LSTM}/kernel/read", *peepholes]
-        attributes = {"cell_clip": -1.0, "forget_bias": 0.0, "use_peephole": False}
+        attributes = {
+            "cell_clip": -1.0,
+            "forget_bias": self.settings.exporter.forget_bias,
+            "use_peephole": False,
+        }
         inputs.append(f"{LSTM}/bias/read")
         yield self.node(f"{LSTM}/BlockLSTM", "BlockLSTM", inputs, **attributes)
         yield from self.mask(f"{LSTM}/strided_slice" if dynamic else None)
@@ -269,7 +273,7 @@ class _GraphWriter:
         yield self.node(name, "Fill", inputs, index_type=DataType.INT32)
 
     def mask(self, length: str | None) -> Iterator[list[Chunk]]:
-        """The LSTM's output with the frames behind `input_lengths` set to zero."""
+        """The LSTM's output with the frames after `input_lengths` set to zero."""
         scope = f"{LSTM}/SequenceMask"
         int32 = {"T": DataType.INT32}
         values = [0, 1] if length else [self.settings.n_steps, 0, 1]
@@ -319,6 +323,7 @@ class _GraphWriter:
         """What the runtimes read before they run."""
         settings = self.settings
         exporter, alphabet = settings.exporter, settings.alphabet
+        assert exporter.graph_version is not None
         yield self.integers("metadata_version", [exporter.graph_version])
         yield self.integers("metadata_sample_rate", [settings.sample_rate])
         yield self.integers("metadata_feature_win_len", [settings.feature_win_len])

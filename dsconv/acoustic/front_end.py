@@ -1,39 +1,58 @@
-"""How a graph makes features from samples: the parameters of its audio ops.
+"""How a graph makes features from samples: its audio ops and their parameters.
 
 Source: the definitions of AudioSpectrogram and Mfcc in ``tensorflow/core/ops/audio_ops.cc``.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.metadata import Metadata
-from dsconv.acoustic.parts import FrontEnd
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node
-from dsconv.speech.clip_features import Features
-from dsconv.speech.early_features import EVERY_SECOND, HAMMING, WHOLE_CLIP
-from dsconv.speech.features import FeatureSettings, MfccSettings, SpectrogramSettings
+from dsconv.speech.settings import (
+    EarlySettings,
+    Features,
+    FeatureSettings,
+    MfccSettings,
+    SpectrogramSettings,
+    window_samples,
+)
 
-_EARLY = {
-    FeatureEra.WHOLE_CLIP: WHOLE_CLIP,
-    FeatureEra.EVERY_SECOND: EVERY_SECOND,
-    FeatureEra.HAMMING: HAMMING,
-}
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """The nodes that make features from samples. The sample rate is in Hz."""
+
+    spectrogram: Node
+    mfcc: Node
+    sample_rate: int | float
+
+
+def find_front_end(graph: Graph) -> FrontEnd | None:
+    """The front end of a graph, None if it takes features."""
+    for node in graph:
+        if node.op == "Mfcc":
+            sources = [graph.source(name) for name in node.data_inputs]
+            if [source.op for source in sources[:1]] != ["AudioSpectrogram"] or len(sources) != 2:
+                continue
+            rate = graph.tensor(sources[1]) if sources[1].op in CONSTANTS else None
+            if rate is not None and rate.size == 1:
+                return FrontEnd(sources[0], node, rate.numbers()[0])
+    return None
 
 
 def features_of(
-    front_end: FrontEnd | None, era: FeatureEra | None, metadata: Metadata
+    front_end: FrontEnd | None, early: EarlySettings | None, metadata: Metadata
 ) -> Features | None:
     """How features are made for a graph, None where it does not tell.
 
-    Without a front end it is the way of its era, at the sample rate of the metadata.
+    Without a front end it is the `early` way of its version, at the sample rate of the metadata.
     """
     if front_end is not None:
         return feature_settings(front_end)
-    if era is None:
+    if early is None:
         return None
-    early = _EARLY[era]
     return replace(early, sample_rate=metadata.sample_rate or early.sample_rate)
 
 
@@ -62,4 +81,17 @@ def mfcc_settings(node: Node, sample_rate: float) -> MfccSettings:
         node.attribute_or("filterbank_channel_count", 40),
         node.attribute_or("lower_frequency_limit", 20.0),
         node.attribute_or("upper_frequency_limit", 4000.0),
+    )
+
+
+def usual_settings(metadata: Metadata, features: int) -> FeatureSettings:
+    """What the latest exporters build for a model of so many features, for files that do not say.
+
+    What the metadata lacks is 16000 Hz, windows of 32 ms and steps of 20 ms.
+    """
+    rate = metadata.sample_rate or 16000
+    window, step = metadata.feature_win_len or 32, metadata.feature_win_step or 20
+    return FeatureSettings(
+        SpectrogramSettings(window_samples(rate, window), window_samples(rate, step), True),
+        MfccSettings(rate, coefficients=features, upper_frequency=rate / 2),
     )

@@ -1,7 +1,8 @@
-"""Read a while loop of TensorFlow 1: what it carries from round to round, what stays the same.
+"""Read a while loop of TensorFlow 1: what it carries along, and what stays the same.
 
-A value that is carried is an Enter (before the first round), a Merge, a Switch (one more round or
-out of the loop) and a NextIteration. A value that stays comes in through an Enter of its own.
+A value that is carried is an Enter (before the first iteration), a Merge, a Switch (one more
+iteration, or out of the loop) and a NextIteration. A value that stays comes in through an Enter of
+its own.
 
 Source: ``tensorflow/python/ops/control_flow_ops.py`` of TensorFlow 1.4.
 """
@@ -15,12 +16,12 @@ from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.node import Node, TensorName
 
 _CURRENT = 1
-"""The output of a Switch that goes into the next round; the other one leaves the loop."""
+"""The output of a Switch that goes into the next iteration; the other one leaves the loop."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A value that a loop carries: before the first round, and as a round leaves it."""
+    """A value that a loop carries: before the first iteration, and as an iteration leaves it."""
 
     switch: Node
     merge: Node
@@ -41,32 +42,32 @@ class LoopMatcher(Matcher):
         return self._entered(self.made_by(name, "Enter"), constant=True)
 
     def current(self, name: TensorName) -> Variable:
-        """The variable of which a tensor is the value in this round."""
+        """The variable of which a tensor is the value in this iteration."""
         return self._variable(self.made_by(name, "Switch", output=_CURRENT))
 
     def last(self, name: TensorName) -> Variable:
-        """The variable of which a tensor is the value after the last round."""
+        """The variable of which a tensor is the value after the last iteration."""
         left = self.made_by(name, "Exit")
         return self._variable(self.made_by(self.inputs(left, 1)[0], "Switch"))
 
     def check_current(self, user: Node, name: TensorName, variable: Variable) -> None:
-        """A tensor must be the value of a variable in this round."""
+        """A tensor must be the value of a variable in this iteration."""
         found = self.made_by(name, "Switch", output=_CURRENT)
         if found is not variable.switch:
             raise mismatch(user, f"takes '{found.name}'", f"'{variable.switch.name}'")
 
-    def check_same(self, user: Node, name: TensorName, wanted: TensorName) -> None:
+    def check_same(self, user: Node, name: TensorName, expected: TensorName) -> None:
         """A tensor must be another one, seen through Identity nodes."""
-        if self.graph.origin(name) != self.graph.origin(wanted):
-            raise mismatch(user, f"takes '{name}'", f"'{wanted}'")
+        if self.graph.origin(name) != self.graph.origin(expected):
+            raise mismatch(user, f"takes '{name}'", f"'{expected}'")
 
     def check_dimension(self, user: Node, name: TensorName, of: TensorName, axis: int) -> None:
-        """A tensor must be the size of one dimension of another."""
+        """A tensor must be one dimension of the shape of another."""
         source = self.sliced(self.made_by(name, "StridedSlice"), axis)
         shape = self.made_by(source, "Shape")
         found = self.inputs(shape, 1)[0]
         if self.graph.origin(found) != self.graph.origin(of):
-            raise mismatch(user, f"takes a size of '{found}'", f"one of '{of}'")
+            raise mismatch(user, f"takes a dimension of '{found}'", f"one of '{of}'")
 
     def _variable(self, switch: Node) -> Variable:
         merged, condition = self.inputs(switch, 2)
@@ -87,7 +88,7 @@ class LoopMatcher(Matcher):
         """What an Enter takes. Raises ConversionError if it enters another loop."""
         self.expect(enter, is_constant=constant)
         if enter.attribute("parallel_iterations", int) < 1:
-            raise mismatch(enter, "runs no rounds (parallel_iterations)", "one or more")
+            raise mismatch(enter, "runs no iterations (parallel_iterations)", "one or more")
         frame = enter.attribute("frame_name", bytes)
         if self.frame is None:
             self.frame = frame

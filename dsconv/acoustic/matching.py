@@ -13,11 +13,23 @@ from dsconv.formats.graphdef.tensor import Tensor
 ADD = ("Add", "AddV2")
 
 
-def mismatch(node: Node, found: str, wanted: str) -> ConversionError:
-    """The error for a place where a graph is not the network that dsconv knows."""
+def mismatch(node: Node, found: str, expected: str) -> ConversionError:
+    """The error for a node that is not the one that dsconv knows there."""
     return ConversionError(
-        f"the network is not recognised: '{node.name}' {found} where {wanted} is expected."
+        f"the network is not recognised: '{node.name}' {found}; expected {expected}."
     )
+
+
+def tensor_words(dtype: DataType, shape: Sequence[int] | None) -> str:
+    """What a tensor is, in words: ``int32 of shape [1, ?]``; -1 is a dynamic dimension."""
+    return f"{dtype.label} of shape {shape_words(shape)}"
+
+
+def shape_words(shape: Sequence[int] | None) -> str:
+    """A shape in words, dynamic dimensions and one that is not known at all as question marks."""
+    if shape is None:
+        return "?"
+    return "[" + ", ".join("?" if size == -1 else str(size) for size in shape) + "]"
 
 
 class Matcher:
@@ -32,11 +44,11 @@ class Matcher:
         Raises ConversionError if it is of another op, or another of its outputs is meant.
         """
         node, found = self.graph.origin(name)
-        wanted = " or ".join(ops)
+        expected = " or ".join(ops)
         if node.op not in ops:
-            raise mismatch(node, f"is a {node.op}", wanted)
+            raise mismatch(node, f"has the op {node.op}", expected)
         if found != output:
-            raise mismatch(node, f"gives its output {found}", f"output {output} of {wanted}")
+            raise mismatch(node, f"gives its output {found}", f"output {output} of {expected}")
         return node
 
     def inputs(self, node: Node, count: int) -> list[TensorName]:
@@ -48,10 +60,17 @@ class Matcher:
 
     def expect(self, node: Node, **attributes: object) -> None:
         """Raises ConversionError if attributes have other values, or are not set."""
-        for key, wanted in attributes.items():
+        for key, expected in attributes.items():
             found = node.attributes.get(key)
-            if found != wanted:
-                raise mismatch(node, f"({node.op}) has {key} {found!r}", repr(wanted))
+            if found != expected:
+                raise mismatch(node, f"({node.op}) has {key} {found!r}", repr(expected))
+
+    def check_tensor(self, node: Node, dtype: DataType, shape: tuple[int, ...]) -> None:
+        """Raises ConversionError if an input or a variable is of another type or shape."""
+        found, found_shape = node.attribute("dtype", DataType), node.shape()
+        if (found, found_shape) != (dtype, shape):
+            words = tensor_words(found, found_shape)
+            raise mismatch(node, f"is {words}", tensor_words(dtype, shape))
 
     def constant(self, user: Node, name: TensorName, what: str) -> Tensor:
         """The value of a constant. Raises ConversionError if the tensor is computed."""
@@ -61,11 +80,11 @@ class Matcher:
         return self.graph.tensor(node)
 
     def numbers(
-        self, user: Node, name: TensorName, wanted: Sequence[int | float] | int, what: str
+        self, user: Node, name: TensorName, expected: Sequence[int | float] | int, what: str
     ) -> None:
-        """Raises ConversionError if a constant has other values than those that are wanted."""
+        """Raises ConversionError if a constant has other values than those that are expected."""
         tensor = self.constant(user, name, what)
-        values = [wanted] if isinstance(wanted, int) else list(wanted)
+        values = [expected] if isinstance(expected, int) else list(expected)
         if tensor.size != len(values) or tensor.numbers() != values:
             shown = tensor.numbers() if tensor.size < 9 else list(tensor.shape)
             raise mismatch(user, f"({user.op}) has {what} {shown}", str(values))
@@ -78,14 +97,14 @@ class Matcher:
         return float(tensor.numbers()[0])
 
     def weights(self, user: Node, name: TensorName, shape: tuple[int, ...], what: str) -> Tensor:
-        """A float32 constant of a shape, in which -1 stands for any size."""
+        """A float32 constant of a shape, in which -1 stands for any dimension."""
         tensor = self.constant(user, name, what)
         fits = len(tensor.shape) == len(shape) and all(
-            wanted in (-1, size) for size, wanted in zip(tensor.shape, shape, strict=True)
+            expected in (-1, size) for size, expected in zip(tensor.shape, shape, strict=True)
         )
         if not fits:
-            sizes = ["any" if size == -1 else size for size in shape]
-            raise mismatch(user, f"has {what} of shape {list(tensor.shape)}", f"shape {sizes}")
+            words = shape_words(shape)
+            raise mismatch(user, f"has {what} of shape {list(tensor.shape)}", f"shape {words}")
         if tensor.dtype is not DataType.FLOAT:
             raise mismatch(user, f"has {what} of {tensor.dtype.label}", "float32")
         return tensor
@@ -98,17 +117,17 @@ class Matcher:
                 return found, other
         raise mismatch(node, f"({node.op}) takes no {' or '.join(ops)}", "one")
 
-    def check_is(self, user: Node, name: TensorName, wanted: Node) -> None:
-        """Raises ConversionError if a tensor is not made by the node that is wanted."""
+    def check_is(self, user: Node, name: TensorName, expected: Node) -> None:
+        """Raises ConversionError if a tensor is not made by the node that is expected."""
         found = self.graph.source(name)
-        if found is not wanted:
-            raise mismatch(user, f"takes '{found.name}'", f"'{wanted.name}'")
+        if found is not expected:
+            raise mismatch(user, f"takes '{found.name}'", f"'{expected.name}'")
 
     def sliced(self, piece: Node, first: int) -> TensorName:
         """What a slice takes one element of, the one at `first`."""
         source, *ends = self.inputs(piece, 4)
-        for end, wanted in zip(ends, (first, first + 1, 1), strict=True):
-            self.numbers(piece, end, [wanted], "ends")
+        for end, expected in zip(ends, (first, first + 1, 1), strict=True):
+            self.numbers(piece, end, [expected], "ends")
         self.expect(
             piece, shrink_axis_mask=1, begin_mask=0, end_mask=0, new_axis_mask=0, ellipsis_mask=0
         )

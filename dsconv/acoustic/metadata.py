@@ -1,7 +1,6 @@
 """What an exporter wrote for the runtimes: audio settings, alphabet, language.
 
-Constants named `metadata_*` since 0.6; attributes of the node `model_metadata` in 0.5; nothing
-before.
+Constants named `metadata_*`; before, attributes of the node `model_metadata`; at first, nothing.
 """
 
 from __future__ import annotations
@@ -80,15 +79,13 @@ class Metadata:
         return values
 
 
+_OF_ATTRIBUTES = 1
+"""The version of metadata that is attributes; it does not say so itself."""
+
 _NUMBERS = {
     key: f"metadata_{key}"
     for key in ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
 }
-
-
-def window_samples(sample_rate: int, milliseconds: int) -> int:
-    """The samples in so many milliseconds, rounded as the exporters round them."""
-    return int(sample_rate * (milliseconds / 1000))
 
 
 def read_metadata(graph: Graph) -> Metadata:
@@ -97,7 +94,7 @@ def read_metadata(graph: Graph) -> Metadata:
         attributes = graph["model_metadata"].attributes
         numbers = {key: value for key, value in attributes.items() if isinstance(value, int)}
         return Metadata(
-            version=1,
+            version=_OF_ATTRIBUTES,
             sample_rate=numbers.get("sample_rate"),
             feature_win_len=numbers.get("feature_win_len"),
             feature_win_step=numbers.get("feature_win_step"),

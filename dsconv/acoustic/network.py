@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from dsconv.acoustic.front_end import FrontEnd
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import PROBABILITIES, STATE_C, STATE_H
 from dsconv.formats.graphdef.tensor import Tensor
-
-if TYPE_CHECKING:
-    from dsconv.acoustic.era import FeatureEra
-    from dsconv.acoustic.parts import FrontEnd
+from dsconv.speech.settings import EarlySettings
 
 GATES = ("i", "c", "f", "o")
 """The order of the gates in the columns of a graph's LSTM weights: input, cell, forget, output."""
@@ -110,8 +107,9 @@ class Network:
     any number of frames, `batch` for any number of clips. `softmax` tells whether the scores come
     out as probabilities. The blank of CTC is the last class. With a `backward` LSTM, which reads
     the frames from the last to the first, a clip is taken whole, its windows flat: [batch, steps,
-    (2 * context + 1) * features]; the layers behind take the outputs of both, side by side.
-    `era` is how features were made outside of a graph that has no front end.
+    (2 * context + 1) * features]; the layers after it take the outputs of both, side by side.
+    `early` is how features were made outside of a graph that has no front end, None where it does
+    not tell.
     """
 
     names: Names
@@ -126,7 +124,7 @@ class Network:
     softmax: bool
     front_end: FrontEnd | None
     metadata: Metadata
-    era: FeatureEra | None = None
+    early: EarlySettings | None = None
     backward: Lstm | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""What a user says of a model whose file does not say it, or says it wrongly."""
+"""What a user knows of a model whose file does not tell it, or tells it wrongly."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Overrides:
             raise unreadable(alphabet, error) from error
 
     def described(self, network: Network) -> Network:
-        """The network with what the user says. Raises ConversionError as `apply` does."""
+        """The network with what the user knows. Raises ConversionError as `apply` does."""
         return replace(network, metadata=self.apply(network.metadata, network.classes))
 
     def apply(self, metadata: Metadata, classes: int) -> Metadata:
-        """The metadata of a model of so many classes, with what the user says.
+        """The metadata of a model of so many classes, with what the user knows.
 
-        Raises ConversionError for an alphabet of another size, and for another sample rate than
+        Raises ConversionError for an alphabet of other classes, and for another sample rate than
         that which the model's own front end was made for.
         """
-        said: dict[str, Alphabet | int] = {}
+        given: dict[str, Alphabet | int] = {}
         if self.alphabet is not None:
-            said["alphabet"] = self.alphabet
+            given["alphabet"] = self.alphabet
             labels = len(self.alphabet.labels)
             if labels + 1 != classes:
                 raise ConversionError(
@@ -49,12 +49,12 @@ class Overrides:
                     "labels; pass the alphabet that it was trained with."
                 )
         if self.sample_rate is not None:
-            said["sample_rate"] = self.sample_rate
+            given["sample_rate"] = self.sample_rate
             own = metadata.sample_rate
             if own not in (None, self.sample_rate) and "sample_rate" not in metadata.assumed:
                 raise ConversionError(
                     f"it was trained with {own} Hz, as it says, so --sample-rate "
                     f"{self.sample_rate} makes no sense; leave it out."
                 )
-        assumed = tuple(name for name in metadata.assumed if name not in said)
-        return replace(metadata, **said, assumed=assumed)  # type: ignore[arg-type]
+        assumed = tuple(name for name in metadata.assumed if name not in given)
+        return replace(metadata, **given, assumed=assumed)  # type: ignore[arg-type]

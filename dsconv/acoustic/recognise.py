@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from dsconv.acoustic.bidirectional import is_bidirectional, read_bidirectional
 from dsconv.acoustic.dense import read_layers
-from dsconv.acoustic.era import complete_metadata, feature_era
-from dsconv.acoustic.matching import Matcher, mismatch
+from dsconv.acoustic.front_end import FrontEnd, find_front_end
+from dsconv.acoustic.matching import Matcher, mismatch, shape_words
 from dsconv.acoustic.network import DenseLayer, Lstm, Names, Network
-from dsconv.acoustic.parts import FrontEnd, find_front_end
-from dsconv.acoustic.states import ASSIGN, VARIABLE, Cell, StateReader
+from dsconv.acoustic.states import ASSIGN, VARIABLE, FoundLstm, StateReader
+from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.frozen import why_not_frozen
@@ -46,11 +46,11 @@ class _Reader(Matcher):
         super().__init__(graph)
         self.windows = self._find_windows()
         self.batch, self.steps, frames, self.features = self.windows.shape() or ()
-        sizes = (self.features, frames, self.batch * self.batch, self.steps * self.steps)
-        if min(sizes) < 1 or frames % 2 == 0:
+        # Clips and steps may be any number (-1), but not none.
+        if min(self.features, frames) < 1 or 0 in (self.batch, self.steps) or frames % 2 == 0:
             raise mismatch(
                 self.windows,
-                f"has shape {list(self.windows.shape() or ())}",
+                f"has shape {shape_words(self.windows.shape())}",
                 "[batch, steps, 2 * context + 1, features]",
             )
         self.context = (frames - 1) // 2
@@ -58,16 +58,16 @@ class _Reader(Matcher):
     def network(self) -> Network:
         """The whole network."""
         node = self._find_lstm()
-        cell = self._read_cell(node)
-        scores, states = self._find_outputs(cell)
+        found = self._read_lstm(node)
+        scores, states = self._find_outputs(found)
         before = self._layers_before(node)
-        softmax, after, output = self._layers_after(scores, cell)
+        softmax, after, output = self._layers_after(scores, found)
         samples, features, front_end = self._front_end()
-        era = feature_era(self.graph, softmax=softmax)
+        metadata, early = complete_metadata(self.graph, output.units, softmax=softmax)
         return Network(
             names=Names(
                 self.windows.name,
-                cell.lengths.name if cell.lengths else None,
+                found.lengths.name if found.lengths else None,
                 probabilities=scores.name,
                 samples=samples,
                 features=features,
@@ -78,13 +78,13 @@ class _Reader(Matcher):
             context=self.context,
             features=self.features,
             before=tuple(before),
-            lstm=cell.lstm,
+            lstm=found.lstm,
             after=tuple(after),
             output=output,
             softmax=softmax,
             front_end=front_end,
-            metadata=complete_metadata(self.graph, era, output.units),
-            era=era,
+            metadata=metadata,
+            early=early,
         )
 
     def _find_windows(self) -> Node:
@@ -105,7 +105,7 @@ class _Reader(Matcher):
             )
         return lstms[0]
 
-    def _read_cell(self, node: Node) -> Cell:
+    def _read_lstm(self, node: Node) -> FoundLstm:
         """The LSTM with its parameters, inputs and masked output."""
         count, _, cell, hidden, kernel, _, _, _, bias = self.inputs(node, 9)
         if node.attributes.get("use_peephole"):
@@ -130,7 +130,7 @@ class _Reader(Matcher):
         states = [self._state_before(name, lstm.cells) for name in (cell, hidden)]
         if (states[0] is None) != (states[1] is None):
             raise mismatch(node, "is given only one of its states", "both or none")
-        return Cell(node, lstm, lengths, masked, *states)
+        return FoundLstm(node, lstm, lengths, masked, *states)
 
     def _lengths_of(self, lstm: Node, count: TensorName) -> Node | None:
         """The input of the lengths, whose longest is the LSTM's number of steps.
@@ -146,8 +146,7 @@ class _Reader(Matcher):
         lengths, axes = self.inputs(longest, 2)
         self.numbers(longest, axes, [0], "axes")
         node = self.made_by(lengths, "Placeholder")
-        if node.shape() != (self.batch,) or node.attribute("dtype", DataType) is not DataType.INT32:
-            raise mismatch(node, f"has shape {node.shape()}", f"an int32 of [{self.batch}]")
+        self.check_tensor(node, DataType.INT32, (self.batch,))
         return node
 
     def _state_before(self, name: TensorName, cells: int) -> Node | None:
@@ -157,7 +156,8 @@ class _Reader(Matcher):
             self.check_zeros(node)
             return None
         if node.shape() != (self.batch, cells):
-            raise mismatch(node, f"has shape {node.shape()}", f"[{self.batch}, {cells}]")
+            found, expected = shape_words(node.shape()), shape_words((self.batch, cells))
+            raise mismatch(node, f"has shape {found}", expected)
         return node
 
     def _masked(self, lstm: Node, lengths: Node, cells: int) -> Node:
@@ -174,7 +174,7 @@ class _Reader(Matcher):
         return users[0]
 
     def _check_mask(self, name: TensorName, lengths: Node) -> None:
-        """The mask must be 1 where the frame's number is less than the length, else 0."""
+        """The mask must be 1 where the frame's index is less than the length, else 0."""
         expanded = self.made_by(name, "ExpandDims")
         source, axis = self.inputs(expanded, 2)
         self.numbers(expanded, axis, -1, "axis")
@@ -184,8 +184,8 @@ class _Reader(Matcher):
         as_float = self.made_by(source, "Cast")
         self.expect(as_float, DstT=DataType.FLOAT)
         less = self.made_by(self.inputs(as_float, 1)[0], "Less")
-        numbers, limits = self.inputs(less, 2)
-        self._check_numbers(self.made_by(numbers, "Range"))
+        indices, limits = self.inputs(less, 2)
+        self._check_indices(self.made_by(indices, "Range"))
         as_integers = self.made_by(limits, "Cast")
         self.expect(as_integers, DstT=DataType.INT32)
         column = self.made_by(self.inputs(as_integers, 1)[0], "ExpandDims")
@@ -193,8 +193,8 @@ class _Reader(Matcher):
         self.numbers(column, axis, -1, "axis")
         self.check_is(column, source, lengths)
 
-    def _check_numbers(self, node: Node) -> None:
-        """The numbers of the frames, from 0 to the input's number of steps."""
+    def _check_indices(self, node: Node) -> None:
+        """The indices of the frames, from 0 to the input's number of steps."""
         start, limit, delta = self.inputs(node, 3)
         self.numbers(node, start, 0, "start")
         self.numbers(node, delta, 1, "delta")
@@ -212,7 +212,7 @@ class _Reader(Matcher):
     def _input_of(self, lstm: Node) -> Node:
         return self.graph.source(self.inputs(lstm, 9)[1])
 
-    def _find_outputs(self, cell: Cell) -> tuple[Node, dict[str, str]]:
+    def _find_outputs(self, found: FoundLstm) -> tuple[Node, dict[str, str]]:
         """The scores, and the names of the states, as far as they are inputs and outputs."""
         reached = self.graph.downstream([self.windows])
         ends = [
@@ -221,11 +221,11 @@ class _Reader(Matcher):
             if node.op not in (*NO_RESULTS, ASSIGN)
             and all(user.op in NO_RESULTS for user in self.graph.consumers[node.name])
         ]
-        if cell.previous_c is None or cell.previous_h is None:
+        if found.previous_c is None or found.previous_h is None:
             return self._scores(ends, []), {}
-        before = {"previous_c": cell.previous_c, "previous_h": cell.previous_h}
-        reader = StateReader(self.graph, cell, self.batch)
-        if cell.previous_c.op == cell.previous_h.op == VARIABLE:
+        before = {"previous_c": found.previous_c, "previous_h": found.previous_h}
+        reader = StateReader(self.graph, found, self.batch)
+        if found.previous_c.op == found.previous_h.op == VARIABLE:
             scores = self._scores(ends, [])
             for variable in before.values():
                 reader.check_variable(variable, scores, reached)
@@ -269,7 +269,9 @@ class _Reader(Matcher):
         self.check_is(transposed, source, self.windows)
         return layers
 
-    def _layers_after(self, scores: Node, cell: Cell) -> tuple[bool, list[DenseLayer], DenseLayer]:
+    def _layers_after(
+        self, scores: Node, found: FoundLstm
+    ) -> tuple[bool, list[DenseLayer], DenseLayer]:
         """Whether there is a softmax, and the layers from the LSTM to the scores."""
         source, softmax = TensorName.parse(scores.name), False
         if self.graph.source(source).op == "Softmax":
@@ -278,35 +280,39 @@ class _Reader(Matcher):
         source, shape = self.inputs(shaped, 2)
         layers, start = read_layers(self, source)
         if not layers or layers[-1].relu:
-            raise mismatch(shaped, "takes no plain dense layer", "one that gives the scores")
+            raise mismatch(
+                shaped,
+                "takes no dense layer without an activation",
+                "the one that gives the logits",
+            )
         self._check_reshape(shaped, shape, (self.batch, layers[-1].units))
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)
-        self._check_reshape(flat, shape, (cell.lstm.cells,))
-        self.check_is(flat, source, cell.masked)
-        if cell.masked is cell.node:
+        self._check_reshape(flat, shape, (found.lstm.cells,))
+        self.check_is(flat, source, found.masked)
+        if found.masked is found.node:
             self.made_by(source, "BlockLSTM", output=6)
         return softmax, layers[:-1], layers[-1]
 
-    def _check_reshape(self, node: Node, name: TensorName, sizes: tuple[int, ...]) -> None:
-        """A shape must be any number of frames, or the input's, and then these sizes."""
-        values = self._sizes(node, name)
-        rows = self.steps if len(sizes) > 1 else self.steps * self.batch
-        if values not in ([-1, *sizes], [rows, *sizes]):
-            raise mismatch(node, f"has shape {values}", str([-1, *sizes]))
+    def _check_reshape(self, node: Node, name: TensorName, rest: tuple[int, ...]) -> None:
+        """A shape must be any number of frames, or the input's, and then the rest."""
+        found = self._shape_of(node, name)
+        rows = self.steps if len(rest) > 1 else self.steps * self.batch
+        if found not in ([-1, *rest], [rows, *rest]):
+            raise mismatch(node, f"has shape {found}", str([-1, *rest]))
 
-    def _sizes(self, user: Node, name: TensorName) -> list[float]:
-        """The sizes of a shape that is constant, or packed of constants and the batch size."""
+    def _shape_of(self, user: Node, name: TensorName) -> list[float]:
+        """A shape that is constant, or packed of constants and the batch size."""
         if self.graph.source(name).op != "Pack":
             return list(self.constant(user, name, "a shape").numbers())
         pack = self.made_by(name, "Pack")
         self.expect(pack, axis=0)
-        return [self._size(pack, part) for part in pack.data_inputs]
+        return [self._dimension(pack, each) for each in pack.data_inputs]
 
-    def _size(self, pack: Node, name: TensorName) -> float:
-        """One size: a number, or the batch size as a slice of the shape of the windows."""
+    def _dimension(self, pack: Node, name: TensorName) -> float:
+        """One dimension: a number, or the batch size as a slice of the shape of the windows."""
         if self.graph.source(name).op in CONSTANTS:
-            return self.number(pack, name, "a size")
+            return self.number(pack, name, "a dimension")
         shape = self.sliced(self.made_by(name, "StridedSlice"), 0)
         source = self.graph.source(shape)
         if source.op == "Shape":
@@ -340,9 +346,9 @@ class _Reader(Matcher):
 
 
 def _with_names(network: Network) -> Network:
-    """Dense layers by their place, as the exporters number them: LSTMs count as one of them."""
+    """Dense layers by their index, as the exporters name them: LSTMs count as one of them."""
     before, after = (
-        tuple(replace(layer, name=f"layer_{number}") for number, layer in enumerate(layers, first))
+        tuple(replace(layer, name=f"layer_{index}") for index, layer in enumerate(layers, first))
         for layers, first in (
             (network.before, 1),
             ((*network.after, network.output), len(network.before) + 2),
@@ -352,21 +358,21 @@ def _with_names(network: Network) -> Network:
 
 
 def _check_sizes(network: Network) -> None:
-    """Each part must take what the part before it gives."""
-    size, name = network.window_values, "the input"
-    parts = [
+    """Each layer must take what the one before it gives."""
+    given, giver = network.window_values, "the input"
+    layers = [
         *((layer.name, layer.weights.shape[0], layer.units) for layer in network.before),
         (network.lstm.name, network.lstm.inputs, _outputs(network)),
         *((layer.name, layer.weights.shape[0], layer.units) for layer in network.after),
         (network.output.name, network.output.weights.shape[0], network.output.units),
     ]
-    for part, inputs, outputs in parts:
-        if inputs != size:
+    for name, inputs, outputs in layers:
+        if inputs != given:
             raise ConversionError(
-                f"the network is not recognised: {part} takes {inputs} numbers a frame and {name} "
-                f"gives {size}."
+                f"the network is not recognised: {name} takes {inputs} values per frame and "
+                f"{giver} gives {given}."
             )
-        size, name = outputs, part
+        given, giver = outputs, name
 
 
 def _outputs(network: Network) -> int:

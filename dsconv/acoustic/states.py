@@ -18,7 +18,7 @@ ASSIGN = "Assign"
 
 
 @dataclass(frozen=True)
-class Cell:
+class FoundLstm:
     """The LSTM as it stands in the graph.
 
     `masked` is its output, padding set to zero; the LSTM itself in a graph without `lengths`. The
@@ -34,11 +34,11 @@ class Cell:
 
 
 class StateReader(Matcher):
-    """Reads the states around a cell; `batch` is the number of clips in a call."""
+    """Reads the states around an LSTM; `batch` is the number of clips in a call."""
 
-    def __init__(self, graph: Graph, cell: Cell, batch: int) -> None:
+    def __init__(self, graph: Graph, found: FoundLstm, batch: int) -> None:
         super().__init__(graph)
-        self.cell = cell
+        self.found = found
         self.batch = batch
 
     def check_variable(self, variable: Node, scores: Node, reached: dict[str, Node]) -> None:
@@ -67,13 +67,13 @@ class StateReader(Matcher):
     def _state_after(self, name: TensorName) -> Node:
         """The state before the first frame of which a tensor is the value after the last."""
         node = self.made_by(name, "Gather", "GatherNd", "StridedSlice")
-        if self.cell.lengths is None:
+        if self.found.lengths is None:
             return self._of_last_step(node)
         source, picked = self.inputs(node, 2)
         if node.op == "Gather":
             source = self._check_picks_row(source, picked)
         else:
-            self._check_picks_last(self.made_by(picked, "Pack"), self.cell.lengths)
+            self._check_picks_last(self.made_by(picked, "Pack"), self.found.lengths)
         history = self.made_by(source, "ConcatV2")
         first, steps, axis = self.inputs(history, 3)
         self.numbers(history, axis, 0, "axis")
@@ -81,11 +81,11 @@ class StateReader(Matcher):
         previous, axis = self.inputs(expanded, 2)
         self.numbers(expanded, axis, [0], "axis")
         state = self.graph.source(previous)
-        if state is self.cell.previous_c:
-            self.check_is(history, steps, self.cell.node)
+        if state is self.found.previous_c:
+            self.check_is(history, steps, self.found.node)
             self.made_by(steps, "BlockLSTM", output=1)
-        elif state is self.cell.previous_h:
-            self.check_is(history, steps, self.cell.masked)
+        elif state is self.found.previous_h:
+            self.check_is(history, steps, self.found.masked)
         else:
             raise mismatch(expanded, f"takes '{state.name}'", "a state before the first frame")
         return state
@@ -93,42 +93,42 @@ class StateReader(Matcher):
     def _of_last_step(self, node: Node) -> Node:
         """In a graph without lengths, the state whose last step a node gives."""
         if node.op != "StridedSlice":
-            raise mismatch(node, f"is a {node.op}", "the last step of the LSTM")
+            raise mismatch(node, f"has the op {node.op}", "the last step of the LSTM")
         steps = self.sliced(node, -1)
         found, output = self.graph.origin(steps)
-        states = {1: self.cell.previous_c, 6: self.cell.previous_h}
-        state = states.get(output) if found is self.cell.node else None
+        states = {1: self.found.previous_c, 6: self.found.previous_h}
+        state = states.get(output) if found is self.found.node else None
         if state is None:
             raise mismatch(node, f"takes '{steps}'", "the steps of a state")
         return state
 
     def _check_picks_last(self, pack: Node, lengths: Node) -> None:
-        """The indices [length, number in the batch]."""
+        """The indices [length, index in the batch]."""
         self.expect(pack, axis=1)
-        count, numbers = self.inputs(pack, 2)
+        count, clips = self.inputs(pack, 2)
         self.check_is(pack, count, lengths)
-        self._check_clip_numbers(numbers)
+        self._check_clip_indices(clips)
 
     def _check_picks_row(self, source: TensorName, picked: TensorName) -> TensorName:
-        """As 0.2 picks the last step: of steps and clips as rows, length * batch + number.
+        """As the first exports do: of steps and clips as rows, length * batch + index.
 
         Returns the steps before they became rows.
         """
         rows = self.made_by(source, "Reshape")
         source, shape = self.inputs(rows, 2)
-        self.numbers(rows, shape, [-1, self.cell.lstm.cells], "shape")
+        self.numbers(rows, shape, [-1, self.found.lstm.cells], "shape")
         added = self.made_by(picked, "Add", "AddV2")
-        product, numbers = self.one_of(added, "Mul")
-        self._check_clip_numbers(numbers)
+        product, clips = self.one_of(added, "Mul")
+        self._check_clip_indices(clips)
         scaled = self.made_by(product, "Mul")
         lengths, batch = self.one_of(scaled, "Placeholder")
         self.numbers(scaled, batch, self.batch, "a factor")
-        assert self.cell.lengths is not None
-        self.check_is(scaled, lengths, self.cell.lengths)
+        assert self.found.lengths is not None
+        self.check_is(scaled, lengths, self.found.lengths)
         return source
 
-    def _check_clip_numbers(self, name: TensorName) -> None:
-        """The numbers of the clips in the batch."""
+    def _check_clip_indices(self, name: TensorName) -> None:
+        """The indices of the clips in the batch."""
         in_batch = self.made_by(name, "Range")
-        for end, wanted in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
-            self.numbers(in_batch, end, wanted, "ends")
+        for end, expected in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
+            self.numbers(in_batch, end, expected, "ends")

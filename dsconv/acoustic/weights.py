@@ -1,4 +1,4 @@
-"""The weights of a network as arrays, in the orders and precisions that targets want.
+"""The weights of a network as arrays, in the orders and precisions that targets need.
 
 What has the order of the graph is a view on the mapped file; what has another is made a gate or a
 matrix at a time, so that a conversion never holds a second copy of the model.
@@ -32,9 +32,9 @@ def gate_columns(lstm: Lstm, gate: str) -> slice:
 def lstm_bias(lstm: Lstm, order: str) -> FloatArray:
     """The bias [4 * cells] with the forget bias added, the gates in another order: ``iofc``."""
     bias = values(lstm.bias)
-    parts = {gate: bias[gate_columns(lstm, gate)] for gate in order}
-    parts["f"] = parts["f"] + np.float32(lstm.forget_bias)
-    return np.concatenate([parts[gate] for gate in order])
+    by_gate = {gate: bias[gate_columns(lstm, gate)] for gate in order}
+    by_gate["f"] = by_gate["f"] + np.float32(lstm.forget_bias)
+    return np.concatenate([by_gate[gate] for gate in order])
 
 
 def input_kernel(lstm: Lstm, gate: str | None = None) -> FloatArray:
@@ -49,7 +49,7 @@ def recurrent_kernel(lstm: Lstm, gate: str | None = None) -> FloatArray:
     return values(lstm.kernel)[lstm.inputs :, columns]
 
 
-def halved(weights: FloatArray) -> NDArray[np.float16]:
+def to_float16(weights: FloatArray) -> NDArray[np.float16]:
     """Weights in float16. Raises ConversionError if one is too large for that."""
     largest = float(_largest(weights))
     if largest > float(np.finfo(np.float16).max):
@@ -67,7 +67,7 @@ class Quantized:
     scales: FloatArray
 
 
-def quantized(weights: FloatArray) -> Quantized:
+def quantize(weights: FloatArray) -> Quantized:
     """Weights [inputs, outputs] as integers from -127 to 127, symmetric for each output.
 
     An output whose weights are all zero has the scale 1.
@@ -81,7 +81,7 @@ def quantized(weights: FloatArray) -> Quantized:
     return Quantized(integers, scales)
 
 
-def quantized_as_one(weights: FloatArray) -> Quantized:
+def quantize_with_one_scale(weights: FloatArray) -> Quantized:
     """Weights of any shape as integers from -127 to 127 with one scale, as TensorFlow Lite's.
 
     Values, and so bytes, are those of its quantizer: scaled up first, and halves away from zero.
@@ -102,12 +102,12 @@ def quantized_as_one(weights: FloatArray) -> Quantized:
 def _largest(weights: FloatArray, axis: int | None = None) -> FloatArray:
     """The largest absolute weight, of all or along an axis.
 
-    Raises ConversionError if one is no number.
+    Raises ConversionError if one is infinite or NaN.
     """
     largest = np.asarray(np.abs(weights).max(axis=axis, initial=np.float32(0)))
     if not np.isfinite(largest).all():
         raise ConversionError(
-            "a weight is infinite or no number (NaN), so nothing can be rounded to it; the graph "
+            "a weight is infinite or not a number (NaN), so it has no smaller precision; the graph "
             "is damaged."
         )
     return largest

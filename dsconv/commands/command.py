@@ -17,7 +17,10 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         option = click.Option(
-            ["--traceback"], is_flag=True, help="Show where an error arose.", expose_value=False
+            ["--traceback"],
+            is_flag=True,
+            help="Show the traceback of an error.",
+            expose_value=False,
         )
         self.params.append(option)
 

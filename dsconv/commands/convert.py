@@ -27,7 +27,7 @@ from dsconv.errors import ToolkitError
 
 @click.command(cls=Command)
 @model_argument("output_graph.pb")
-@output_option("The file to write; MODEL with the suffix .pbmm by default.")
+@output_option("The file to write. Default: MODEL with the suffix .pbmm.")
 @force_option
 @json_option
 @quiet_option
@@ -42,7 +42,7 @@ def pbmm(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bo
 
 @click.command(cls=Command)
 @model_argument("output_graph.pbmm")
-@output_option("The file to write; MODEL with the suffix .pb by default.")
+@output_option("The file to write. Default: MODEL with the suffix .pb.")
 @force_option
 @json_option
 @quiet_option
@@ -57,7 +57,8 @@ def pb(model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool
 def _convert(
     name: str, model: Path, output: Path | None, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    from dsconv.convert.registry import TARGETS, convert_file
+    from dsconv.convert.registry import TARGETS
+    from dsconv.convert.run import convert_file
 
     conversion = convert_file(TARGETS[name], model, output, force=force)
     if as_json:
@@ -75,9 +76,9 @@ def _convert(
 @click.option(
     "--lstm",
     type=click.Choice(["loop", "unrolled"]),
-    help="A loop with one copy of the weights, the default; or the exporter's form.",
+    help="loop (the default): one copy of the weights. unrolled: the exporter's form.",
 )
-@output_option("The file to write; MODEL with the suffix .tflite by default.")
+@output_option("The file to write. Default: MODEL with the suffix .tflite.")
 @force_option
 @json_option
 @quiet_option
@@ -100,7 +101,7 @@ def tflite(model: Path, **asked: Any) -> None:
         "--n-steps",
         "steps",
         callback=parse_steps,
-        help="Frames per call; -1 for any number, 1,16,32 for a choice.",
+        help="Frames per call; -1 for any number, 1,16,32 for exactly these.",
     ),
 )
 @click.option(
@@ -108,28 +109,28 @@ def tflite(model: Path, **asked: Any) -> None:
     "core_ml_format",
     type=click.Choice(["mlprogram", "neuralnetwork"]),
     default="mlprogram",
-    help="A package for iOS 16 and later, the default; or an .mlmodel for iOS 13 and later.",
+    help="A package for iOS 16 or later (the default), or an .mlmodel for iOS 13 or later.",
 )
 @click.option(
     "--target",
     "deployment_target",
     type=click.Choice(["ios16", "ios17", "ios18", "ios26"]),
-    help="The oldest system that is to run it; the oldest that can by default.",
+    help="The oldest system that must run the model. Default: the oldest that can.",
 )
 @click.option(
     "--palettize",
     "palette_bits",
     type=click.Choice(["4", "6", "8"]),
-    help="Store each weight as so many bits that point to a value.",
+    help="Store each weight as an index of this many bits into a table of values.",
 )
 @click.option(
-    "--max-steps", type=int, help="With --n-steps -1, the most frames of a call. Default: 3000."
+    "--max-steps", type=int, help="With --n-steps -1, the most frames per call. Default: 3000."
 )
-@click.option("--author", default="", help="The author that the model names.")
-@click.option("--license", default="", help="The license that the model names.")
-@click.option("--model-version", default="", help="The version that the model names.")
+@click.option("--author", default="", help="The author, as Xcode shows it.")
+@click.option("--license", default="", help="The license, as Xcode shows it.")
+@click.option("--model-version", default="", help="The version, as Xcode shows it.")
 @reference_evaluator_option
-@output_option("What to write; MODEL with the suffix .mlpackage or .mlmodel by default.")
+@output_option("The file to write. Default: MODEL with the suffix .mlpackage or .mlmodel.")
 @force_option
 @json_option
 @quiet_option
@@ -147,11 +148,11 @@ def coreml(
 ) -> None:
     """Convert MODEL, a frozen graph, to Core ML.
 
-    MODEL is output_graph.pb by default. Reduced precisions compute in float16, as the Neural
-    Engine does; inputs and outputs stay float32. Away from macOS the result is validated by an
-    evaluation of the saved file in numpy.
+    MODEL is output_graph.pb by default. Precisions below fp32 compute in float16, as the Neural
+    Engine does; inputs and outputs stay float32. Core ML runs only on macOS; elsewhere dsconv
+    validates the saved file by evaluating it in numpy.
     """
-    from dsconv.convert.options import CoreMlOptions
+    from dsconv.convert.coreml.options import CoreMlOptions
 
     core_ml = CoreMlOptions(
         format=core_ml_format,
@@ -170,15 +171,15 @@ def coreml(
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
-@output_option("The file to write; MODEL with the suffix .xml by default, a .bin beside it.")
+@output_option("The .xml to write, with a .bin beside it. Default: MODEL with the suffix .xml.")
 @force_option
 @json_option
 @quiet_option
 def openvino(model: Path, **asked: Any) -> None:
     """Convert MODEL, a frozen graph, to OpenVINO IR.
 
-    MODEL is output_graph.pb by default. The states are inputs and outputs; the lengths are frozen
-    to the steps, so that every frame of a call counts.
+    MODEL is output_graph.pb by default. Unless you pass --states or --lengths, the states are
+    inputs and outputs, and every frame of a call counts.
     """
     _convert_network("openvino", model, **asked)
 
@@ -186,7 +187,7 @@ def openvino(model: Path, **asked: Any) -> None:
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
-@output_option("The file to write; MODEL with the suffix .onnx by default.")
+@output_option("The file to write. Default: MODEL with the suffix .onnx.")
 @force_option
 @json_option
 @quiet_option
@@ -232,9 +233,7 @@ def _convert_network(
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
     if result is not None and not as_json and (not quiet or not checked.passed):
-        from dsconv.workflows.convert import verdict_of
-
-        click.echo(verdict_of(result), err=quiet)
+        click.echo("\n".join([result.line, *result.remarks]), err=quiet)
     if not quiet:
         for note in conversion.notes:
             click.echo(f"dsconv: note: {note}", err=True)
@@ -245,9 +244,9 @@ def _convert_network(
 @click.command("all", cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
-@output_option("The folder to write into; that of MODEL by default.")
+@output_option("The folder to write into. Default: the folder of MODEL.")
 @click.option(
-    "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
+    "--report", type=click.Path(path_type=Path), help="Write an HTML report to this file."
 )
 @force_option
 @json_option
@@ -264,10 +263,10 @@ def to_all(
     sample_rate: int | None,
     **asked: Any,
 ) -> None:
-    """Convert MODEL to every target that is installed, and compare them all.
+    """Convert MODEL to every installed target, and compare all results with it.
 
-    MODEL is output_graph.pb by default. What a target cannot do, or what is not installed, is
-    listed with the reason; the exit code is 1 if a file does not say the same.
+    MODEL is output_graph.pb by default. Targets that are not installed, or that cannot do what you
+    ask for, are listed with the reason. The exit code is 1 if a result differs from MODEL.
     """
     from dsconv.api import convert_to_all
     from dsconv.formats.output import check_writable
@@ -286,11 +285,11 @@ def to_all(
     if as_json:
         print_json(done.to_json())
     elif not quiet or not done.passed:
-        from dsconv.commands.tables import render_all
+        from dsconv.workflows.all_results import render_all
 
         print_rich(render_all(done))
     if report is not None:
-        from dsconv.workflows.all_page import write_all_page
+        from dsconv.workflows.all_results import write_all_page
 
         write_all_page(done, report, force=force)
     if not done.passed:
@@ -300,7 +299,7 @@ def to_all(
 @click.command(cls=Command)
 @json_option
 def formats(as_json: bool) -> None:
-    """List the targets, which of them are installed, and how to install the others."""
+    """List the targets, and how to install those that are missing."""
     from dsconv.convert.registry import all_targets
 
     targets = list(all_targets().values())
@@ -324,7 +323,7 @@ def formats(as_json: bool) -> None:
 def plugin_names() -> list[str]:
     """The targets of plug-ins, which are commands as well; none if a plug-in cannot be loaded."""
     from dsconv.convert.registry import TARGETS
-    from dsconv.plugins import plugin_targets
+    from dsconv.formats.extensions import plugin_targets
 
     try:
         return [name for name in plugin_targets() if name not in TARGETS]
@@ -335,7 +334,7 @@ def plugin_names() -> list[str]:
 
 def plugin_command(name: str) -> click.Command | None:
     """The command of a plug-in's target, with the options that all targets share."""
-    from dsconv.plugins import plugin_targets
+    from dsconv.formats.extensions import plugin_targets
 
     target = plugin_targets().get(name)
     if target is None:
@@ -346,12 +345,12 @@ def plugin_command(name: str) -> click.Command | None:
 
     convert.__doc__ = (
         f"Convert MODEL, a frozen graph, to {target.label}.\n\n"
-        "MODEL is output_graph.pb by default. The target is that of a plug-in."
+        "MODEL is output_graph.pb by default. A plug-in adds this target."
     )
     options: list[Callable[[Any], Any]] = [
         model_argument("output_graph.pb"),
         network_options("fp32", "fp16", "int8"),
-        output_option(f"The file to write; MODEL with the suffix of {target.label} by default."),
+        output_option(f"The file to write. Default: MODEL with the suffix of {target.label}."),
         force_option,
         json_option,
         quiet_option,

@@ -15,11 +15,11 @@ from dsconv.commands.show import print_json, print_rich
 @click.option(
     "--n-hidden",
     type=click.IntRange(min=1),
-    help="Write a random model of this size instead of the demo model; the releases have 2048.",
+    help="Write a random model with this many hidden units; released models have 2048.",
 )
 @click.option("--n-steps", type=int, help="Frames per call; -1 for any number. Default: 16.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the random weights. Default: 0.")
-@output_option("The folder to write into; the current one by default.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random weights. Default: 0.")
+@output_option("The folder to write into. Default: the current folder.")
 @force_option
 @json_option
 @quiet_option
@@ -34,13 +34,13 @@ def fixture(
 ) -> None:
     """Write the demo model and its speech, or a random model of any size.
 
-    The demo model transcribes the clips that are written beside it. A random model has the same
-    graph, to the byte the size of the original exporter's, and weights that mean nothing.
+    The demo model transcribes the clips that are written beside it. A random model has the graph of
+    an original export, and exactly its size, but random weights.
     """
     from dsconv.fixtures.write import write_demo_model, write_random_model
 
     if seed is not None and n_hidden is None:
-        raise click.UsageError("--seed goes with --n-hidden: the demo model is not random.")
+        raise click.UsageError("--seed needs --n-hidden, because the demo model is not random.")
     folder = output or Path()
     if n_hidden is None:
         files = write_demo_model(folder, n_steps, force=force)
@@ -70,8 +70,8 @@ def fixture(
 def demo(output: Path, force: bool, as_json: bool) -> None:
     """Run dsconv on its demo model, in a new folder.
 
-    Writes the demo model, converts it to every format, looks at each file, and closes with a table
-    of the files, their sizes and the time that each took.
+    Writes the demo model, converts it to every format, inspects each graph, and prints a table of
+    the files, their sizes and the time that each took.
     """
     from dsconv.workflows.demo import render, run_demo
 

@@ -15,14 +15,39 @@ from dsconv.commands.sections import SectionOption
 from dsconv.commands.show import print_json
 
 
+class _ExporterChoice(click.Choice[str]):
+    """The exporters in the table of versions, which is not read before they are asked for."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Their names."""
+        from dsconv.acoustic.versions import EXPORTERS
+
+        return tuple(EXPORTERS)
+
+    @choices.setter
+    def choices(self, _: object) -> None:
+        """What click's own constructor sets is not needed."""
+
+
+class _ExporterOption(SectionOption):
+    """An option whose default is in the table of versions."""
+
+    def get_default(self, ctx: click.Context, call: bool = True) -> str:  # noqa: ARG002
+        """The exporter unless another one is asked for."""
+        from dsconv.acoustic.versions import DEFAULT_EXPORTER
+
+        return DEFAULT_EXPORTER.name
+
+
 def _section(heading: str) -> Callable[..., Callable[[F], F]]:
     """`click.option`, for options under a heading of the help."""
     return partial(click.option, cls=SectionOption, section=heading)
 
 
 _graph_option = _section("The graph")
-_training_option = _section("How it was trained, as far as the checkpoint does not tell")
-_card_option = _section("The model's card")
+_training_option = _section("Settings of the training that the checkpoint does not hold")
+_card_option = _section("The model card")
 
 
 @click.command(cls=SectionedCommand)
@@ -36,10 +61,10 @@ _card_option = _section("The model's card")
 )
 @_graph_option(
     "--exporter",
-    type=click.Choice(["0.6.1", "0.9.3", "coqui-1.4.0"]),
-    default="0.9.3",
+    cls=_ExporterOption,
+    type=_ExporterChoice(()),
     show_default=True,
-    help="Whose graph to write.",
+    help="The exporter whose graph to write.",
 )
 @_graph_option(
     "--load",
@@ -48,7 +73,7 @@ _card_option = _section("The model's card")
     type=click.Choice(["auto", "best", "last"]),
     default="auto",
     show_default=True,
-    help="Which checkpoint of a folder; auto is the exporter's choice.",
+    help="Which checkpoint of the folder to read; auto chooses as the exporter does.",
 )
 @_graph_option(
     "--batch-size",
@@ -57,30 +82,34 @@ _card_option = _section("The model's card")
     type=int,
     default=1,
     show_default=True,
-    help="Clips at a time.",
+    help="Clips per call.",
 )
 @_graph_option(
-    "--beam-width", "--export-beam-width", "beam_width", type=int, help="Default: 500, where any."
+    "--beam-width",
+    "--export-beam-width",
+    "beam_width",
+    type=int,
+    help="Default: 500; 0.6.1 has none.",
 )
 @_graph_option(
     "--language",
     "--export-language",
     "language",
-    help='A tag such as de-Latn-DE; "" for none. By default the exporter\'s.',
+    help='A tag such as de-Latn-DE, or "" for none. Default: the exporter\'s.',
 )
 @_training_option(
     "--alphabet",
     "--alphabet-config-path",
     "alphabet",
     type=click.Path(path_type=Path),
-    help="The alphabet it was trained with; by default the one beside it, else English.",
+    help="The alphabet of the training. Default: the one beside the checkpoint, else English.",
 )
 @_training_option(
     "--bytes-output-mode",
     "--utf8",
     "bytes_output_mode",
     is_flag=True,
-    help="It was trained on the bytes of UTF-8.",
+    help="The model was trained on the bytes of UTF-8.",
 )
 @_training_option(
     "--audio-sample-rate",
@@ -91,25 +120,33 @@ _card_option = _section("The model's card")
     help="Samples per second.",
 )
 @_training_option(
-    "--feature-win-len", type=int, default=32, show_default=True, help="Window, in milliseconds."
+    "--feature-win-len", type=int, default=32, show_default=True, help="Length of a window, in ms."
 )
 @_training_option(
-    "--feature-win-step", type=int, default=20, show_default=True, help="Step, in milliseconds."
+    "--feature-win-step",
+    type=int,
+    default=20,
+    show_default=True,
+    help="Step between windows, in ms.",
 )
-@_training_option("--n-input", type=int, default=26, show_default=True, help="Features of a frame.")
+@_training_option("--n-input", type=int, default=26, show_default=True, help="Features per frame.")
 @_training_option(
     "--n-context", type=int, default=9, show_default=True, help="Frames of context on either side."
 )
 @_training_option(
-    "--relu-clip", type=float, default=20.0, show_default=True, help="Where activations are cut."
+    "--relu-clip",
+    type=float,
+    default=20.0,
+    show_default=True,
+    help="Upper limit of the activations.",
 )
 @_card_option(
     "--metadata",
     "--model-card",
     "metadata",
     is_flag=True,
-    help="Write the model's card, AUTHOR_NAME_VERSION.md, beside the graph, as the exporter did. "
-    "Each of the following options does so too.",
+    help="Write the model card, AUTHOR_NAME_VERSION.md, beside the graph, as the exporter did. "
+    "Each option below does this too.",
 )
 @_card_option("--export-author-id", "author_id", help="Default: author.")
 @_card_option("--export-model-name", "model_name", help="Default: model.")
@@ -121,10 +158,10 @@ _card_option = _section("The model's card")
     "--export-min-ds-version",
     "--export-min-stt-version",
     "min_version",
-    help="The first version of the runtimes that it is for.",
+    help="The oldest version of the runtimes that the model is for.",
 )
 @_card_option(
-    "--export-max-ds-version", "--export-max-stt-version", "max_version", help="The last one."
+    "--export-max-ds-version", "--export-max-stt-version", "max_version", help="The newest one."
 )
 @click.option(
     "-o",
@@ -146,11 +183,11 @@ def freeze(
     metadata: bool,
     **asked: Any,
 ) -> None:
-    """Freeze CHECKPOINT, what a training saved, to the graph that its exporter writes.
+    """Freeze CHECKPOINT to the graph that the original exporter makes from it.
 
-    CHECKPOINT is the folder of a training, the .index file of one of its checkpoints, or a
-    SavedModel of Coqui STT; of DeepSpeech 0.6 or later, or Coqui STT. The sizes of the network are
-    read from it; the defaults of the options are the exporter's.
+    CHECKPOINT is a training folder of DeepSpeech 0.6 or later or of Coqui STT, the .index file of
+    one of its checkpoints, or a SavedModel of Coqui STT. The sizes of the network are read from it.
+    The defaults of the options are those of the exporter.
     """
     from dsconv.api import freeze_checkpoint
     from dsconv.workflows.freeze_options import FreezeOptions

@@ -19,7 +19,7 @@ from dsconv.errors import DsconvError
     "--graph",
     "drawing",
     type=click.Path(path_type=Path),
-    help="Draw the graph of the only file, its scopes folded, into this SVG.",
+    help="Draw the graph as an SVG, with its scopes folded. Pass a single file.",
 )
 @force_option
 @json_option
@@ -27,10 +27,10 @@ from dsconv.errors import DsconvError
 def inspect(
     ctx: click.Context, files: tuple[Path, ...], drawing: Path | None, force: bool, as_json: bool
 ) -> None:
-    """Tell what is in FILES: format, network, inputs, outputs, weights, what they convert to.
+    """Show what is in FILES: format, network, inputs, outputs, weights, possible targets.
 
-    The format is told by a file's content, whatever its name. All files are inspected; the exit
-    code is that of the first that fails.
+    The format is recognised by the content of a file, whatever its name. All files are inspected.
+    The exit code is that of the first file that fails.
     """
     from dsconv.api import inspect_model
     from dsconv.formats.output import check_writable
@@ -38,7 +38,7 @@ def inspect(
 
     if drawing is not None:
         if len(files) != 1:
-            raise click.UsageError("--graph draws one file; pass one.")
+            raise click.UsageError("--graph draws a single file; pass only one.")
         check_writable(drawing, force=force)
     inspected: list[dict[str, Any]] = []
     errors: list[DsconvError] = []
@@ -54,7 +54,7 @@ def inspect(
             continue
         inspected.append(inspection.to_json())
         if not as_json:
-            from dsconv.inspect.text import render
+            from dsconv.inspect.report import render
 
             click.echo(("\n" if number else "") + render(inspection))
     if as_json:

@@ -13,7 +13,7 @@ from dsconv.commands.sections import SectionOption
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ANY_GRAPH = "Graphs of any network, by the toolkit's converter"
+_ANY_GRAPH = "Other networks, by the toolkit's converter"
 
 
 def output_option(what: str) -> Callable[[F], F]:
@@ -21,35 +21,37 @@ def output_option(what: str) -> Callable[[F], F]:
     return click.option("-o", "--output", type=click.Path(path_type=Path), help=what)
 
 
-force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+force_option = click.option("--force", is_flag=True, help="Replace existing files.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 
 
 beam_option = click.option(
     "--beam",
     type=click.IntRange(min=1),
-    help="Width of the beam search; the model's own by default.",
+    help="Width of the beam search. Default: the model's own.",
 )
 resample_option = click.option(
-    "--resample", is_flag=True, help="Convert recordings of other rates or channels."
+    "--resample",
+    is_flag=True,
+    help="Convert recordings to the sample rate of the model, and to mono.",
 )
 
 
 def _parse_shapes(
     ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str | None, tuple[int, ...]]:
-    """Sizes as in 1,16,19,26 or [1,16,19,26], a ? being any size, by the name before a =."""
+    """Shapes as in 1,16,19,26 or [1,16,19,26], by the name before a =; ? is dynamic."""
     shapes: dict[str | None, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")
         if (name or None) in shapes:
-            raise click.BadParameter("pass the sizes of an input once.", ctx, param)
+            raise click.BadParameter("pass the shape of each input once.", ctx, param)
         try:
             numbers = (int(size.replace("?", "-1")) for size in sizes.strip("[]").split(","))
             shapes[name or None] = tuple(numbers)
         except ValueError:
-            raise click.BadParameter("pass sizes, such as 1,16,19,26.", ctx, param) from None
+            raise click.BadParameter("pass a shape, such as 1,16,19,26.", ctx, param) from None
     return shapes
 
 
@@ -65,7 +67,7 @@ def _parse_names(
 def _parse_values(
     ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Values in JSON as in NAME=[1,2], by their names; what is no JSON is a text."""
+    """Values in JSON as in NAME=[1,2], by their names; what is not JSON is a string."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -106,7 +108,7 @@ reference_evaluator_option = click.option(
     "--reference-evaluator",
     "evaluated",
     is_flag=True,
-    help="Run Core ML models in numpy on macOS too.",
+    help="Evaluate Core ML models in numpy, on macOS too.",
 )
 
 
@@ -116,12 +118,12 @@ def overrides_options(function: F) -> F:
         click.option(
             "--alphabet",
             type=click.Path(path_type=Path),
-            help="The labels of the classes, where MODEL does not hold them.",
+            help="A file with the labels of the classes, if MODEL does not hold them.",
         ),
         click.option(
             "--sample-rate",
             type=click.IntRange(min=1),
-            help="Samples a second, where MODEL does not say it.",
+            help="Samples per second, if MODEL does not say it.",
         ),
     ]
     for option in reversed(options):
@@ -139,7 +141,7 @@ def network_options(
             "--input-shape",
             callback=_parse_shapes,
             multiple=True,
-            help="The same as a shape, such as 1,16,19,26; NAME=SIZES with several inputs.",
+            help="The shape of the input, such as 1,16,19,26; NAME=SHAPE if there are several.",
         ),
         network_option(
             "--precision", type=click.Choice(precisions), help=f"Default: {precisions[0]}."
@@ -147,27 +149,31 @@ def network_options(
         network_option(
             "--lengths",
             type=click.Choice(["frozen", "input"]),
-            help="All frames of a call are valid, or their number is an input.",
+            help="frozen: all frames of a call are valid. input: their number is an input.",
         ),
         network_option(
             "--states",
             type=click.Choice(["io", "internal"]),
-            help="Inputs and outputs, or kept inside the model.",
+            help="io: states are inputs and outputs. internal: the model keeps them.",
         ),
         network_option(
-            "--front-end", is_flag=True, help="Take the samples of a whole clip, not features."
+            "--front-end",
+            is_flag=True,
+            help="Take the samples of a whole clip instead of features.",
         ),
         network_option(
             "--scores",
-            type=click.Choice(["probabilities", "raw"]),
+            # What logits were called in 0.1 is still taken, and not shown.
+            type=click.Choice(["probabilities", "logits", "raw"]),
+            metavar="[probabilities|logits]",
             default="probabilities",
-            help="What comes out: after a softmax, the default, or before.",
+            help="probabilities (the default), or raw: the logits before the softmax.",
         ),
         overrides_options,
         click.option(
             "--validate/--no-validate",
             default=True,
-            help="Compare the result with MODEL on the packaged speech; the default.",
+            help="Compare the result with MODEL on packaged speech, the default, or not.",
         ),
         *_toolkit_options(),
     ]
@@ -191,29 +197,29 @@ def _toolkit_options() -> list[Callable[[Any], Any]]:
             "--route",
             type=click.Choice(["auto", "build", "toolkit"]),
             default="auto",
-            help="By dsconv's builder, by the toolkit's converter, or by that only where the "
-            "network is not recognised; the default.",
+            help="build: by dsconv. toolkit: by the toolkit's own converter. auto (the "
+            "default): by that converter only if dsconv does not recognise the network.",
         ),
         option(
             "--inputs",
             callback=_parse_names,
             multiple=True,
             metavar="NAME,...",
-            help="What to feed. Default: the graph's inputs that the outputs need.",
+            help="Tensors to feed. Default: the graph's inputs that the outputs need.",
         ),
         option(
             "--outputs",
             callback=_parse_names,
             multiple=True,
             metavar="NAME,...",
-            help="What to compute. Default: results that nothing uses.",
+            help="Tensors to compute. Default: the results that no node uses.",
         ),
         option(
             "--freeze",
             callback=_parse_values,
             multiple=True,
             metavar="NAME=VALUE",
-            help="Make an input a constant: a number, or lists such as [16].",
+            help="Make an input a constant: a number, or a list such as [16].",
         ),
     ]
 
@@ -221,7 +227,8 @@ def _toolkit_options() -> list[Callable[[Any], Any]]:
 def asked_options(asked: dict[str, Any], alphabet: Path | None, sample_rate: int | None) -> Any:
     """The `Options` of a conversion, of what `network_options` give."""
     from dsconv.acoustic.overrides import Overrides
-    from dsconv.convert.options import Options, ToolkitOptions
+    from dsconv.convert.options import Options
+    from dsconv.convert.toolkit.options import ToolkitOptions
 
     shapes: dict[str | None, tuple[int, ...]] = asked.pop("input_shape")
     toolkit = ToolkitOptions(

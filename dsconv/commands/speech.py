@@ -39,7 +39,7 @@ def transcribe(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Transcribe AUDIO (WAVs, folders of WAVs, CSVs of clips) with MODEL, of any format.
+    """Transcribe AUDIO (WAVs, folders of WAVs, CSVs of clips) with a MODEL of any format.
 
     A .pb or .pbmm is evaluated by dsconv itself; other formats run in their own runtime.
     """
@@ -76,47 +76,49 @@ def transcribe(
     "--audio",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A WAV, a folder of WAVs or a CSV of clips; the packaged speech by default.",
+    help="A WAV, a folder of WAVs or a CSV of clips. Default: the packaged speech.",
 )
 @beam_option
 @resample_option
-@click.option("--strict", is_flag=True, help="Fail for another text at reduced precision too.")
+@click.option("--strict", is_flag=True, help="At reduced precision, fail if a transcript differs.")
 @click.option(
     "--reference",
     "evaluator",
     type=click.Choice(["numpy", "tensorflow"]),
     default="numpy",
     show_default=True,
-    help="What runs a reference graph.",
+    help="What evaluates a reference graph.",
 )
 @overrides_options
 @reference_evaluator_option
 @click.option(
-    "--report", type=click.Path(path_type=Path), help="Write an HTML page of the result here."
+    "--report", type=click.Path(path_type=Path), help="Write an HTML report to this file."
 )
 @click.option(
     "--save-io",
     type=click.Path(path_type=Path),
-    help="Keep the reference's inputs and outputs in this .npz.",
+    help="Save the inputs and outputs of the reference to this .npz.",
 )
 @click.option(
     "--load-io",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Compare a run that was made elsewhere, kept in such an .npz.",
+    help="Compare a run of another machine, saved in such an .npz.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Run clips in so many processes; each has the models open.",
+    help="Run clips in this many processes, each with its own copy of the models.",
 )
-@click.option("--dask", metavar="ADDRESS", help="Run clips on the Dask cluster of this scheduler.")
+@click.option(
+    "--dask", metavar="ADDRESS", help="Run clips on the Dask cluster with this scheduler."
+)
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
-    help="Keep finished clips in this file, and go on from there if the run was stopped.",
+    help="Keep finished clips in this file, and continue from it if the run was stopped.",
 )
 @force_option
 @json_option
@@ -144,23 +146,25 @@ def validate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Check that CANDIDATES still say the same as REFERENCE.
+    """Check that CANDIDATES give the same results as REFERENCE.
 
-    Three levels: structure, numbers over whole clips with the states fed back, transcripts. The
-    exit code is 0 if every candidate passes, 1 if one fails.
+    Compares the structure, the outputs over whole clips with the states fed back, and the
+    transcripts. The exit code is 0 if every candidate passes, 1 if one fails.
     """
     from dsconv.acoustic.overrides import Overrides
     from dsconv.api import validate_models
     from dsconv.formats.output import check_writable
     from dsconv.inspect.parity.trace import TraceFile
-    from dsconv.inspect.parity.validate import Options
+    from dsconv.inspect.parity.validate import ValidationOptions
 
     if not candidates and not load_io and save_io is None:
         raise click.UsageError("pass a candidate, --load-io or --save-io.")
     if dask is not None and jobs > 1:
         raise click.UsageError("pass --jobs or --dask, not both.")
     if resume is not None and save_io is not None:
-        raise click.UsageError("--resume keeps no inputs and outputs; leave out --save-io.")
+        raise click.UsageError(
+            "--resume and --save-io do not work together; leave one of them out."
+        )
     written = [path for path in (report, save_io, resume) if path is not None]
     if len(set(written)) != len(written):
         raise click.UsageError("--report, --save-io and --resume must name different files.")
@@ -172,7 +176,7 @@ def validate(
             reference,
             candidates,
             audio or None,
-            options=Options(
+            options=ValidationOptions(
                 beam,
                 strict,
                 resample,
@@ -190,7 +194,7 @@ def validate(
     if as_json:
         print_json(validation.to_json())
     elif not quiet:
-        from dsconv.inspect.parity.text import render
+        from dsconv.inspect.parity.validation import render
 
         print_rich(render(validation))
     if save_io is not None and kept is not None:

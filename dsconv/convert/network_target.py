@@ -2,103 +2,100 @@
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dsconv.acoustic.recognise import recognise
-from dsconv.convert.options import Lengths, Options, Plan, Precision, States, make_plan
-from dsconv.convert.target import Conversion, Job, SingleFile
-from dsconv.convert.toolkit.route import choose_route, why_not_recognised
-from dsconv.errors import ConversionError, ToolkitError
-from dsconv.formats.digest import Digest
-from dsconv.formats.graphdef.graph import Graph
-from dsconv.formats.toolkits import Toolkit
+from dsconv.convert.form import Form, form_of
+from dsconv.convert.options import Lengths, Options, Precision, States
+from dsconv.convert.plan import Plan
+from dsconv.convert.target import Target
+from dsconv.convert.toolkit.route import toolkit_plan
+
+if TYPE_CHECKING:
+    from dsconv.acoustic.source import Source
 
 
-class NetworkTarget(SingleFile, ABC):
+class NetworkTarget(Target):
     """A target whose files hold the recognised network in a form of their own.
 
     `lengths`, `precision` and the first of `states` are what it does unless asked otherwise.
     """
 
-    name: str
-    label: str
-    toolkit: Toolkit | None
     lengths: Lengths = "frozen"
     states: tuple[States, ...] = ("io",)
     precision: Precision = "fp32"
-    validated = True
 
-    def check(self, graph: Graph, options: Options) -> None:
-        """What is asked for must be possible on the route that the graph goes."""
-        if choose_route(self.name, graph, options) == "build":
-            self.plan(graph, options)
-            return
-        from dsconv.convert.toolkit import convert
+    def plan(self, source: Source, options: Options) -> Plan:
+        """To build the network, or to let the toolkit convert a graph that is asked or left to it.
 
-        convert.check(graph, options)
+        Raises as `Target.plan` does.
+        """
+        outputs = partial(self.outputs, options=options)
+        by_toolkit = toolkit_plan(self.name, source, options, outputs)
+        return by_toolkit or BuildPlan(self.name, source, self, options, self.form(source, options))
 
-    def plan(self, graph: Graph, options: Options) -> Plan:
+    def form(self, source: Source, options: Options) -> Form:
         """What to build. Raises ConversionError if that cannot be."""
-        return make_plan(
-            graph, options, lengths=self.lengths, states=self.states, precision=self.precision
+        return form_of(
+            source, options, lengths=self.lengths, states=self.states, precision=self.precision
         )
 
-    def convert(self, job: Job) -> Conversion:
-        """Build the model and write it, or let the toolkit convert it.
+    def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
+        """All files that a conversion to `output` writes, that one first.
 
-        The source is hashed meanwhile.
+        Raises OutputError if the target cannot have that name.
         """
-        if choose_route(self.name, job.graph, job.options) == "toolkit":
-            return self._convert_by_toolkit(job)
-        from dsconv.convert.properties import properties
-
-        start = time.perf_counter()
-        plan = self.plan(job.graph, job.options)
-        with Digest(job.source) as digest:
-            model = self.build(plan)
-            texts = properties(plan.network, plan.weights_precision, digest.hexdigest())
-        size = self.write(model, texts, job)
-        seconds = time.perf_counter() - start
-        notes = (*_assumptions(plan), *self.notes(plan))
-        return Conversion(self.name, job.source, job.output, size, seconds, notes=notes)
-
-    def _convert_by_toolkit(self, job: Job) -> Conversion:
-        from dsconv.convert.toolkit.convert import convert
-
-        reason = why_not_recognised(job.graph)
-        network = None
-        if reason is None:
-            network = job.options.overrides.described(recognise(job.graph))
-        files = self.outputs(job.output, job.options)
-        try:
-            return convert(self.name, job, files, network, reason)
-        except (ConversionError, ToolkitError) as error:
-            if reason is None or job.options.route == "toolkit":
-                raise
-            raise type(error)(f"{error} dsconv does not build it itself: {reason}") from error
+        return (output,)
 
     @abstractmethod
-    def build(self, plan: Plan) -> Any:
+    def build(self, form: Any) -> Any:
         """The model in memory. Raises ToolkitError if the toolkit is missing."""
 
     @abstractmethod
-    def write(self, model: Any, properties: Mapping[str, str], job: Job) -> int:
+    def write(self, model: Any, properties: Mapping[str, str], output: Path, *, force: bool) -> int:
         """Write the model with these text properties; returns the bytes of all files.
 
         Raises ToolkitError or OutputError, and then leaves nothing behind.
         """
 
-    def notes(self, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002
+    def notes(self, form: Any) -> tuple[str, ...]:  # noqa: ARG002
         """What a user should know of the result."""
         return ()
 
 
-def _assumptions(plan: Plan) -> Iterator[str]:
+@dataclass(frozen=True)
+class BuildPlan(Plan):
+    """Builds a network afresh in the form that was chosen."""
+
+    builder: NetworkTarget
+    options: Options
+    form: Form
+
+    def outputs(self, output: Path) -> tuple[Path, ...]:
+        """The target's files."""
+        return self.builder.outputs(output, self.options)
+
+    def write(self, output: Path, *, force: bool) -> int:
+        """Build the model, while the source is hashed, and write it."""
+        from dsconv.convert.properties import properties
+
+        with self.source.digest as digest:
+            model = self.builder.build(self.form)
+            texts = properties(self.form.network, self.form.weights_precision, digest.hexdigest())
+        return self.builder.write(model, texts, output, force=force)
+
+    def notes(self, output: Path) -> tuple[str, ...]:  # noqa: ARG002
+        """What was taken for granted, then what the target says."""
+        return (*_assumptions(self.form), *self.builder.notes(self.form))
+
+
+def _assumptions(form: Form) -> Iterator[str]:
     """What was taken for granted where the graph says nothing."""
-    network = plan.network
+    network = form.network
     if "alphabet" in network.metadata.assumed:
         yield (
             "the graph holds no alphabet, so the English one is taken; pass --alphabet for another."

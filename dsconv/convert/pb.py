@@ -1,37 +1,43 @@
 """The plain graph: the way back from a memory-mappable package."""
 
-import time
+from __future__ import annotations
 
-from dsconv.convert.options import Options
-from dsconv.convert.target import Conversion, Job, SingleFile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dsconv.convert.plan import Plan
+from dsconv.convert.target import Target
 from dsconv.errors import ConversionError
-from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.write import write_graph
 from dsconv.formats.output import new_file
+from dsconv.formats.table import GRAPH
+
+if TYPE_CHECKING:
+    from dsconv.acoustic.source import Source
+    from dsconv.convert.options import Options
 
 
-class PbTarget(SingleFile):
+class PbTarget(Target):
     """Mapped tensors move back into the graph as constants."""
 
     name = "pb"
     label = "frozen graph"
-    suffix = ".pb"
-    toolkit = None
+    suffix = GRAPH.suffix
     validated = False
 
-    def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002
-        """Only a package has tensors to bring back."""
-        if not graph.packaged:
+    def plan(self, source: Source, options: Options) -> PbPlan:  # noqa: ARG002
+        """Only a package has tensors to bring back. `details` counts the nodes that change."""
+        if not source.graph.packaged:
             raise ConversionError("it is a plain graph already; use it as it is.")
+        mapped = sum(node.op == "ImmutableConst" for node in source.graph)
+        return PbPlan(self.name, source, details={"converted_nodes": mapped})
 
-    def convert(self, job: Job) -> Conversion:
-        """Write the graph. `details` counts the nodes that were converted."""
-        start = time.perf_counter()
-        converted = sum(node.op == "ImmutableConst" for node in job.graph)
-        with new_file(job.output, force=job.force) as file:
-            write_graph(file, job.graph)
-            size = file.tell()
-        seconds = time.perf_counter() - start
-        return Conversion(
-            self.name, job.source, job.output, size, seconds, {"converted_nodes": converted}
-        )
+
+class PbPlan(Plan):
+    """Writes the graph of a package."""
+
+    def write(self, output: Path, *, force: bool) -> int:
+        """Write the graph."""
+        with new_file(output, force=force) as file:
+            write_graph(file, self.source.graph)
+            return file.tell()

@@ -2,60 +2,68 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dsconv.convert.options import Options
-from dsconv.convert.target import Conversion, Job, SingleFile
+from dsconv.convert.plan import Plan
+from dsconv.convert.target import Target
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef import package
 from dsconv.formats.graphdef.frozen import why_not_frozen
-from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.graph import NODE, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.write import immutable_constant
 from dsconv.formats.output import new_file
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk, write_chunks
+from dsconv.formats.table import PACKAGE
+
+if TYPE_CHECKING:
+    from dsconv.acoustic.source import Source
+    from dsconv.convert.options import Options
 
 
-class PbmmTarget(SingleFile):
+class PbmmTarget(Target):
     """Large constants move out of the graph, where they can be mapped."""
 
     name = "pbmm"
     label = "memory-mappable graph"
-    suffix = ".pbmm"
-    toolkit = None
-    validated = True
+    suffix = PACKAGE.suffix
 
-    def check(self, graph: Graph, options: Options) -> None:  # noqa: ARG002
-        """A graph with nothing to move stays a .pb."""
+    def plan(self, source: Source, options: Options) -> PbmmPlan:  # noqa: ARG002
+        """A graph with nothing to move stays a .pb. `details` counts the nodes that change."""
+        graph = source.graph
         if graph.packaged:
             raise ConversionError("it is memory-mappable already; use it as it is.")
         if reason := why_not_frozen(graph):
             raise ConversionError(reason)
-        if not any(_is_large(graph, node) for node in graph):
+        large = sum(_is_large(graph, node) for node in graph)
+        if not large:
             raise ConversionError(
                 "0 nodes converted: it holds no constant of "
                 f"{package.MINIMUM_BYTES:,} bytes or more, so there is nothing to map; "
                 "use the .pb as it is."
             )
+        return PbmmPlan(self.name, source, details={"converted_nodes": large})
 
-    def convert(self, job: Job) -> Conversion:
-        """Write the package. `details` counts the nodes that were converted."""
-        start = time.perf_counter()
-        graph, output = job.graph, job.output
-        notes = []
-        if ".pbmm" not in str(output):
-            notes.append(
-                "the original runtimes map only files with .pbmm in their path; rename it for them."
-            )
-        converted = sum(_is_large(graph, node) for node in graph)
-        with new_file(output, force=job.force) as file:
-            write_chunks(file, package_chunks(graph))
-            size = file.tell()
-        seconds = time.perf_counter() - start
-        details: dict[str, int | str] = {"converted_nodes": converted}
-        return Conversion(self.name, job.source, output, size, seconds, details, tuple(notes))
+
+class PbmmPlan(Plan):
+    """Writes a package of a graph."""
+
+    def write(self, output: Path, *, force: bool) -> int:
+        """Write the package."""
+        with new_file(output, force=force) as file:
+            write_chunks(file, package_chunks(self.source.graph))
+            return file.tell()
+
+    def notes(self, output: Path) -> tuple[str, ...]:
+        """The original runtimes tell a package by its name."""
+        if ".pbmm" in str(output):
+            return ()
+        return (
+            "the original runtimes map only files with .pbmm in their path; rename it for them.",
+        )
 
 
 def package_chunks(graph: Graph) -> Iterator[Chunk]:
@@ -68,7 +76,7 @@ def package_chunks(graph: Graph) -> Iterator[Chunk]:
             region, chunks = writer.add_tensor(node.name, tensor.raw())
             yield from chunks
             node = immutable_constant(node, tensor, region)
-        nodes.extend(wire.nested(1, [node.span]))
+        nodes.extend(wire.nested(NODE, [node.span]))
     yield from writer.finish([*nodes, *graph.rest])
 
 

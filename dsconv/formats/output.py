@@ -66,17 +66,17 @@ def check_writable(path: Path, *, force: bool = False) -> None:
     """Refuse, before any work, a place that cannot take the file. Raises OutputError."""
     try:
         if path.is_dir() and not (path / MANIFEST).exists():
-            raise OutputError(f"{path} is a folder; pass a file name with --output.")
+            raise OutputError(f"{path} is a folder; pass the name of a file, with --output.")
         if path.exists() and not force:
-            raise OutputError(f"{path} exists; pass --force to replace it, or --output.")
+            raise OutputError(f"{path} exists; pass --force to replace it, or another --output.")
         if not path.parent.is_dir():
-            raise OutputError(f"{path.parent} is not a folder; create it, or choose another place.")
+            raise OutputError(
+                f"{path.parent} is not a folder; create it, or pass another --output."
+            )
     except OSError as error:
         raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
-    return OutputError(
-        f"{path} cannot be written ({reason}); make room or choose another place with --output."
-    )
+    return OutputError(f"{path} cannot be written ({reason}); fix that, or pass another --output.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
@@ -67,6 +66,8 @@ def import_coremltools(*, with_tensorflow: bool = False) -> Any:
     It imports TensorFlow and PyTorch where they are installed, to convert their models; that is
     rarely needed here, and it takes seconds and hundreds of megabytes.
     """
+    import logging
+
     logging.getLogger("coremltools").setLevel(logging.ERROR)
     os.environ.setdefault("TQDM_DISABLE", "1")
     with _missing("torch", *(() if with_tensorflow else ("tensorflow",))):

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsconv.acoustic.checkpoint import TrainedShape, trained_shape, weight_names
+from dsconv.acoustic.export import ExportSettings
 from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.checkpoint.bundle import Checkpoint, open_checkpoint
+from dsconv.formats.checkpoint.files import checkpoint_files
 from dsconv.formats.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.formats.digest import Digest
 from dsconv.formats.disk_size import disk_size
-from dsconv.formats.identify import FileFormat
+from dsconv.formats.format import Format
 from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity
-from dsconv.inspect.parts import checkpoint_files
 from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
 from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES
-from dsconv.workflows.freeze_options import FreezeOptions
 
 _STEP = "global_step"
 
@@ -93,11 +93,11 @@ def read_trained(prefix: Path) -> Trained:
         return Trained(checkpoint, None, str(error).removeprefix(f"{prefix}: "), missing)
     refusal = None
     if missing:
-        refusal = f"its data file {missing[0]} is missing; copy it to the place of its .index."
+        refusal = f"its data file {missing[0]} is missing; copy it into the folder of its .index."
     return Trained(checkpoint, shape, refusal, missing)
 
 
-def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_checkpoint(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a checkpoint, given by its folder, one of its files or the start of their names.
 
     Raises ModelError if it is missing or damaged, or if a folder does not say which one it is.
@@ -108,7 +108,7 @@ def inspect_checkpoint(path: Path, found: FileFormat, digest: Digest) -> Inspect
         path=str(path),
         format=found.key,
         format_label=found.label,
-        bytes=disk_size(*checkpoint_files(prefix)[1]),
+        bytes=disk_size(*checkpoint_files(path)[1]),
         sha256=digest.hexdigest(),
         identity=_identity(trained),
         inputs=[],
@@ -181,8 +181,8 @@ def _needed_options(shape: TrainedShape, kept: bool) -> list[str]:
         options.append("--bytes-output-mode")
     elif shape.classes != ENGLISH_CLASSES and not kept:
         options.append("--alphabet FILE")
-    usual = FreezeOptions()
-    if shape.window_values != (2 * usual.n_context + 1) * usual.n_input:
+    usual = (2 * ExportSettings.n_context + 1) * ExportSettings.n_input
+    if shape.window_values != usual:
         options.append("--n-context FRAMES --n-input FEATURES")
     return options
 

@@ -10,7 +10,7 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import LENGTHS, PROBABILITIES, STATE_C, STATE_H
 from dsconv.formats.digest import Digest
 from dsconv.formats.disk_size import disk_size
-from dsconv.formats.identify import Format
+from dsconv.formats.format import Format
 from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity, metadata_values
 from dsconv.inspect.report import (
     CoreMlInfo,
@@ -29,7 +29,7 @@ _SOFTMAXES = ("SOFTMAX", "SOFTMAXND")
 
 @dataclass
 class ConvertedFile:
-    """What a reader finds in a file. `produced_by` is who wrote it, as the file says.
+    """What a reader finds in a file. `produced_by` is what wrote it, by the file's own account.
 
     `source_sha256` is that of the graph that it was made from, where dsconv wrote it; `states` are
     those that are kept inside the model; `classes` is their number where outputs have no shapes.
@@ -147,7 +147,7 @@ def _state_kind(file: ConvertedFile, states: list[StateInfo]) -> str:
 
 
 def _output_kind(file: ConvertedFile) -> str:
-    return "probabilities" if any(op.upper() in _SOFTMAXES for op in file.ops) else "raw scores"
+    return "probabilities" if any(op.upper() in _SOFTMAXES for op in file.ops) else "logits"
 
 
 def _compression(weights: list[WeightInfo]) -> list[str]:

@@ -6,17 +6,16 @@ from collections import Counter
 from pathlib import Path
 
 from dsconv.acoustic.metadata import read_metadata
-from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS
-from dsconv.convert.target import Target
-from dsconv.errors import ConversionError, ModelError
+from dsconv.acoustic.source import Source
+from dsconv.acoustic.versions import FREEZABLE
 from dsconv.formats.digest import Digest
+from dsconv.formats.format import Format
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, Graph, open_graph
+from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, Graph
 from dsconv.formats.graphdef.node import Node
-from dsconv.formats.identify import FileFormat
 from dsconv.inspect.identity import (
     Identity,
+    find_versions,
     identify_network,
     metadata_values,
     score_output,
@@ -25,15 +24,14 @@ from dsconv.inspect.identity import (
 from dsconv.inspect.report import (
     Inspection,
     StateInfo,
-    TargetInfo,
     TensorInfo,
     WeightInfo,
 )
 from dsconv.inspect.runtimes import original_runtimes
 
 UNFROZEN = (
-    "pass its checkpoint to `dsconv freeze` if it is of DeepSpeech 0.6 or later or Coqui STT; up "
-    "to 0.5 export a frozen graph with the training code (--export_dir)."
+    f"pass its checkpoint to `dsconv freeze` if it is of {FREEZABLE}; otherwise export a frozen "
+    "graph with the training code (--export_dir)."
 )
 """How to come to a frozen graph from one whose weights are elsewhere."""
 
@@ -41,13 +39,19 @@ UNFROZEN = (
 _NO_RESULT_OPS = (*NO_RESULTS, "Assign")
 
 
-def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_graph(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
-    graph = open_graph(path)
+    return inspect_source(Source(path), found, digest)
+
+
+def inspect_source(source: Source, found: Format, digest: Digest) -> Inspection:
+    """Inspect a graph that others look at too; what it converts to is theirs to say."""
+    path, graph = source.path, source.graph
     metadata = read_metadata(graph)
-    identity = identify_network(graph, metadata)
+    versions = find_versions(graph, metadata)
+    identity = identify_network(graph, metadata, versions)
     states = [StateInfo(name, out, _sizes(graph[name])) for name, out in state_names(graph)]
-    runtimes = original_runtimes(identity, packaged=graph.packaged)
+    runtimes = original_runtimes(versions, identity, packaged=graph.packaged)
     return Inspection(
         path=str(path),
         format=found.key,
@@ -64,7 +68,7 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
         weights=constants_of(graph),
         opened_by=list(runtimes.opened_by),
         not_opened_because=runtimes.reason,
-        converts_to=[_target_info(graph, target) for target in TARGETS.values()],
+        converts_to=[],
         next_step=None if identity.frozen else UNFROZEN,
     )
 
@@ -72,15 +76,6 @@ def inspect_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
 def inputs_of(graph: Graph) -> list[TensorInfo]:
     """The Placeholders of a graph."""
     return [_described(node, _sizes(node)) for node in graph if node.op == "Placeholder"]
-
-
-def _target_info(graph: Graph, target: Target) -> TargetInfo:
-    """Whether a graph becomes a target without any options."""
-    try:
-        target.check(graph, Options())
-    except (ConversionError, ModelError) as error:
-        return TargetInfo(target.name, str(error))
-    return TargetInfo(target.name, None)
 
 
 def _outputs(graph: Graph, identity: Identity, states: list[StateInfo]) -> list[TensorInfo]:

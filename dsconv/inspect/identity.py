@@ -10,16 +10,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from dsconv.acoustic.front_end import find_front_end
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import PROBABILITIES
-from dsconv.acoustic.parts import find_front_end, score_chain
+from dsconv.acoustic.structure import block_lstm, loop_kernels, score_chain, states_of
+from dsconv.acoustic.versions import PLACEHOLDER_LANGUAGE, Version, label_of, versions_of
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.frozen import weight_variables
 from dsconv.formats.graphdef.graph import CONSTANTS, VARIABLES, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.steps import DYNAMIC, input_node
 
-DEFAULT_LANGUAGE_START = "<language the model was trained on"
+DEFAULT_LANGUAGE_START = PLACEHOLDER_LANGUAGE.partition(" - ")[0]
 """What an exporter writes for a model whose language nobody named starts so."""
 
 _QUANTIZED_TYPES = (
@@ -34,13 +36,10 @@ _QUANTIZED_TYPES = (
 _FEW_BYTES = 1024
 
 STREAMING = "streaming LSTM acoustic model"
-"""The network of graphs since 0.2, in words."""
+"""The network that is called chunk by chunk, in words."""
 
 UNKNOWN = "not a network that dsconv knows"
 """Any other, in words."""
-
-LATEST = "DeepSpeech 0.7 to 0.9, or Coqui STT"
-"""The exporters that write graph version 6."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,14 @@ class Identity:
     language: str | None
 
 
-def identify_network(graph: Graph, metadata: Metadata) -> Identity:
-    """Read what the graph says about itself, its metadata aside."""
-    lstm = next((node for node in graph if node.op == "BlockLSTM"), None)
+def find_versions(graph: Graph, metadata: Metadata) -> tuple[Version, ...]:
+    """The versions that export such a graph, whose scores are found by their output's name."""
+    return versions_of(graph, metadata, softmax=_has_softmax(graph))
+
+
+def identify_network(graph: Graph, metadata: Metadata, versions: tuple[Version, ...]) -> Identity:
+    """What a graph tells, with what its metadata says and the versions that export such graphs."""
+    lstm = block_lstm(graph)
     windows = input_node(graph)
     batch, steps, context, features = (windows.shape() if windows else None) or (None,) * 4
     alphabet = metadata.alphabet
@@ -88,7 +92,7 @@ def identify_network(graph: Graph, metadata: Metadata) -> Identity:
     weight_types = _weight_types(graph)
     return Identity(
         network=_network(graph, lstm),
-        exported_by=_exporter(graph, lstm, metadata),
+        exported_by=label_of(versions) or None,
         frozen=not weight_variables(graph),
         weights=", ".join(dtype.label for dtype in weight_types) or "none",
         quantized=any(dtype in _QUANTIZED_TYPES for dtype in weight_types),
@@ -101,8 +105,8 @@ def identify_network(graph: Graph, metadata: Metadata) -> Identity:
         classes=_classes(graph),
         alphabet=alphabet.texts if alphabet else None,
         bytes_output=alphabet.is_bytes if alphabet else None,
-        output=_output_kind(graph) if lstm else None,
-        states=_states(graph, lstm),
+        output=("probabilities" if _has_softmax(graph) else "logits") if lstm else None,
+        states=states_of(graph),
         takes_lengths=any(_is_lengths(node) for node in graph),
         layer_norm=any(node.op == "SquaredDifference" for node in graph),
         forget_bias=lstm.attribute("forget_bias", float) if lstm else None,
@@ -125,7 +129,7 @@ def metadata_values(metadata: Metadata) -> dict[str, Any]:
 
 def state_names(graph: Graph) -> list[tuple[str, str | None]]:
     """Where each state comes in and goes out: names of nodes, or a variable's name twice."""
-    lstm = next((node for node in graph if node.op == "BlockLSTM"), None)
+    lstm = block_lstm(graph)
     if lstm is None:
         return []
     names: list[tuple[str, str | None]] = []
@@ -148,45 +152,16 @@ def _is_lengths(node: Node) -> bool:
 def _network(graph: Graph, lstm: Node | None) -> str:
     if lstm is not None:
         return STREAMING
-    if len(_loop_kernels(graph)) == 2:
+    if len(loop_kernels(graph)) == 2:
         return "bidirectional LSTM acoustic model"
     return UNKNOWN
 
 
-def _exporter(graph: Graph, lstm: Node | None, metadata: Metadata) -> str | None:
-    """The versions that export graphs of this structure."""
-    if lstm is None:
-        return "DeepSpeech 0.1" if len(_loop_kernels(graph)) == 2 else None
-    if metadata.version is not None:
-        by_version = {1: "DeepSpeech 0.5", 5: "DeepSpeech 0.6"}
-        return by_version.get(metadata.version, LATEST)
-    if _output_kind(graph) == "probabilities":
-        return "DeepSpeech 0.4"
-    ops = {node.op for node in graph}
-    if "Gather" in ops:
-        return "DeepSpeech 0.2"
-    return "DeepSpeech 0.3" if "GatherNd" in ops else "DeepSpeech 0.2 or 0.3"
-
-
 def _hidden_size(graph: Graph, lstm: Node | None) -> int | None:
     """A quarter of the LSTM kernel's columns: it has four gates."""
-    kernels = [graph.source(lstm.data_inputs[4])] if lstm else _loop_kernels(graph)
+    kernels = [graph.source(lstm.data_inputs[4])] if lstm else loop_kernels(graph)
     shapes = [_weight_shape(graph, kernel) for kernel in kernels]
     return shapes[0][1] // 4 if shapes and len(shapes[0]) == 2 else None
-
-
-def _loop_kernels(graph: Graph) -> list[Node]:
-    """The kernels of the LSTM cells that run in while loops: what a split into four comes from."""
-    kernels = []
-    for split in graph:
-        if split.op == "Split" and split.attributes.get("num_split") == 4:
-            biased = graph[split.data_inputs[1].node]
-            if biased.op == "BiasAdd" and graph[biased.data_inputs[0].node].op == "MatMul":
-                kernel = graph[graph[biased.data_inputs[0].node].data_inputs[1].node]
-                while kernel.op in ("Enter", "Identity"):
-                    kernel = graph[kernel.data_inputs[0].node]
-                kernels.append(kernel)
-    return kernels
 
 
 def _weight_shape(graph: Graph, node: Node) -> tuple[int, ...]:
@@ -223,18 +198,8 @@ def _classes(graph: Graph) -> int | None:
     return shape[1] if len(shape) == 2 else None
 
 
-def _output_kind(graph: Graph) -> str:
-    softmax = any(node.op == "Softmax" for node in _scores(graph))
-    return "probabilities" if softmax else "raw scores"
-
-
-def _states(graph: Graph, lstm: Node | None) -> str:
-    if lstm is None:
-        return "none"
-    source = graph.source(lstm.data_inputs[2])
-    if source.op == "Placeholder":
-        return "inputs and outputs"
-    return "variables" if source.op in VARIABLES else "none"
+def _has_softmax(graph: Graph) -> bool:
+    return any(node.op == "Softmax" for node in _scores(graph))
 
 
 def _state_output(graph: Graph, previous: str) -> str | None:

@@ -10,9 +10,9 @@ from dsconv.acoustic.metadata import read_metadata
 from dsconv.errors import ModelError
 from dsconv.formats.checkpoint.locate import find_checkpoint
 from dsconv.formats.digest import Digest
+from dsconv.formats.format import Format
 from dsconv.formats.graphdef.graph import VARIABLES
 from dsconv.formats.graphdef.meta_graph import MetaGraph, SignatureTensor, read_meta_graph
-from dsconv.formats.identify import FileFormat
 from dsconv.inspect.checkpoint import read_trained
 from dsconv.inspect.graph import UNFROZEN, constants_of, inputs_of
 from dsconv.inspect.identity import Identity, identify_network, metadata_values, state_names
@@ -25,7 +25,7 @@ FROZEN = (
 """How to come to a .pb from a graph that is frozen, but in another container."""
 
 
-def inspect_meta_graph(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_meta_graph(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a ``.meta`` file. Raises ModelError if it is damaged."""
     meta_graph = read_meta_graph(path)
     inspection = inspection_of(path, found, digest.hexdigest(), meta_graph, [meta_graph])
@@ -35,7 +35,7 @@ def inspect_meta_graph(path: Path, found: FileFormat, digest: Digest) -> Inspect
 
 
 def inspection_of(
-    path: Path, found: FileFormat, sha256: str, meta_graph: MetaGraph, all_of_them: list[MetaGraph]
+    path: Path, found: Format, sha256: str, meta_graph: MetaGraph, all_of_them: list[MetaGraph]
 ) -> Inspection:
     """The report on a graph in a MetaGraph, without what lies beside it."""
     graph = meta_graph.graph
@@ -43,8 +43,7 @@ def inspection_of(
     info = [_described(each) for each in all_of_them]
     # Training graphs differ from the frozen ones that tell the exporters apart.
     identity = replace(
-        identify_network(graph, metadata),
-        exported_by=None,
+        identify_network(graph, metadata, versions=()),
         frozen=not any(node.op in VARIABLES for node in graph),
     )
     return Inspection(

@@ -1,143 +1,56 @@
-"""The result of an inspection: one schema for every format.
+"""The result of an inspection: one schema for every format, and its text.
 
 `SCHEMA_VERSION` changes when a field changes its meaning or goes away; new fields do not change it.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dsconv.inspect.facts import (
+    FEWEST_ELEMENTS,
+    CheckpointInfo,
+    CoreMlInfo,
+    MetaGraphInfo,
+    SignatureInfo,
+    StateInfo,
+    TargetInfo,
+    TensorInfo,
+    WeightInfo,
+    weight_types,
+)
 from dsconv.inspect.identity import Identity
+from dsconv.inspect.text import (
+    Rows,
+    checkpoint_rows,
+    core_ml_rows,
+    identity_rows,
+    refusals_text,
+    shape_text,
+    signature_rows,
+    tensor_rows,
+    weight_rows,
+)
+
+__all__ = [
+    "FEWEST_ELEMENTS",
+    "SCHEMA_VERSION",
+    "CheckpointInfo",
+    "CoreMlInfo",
+    "Inspection",
+    "MetaGraphInfo",
+    "SignatureInfo",
+    "StateInfo",
+    "TargetInfo",
+    "TensorInfo",
+    "WeightInfo",
+    "render",
+    "weight_types",
+]
 
 SCHEMA_VERSION = 1
 
-FEWEST_ELEMENTS = 8
-"""A constant of fewer is a setting of an op, and no weight."""
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or output. Sizes of -1 are open; `shape` is None where the file does not tell.
-
-    Where the file says which sizes it takes, `ranges` are the least and the largest size of each
-    dimension (-1: no limit), or `shapes` all shapes.
-    """
-
-    name: str
-    dtype: str
-    shape: list[int] | None
-    ranges: list[list[int]] | None = None
-    shapes: list[list[int]] | None = None
-
-
-@dataclass(frozen=True)
-class StateInfo:
-    """A state that is carried from call to call: a pair of input and output, or a variable.
-
-    A variable, which is kept inside, has its name as both; `dtype` is None where it is not told.
-    """
-
-    input: str
-    output: str | None
-    shape: list[int] | None
-    dtype: str | None = None
-
-
-@dataclass(frozen=True)
-class WeightInfo:
-    """A constant tensor: its shape and parameters once unpacked, the bytes as they are stored.
-
-    `compression` says how it is compressed, as ``4-bit linear, per block``.
-    """
-
-    name: str
-    dtype: str
-    shape: list[int]
-    parameters: int
-    bytes: int
-    compression: str | None = None
-
-
-def weight_types(weights: Iterable[WeightInfo]) -> list[str]:
-    """The types of weights, the one with the most bytes first."""
-    sizes: Counter[str] = Counter()
-    for weight in weights:
-        sizes[weight.dtype] += weight.bytes
-    return [dtype for dtype, _ in sizes.most_common()]
-
-
-@dataclass(frozen=True)
-class TargetInfo:
-    """A format to convert to; `refusal` says why not."""
-
-    target: str
-    refusal: str | None
-
-
-@dataclass(frozen=True)
-class CoreMlInfo:
-    """What only Core ML models say. Texts are empty where their author wrote none.
-
-    `kind` is ``mlprogram`` or ``neuralnetwork``; `opset` and `functions` are those of a program;
-    `deployment_target` names the first systems that open this specification version, None if
-    dsconv does not know it; `properties` are the user-defined ones but for the exporter's metadata.
-    """
-
-    kind: str
-    specification_version: int
-    deployment_target: str | None
-    opset: str | None
-    functions: list[str]
-    author: str
-    license: str
-    version: str
-    short_description: str
-    properties: dict[str, str]
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """What only checkpoints say, alone or in a SavedModel.
-
-    `prefix` is what the names of its files start with. Of a folder, `chosen_by` is the file in it
-    that names this checkpoint, None where there is no choice, and `others` are the prefixes of the
-    rest. `missing` names data files that are not there. `step` is the step of the training that
-    saved it. `variables` are all of them; the network's own are the inspection's `weights` too.
-    `window_values` are the numbers of one input frame. `refusal` says why ``dsconv freeze`` does
-    not take it, None if it does.
-    """
-
-    prefix: str
-    chosen_by: str | None
-    others: list[str]
-    missing: list[str]
-    step: int | None
-    variables: list[WeightInfo]
-    window_values: int | None
-    refusal: str | None
-
-
-@dataclass(frozen=True)
-class SignatureInfo:
-    """A way to call a graph: its tensors by the names that a caller gives them."""
-
-    name: str
-    method: str
-    inputs: dict[str, TensorInfo]
-    outputs: dict[str, TensorInfo]
-
-
-@dataclass(frozen=True)
-class MetaGraphInfo:
-    """A graph of a SavedModel, or that of a .meta file, with what it is for.
-
-    `tensorflow_version` is empty where it is not told.
-    """
-
-    tags: list[str]
-    tensorflow_version: str
-    signatures: list[SignatureInfo]
+_WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -185,6 +98,101 @@ class Inspection:
 
     def _repr_html_(self) -> str:
         from dsconv.inspect.notebook import text_html
-        from dsconv.inspect.text import render
 
         return text_html(render(self))
+
+
+def render(inspection: Inspection) -> str:
+    """An inspection as people read it, without a line break at its end.
+
+    Lists fit 80 columns, and names stay whole for copying. They are laid out by click, which the
+    command line has loaded anyway: inspecting a file should take no longer than hashing it.
+    """
+    import click
+
+    lists = click.HelpFormatter(width=_WIDTH)
+    lists.write(f"{inspection.path}: {inspection.format_label} ({inspection.format})\n")
+    lists.write_dl(
+        [
+            *_file_facts(inspection),
+            *identity_rows(inspection.identity, has_graph=inspection.nodes > 0),
+            *_frame_facts(inspection),
+            *_use_facts(inspection),
+        ]
+    )
+    for heading, rows in (
+        *_interface(inspection),
+        ("States", _states_inside(inspection)),
+        ("Weights", weight_rows(inspection.weights)),
+        ("Other variables", weight_rows(_other_variables(inspection))),
+    ):
+        if listed := list(rows):
+            with lists.section(heading):
+                lists.write_dl(listed)
+    return lists.getvalue().rstrip()
+
+
+def _interface(inspection: Inspection) -> Iterator[tuple[str, Rows]]:
+    """The signatures where a graph has some, else its inputs and outputs."""
+    signatures = [
+        (signature, meta_graph.tags)
+        for meta_graph in inspection.meta_graphs
+        for signature in meta_graph.signatures
+    ]
+    for signature, tags in signatures:
+        tagged = f", tagged {', '.join(tags)}" if tags else ""
+        yield f"Signature {signature.name}{tagged}", signature_rows(signature)
+    if not signatures:
+        yield "Inputs", tensor_rows(inspection.inputs, inspection.states)
+        yield "Outputs", tensor_rows(inspection.outputs, inspection.states)
+
+
+def _other_variables(inspection: Inspection) -> list[WeightInfo]:
+    """What a training keeps beside the weights."""
+    if inspection.checkpoint is None:
+        return []
+    names = {weight.name for weight in inspection.weights}
+    return [each for each in inspection.checkpoint.variables if each.name not in names]
+
+
+def _file_facts(inspection: Inspection) -> Rows:
+    yield "bytes", f"{inspection.bytes:,}"
+    yield "sha256", inspection.sha256
+    if inspection.core_ml:
+        yield from core_ml_rows(inspection.core_ml)
+    if inspection.checkpoint:
+        yield from checkpoint_rows(inspection.checkpoint)
+
+
+def _frame_facts(inspection: Inspection) -> Rows:
+    """The size of a frame, where the context is not told."""
+    if inspection.checkpoint and inspection.checkpoint.window_values:
+        yield "frame", f"{inspection.checkpoint.window_values} values"
+
+
+def _use_facts(inspection: Inspection) -> Rows:
+    parameters = f"{inspection.parameters:,} in {inspection.parameter_bytes:,} bytes"
+    quantized = ", quantized" if inspection.identity.quantized else ""
+    yield "parameters", f"{parameters}, {inspection.identity.weights}{quantized}"
+    if inspection.compression:
+        yield "compression", "; ".join(inspection.compression)
+    if inspection.nodes:
+        ops = ", ".join(f"{op} {count}" for op, count in inspection.ops.items())
+        yield "nodes", f"{inspection.nodes}: {ops}"
+    runtimes = ", ".join(inspection.opened_by).replace(", deepspeech ", ", ")
+    reason = f"no original runtime: {inspection.not_opened_because}"
+    yield "opened by", runtimes or reason
+    if inspection.next_step:
+        yield "next", inspection.next_step
+    if not inspection.converts_to:
+        return
+    possible = [target.target for target in inspection.converts_to if target.refusal is None]
+    yield "converts to", ", ".join(possible) or "nothing: " + refusals_text(inspection.converts_to)
+
+
+def _states_inside(inspection: Inspection) -> Rows:
+    """States that are neither inputs nor outputs."""
+    seen = {tensor.name for tensor in (*inspection.inputs, *inspection.outputs)}
+    for state in inspection.states:
+        if state.input not in seen:
+            yield state.input, f"{state.dtype or ''} {shape_text(state.shape)}".strip()

@@ -1,14 +1,14 @@
 """Which of the original runtimes open a model, and why the others do not.
 
-Every rule was measured by giving the exports of each version to each runtime, as .pb and as .pbmm:
-to the package `deepspeech` of 0.1.1, 0.2.0, 0.4.1, 0.5.1, 0.6.1, 0.7.4, 0.8.2 and 0.9.3.
+The table of versions says what each was measured to open; here is what they want of any model.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from dsconv.acoustic.versions import LATEST, LATEST_GRAPH_VERSION, Version, label_of
 from dsconv.formats.graphdef.steps import DYNAMIC
-from dsconv.inspect.identity import LATEST, Identity
+from dsconv.inspect.identity import Identity
 
 
 @dataclass(frozen=True)
@@ -23,26 +23,36 @@ NO_ORIGINAL_RUNTIME = Runtimes((), "they read TensorFlow graphs and TFLite model
 """For formats that came later."""
 
 
-def original_runtimes(identity: Identity, *, packaged: bool) -> Runtimes:
-    """The packages that open a graph of this identity, as .pb or `packaged` as .pbmm."""
-    if identity.exported_by is None:
-        return Runtimes((), "not an acoustic model that dsconv knows")
-    if not identity.frozen:
-        return Runtimes((), "not frozen")
-    if identity.steps == DYNAMIC and identity.states != "none":
-        return Runtimes((), "they want a fixed number of steps")
-    if identity.batch not in (None, 1, DYNAMIC):
-        return Runtimes((), f"they want batch size 1, not {identity.batch}")
-    if not identity.takes_lengths:
-        return Runtimes((), "they want an input for the lengths")
-    if packaged and identity.exported_by == "DeepSpeech 0.1":
-        return Runtimes((), "deepspeech 0.1.1 opens only the .pb")
-    versions = _BY_EXPORTER.get(identity.exported_by, ())
+def original_runtimes(
+    versions: Sequence[Version], identity: Identity, *, packaged: bool
+) -> Runtimes:
+    """The packages that open a graph of these versions, as .pb or `packaged` as .pbmm."""
     if not versions:
-        return Runtimes((), f"no runtime of {identity.exported_by} was tried")
+        return Runtimes((), "not an acoustic model that dsconv knows")
+    if reason := _why_no_runtime(identity):
+        return Runtimes((), reason)
+    opening = [each for each in versions[0].runtimes if all(each in v.runtimes for v in versions)]
+    if not opening:
+        return Runtimes((), f"no runtime of {label_of(versions)} was tried")
+    if packaged and not all(version.open_packages for version in versions):
+        return Runtimes((), f"{opening[0].name} opens only the .pb")
     if identity.layer_norm:
-        versions = tuple(version for version in versions if version == "0.9.3")
-    return Runtimes(tuple(f"deepspeech {version}" for version in versions), None)
+        opening = [runtime for runtime in opening if runtime.layer_norm]
+    names = tuple(runtime.name for runtime in opening)
+    return Runtimes(names, None if names else "they know no layer normalization")
+
+
+def _why_no_runtime(identity: Identity) -> str | None:
+    """What all of them want, whatever the version, and a graph does not have."""
+    if not identity.frozen:
+        return "not frozen"
+    if identity.steps == DYNAMIC and identity.states != "none":
+        return "they want a fixed number of steps"
+    if identity.batch not in (None, 1, DYNAMIC):
+        return f"they want batch size 1, not {identity.batch}"
+    if not identity.takes_lengths:
+        return "they want an input for the lengths"
+    return None
 
 
 def tflite_runtimes(identity: Identity, ops: Collection[str]) -> Runtimes:
@@ -56,20 +66,8 @@ def tflite_runtimes(identity: Identity, ops: Collection[str]) -> Runtimes:
         return Runtimes((), "they feed no lengths")
     if "Mfcc" not in ops or identity.alphabet is None:
         return Runtimes((), "they want the front end and the alphabet in the model")
-    if (identity.graph_version or 0) < _LEAST_VERSION or identity.beam_width is None:
-        return Runtimes((), f"they want graph version {_LEAST_VERSION} and a beam width")
-    if identity.steps == DYNAMIC:
-        return Runtimes(("stt 1.4.0",), None)
-    return Runtimes(("deepspeech-tflite 0.9.3", "stt 1.4.0"), None)
-
-
-_LEAST_VERSION = 6
-
-_BY_EXPORTER = {
-    "DeepSpeech 0.1": ("0.1.1",),
-    "DeepSpeech 0.2": ("0.2.0",),
-    "DeepSpeech 0.4": ("0.4.1",),
-    "DeepSpeech 0.5": ("0.5.1",),
-    "DeepSpeech 0.6": ("0.6.1",),
-    LATEST: ("0.6.1", "0.7.4", "0.8.2", "0.9.3"),
-}
+    if (identity.graph_version or 0) < LATEST_GRAPH_VERSION or identity.beam_width is None:
+        return Runtimes((), f"they want graph version {LATEST_GRAPH_VERSION} and a beam width")
+    any_steps = identity.steps == DYNAMIC
+    opening = [each for each in LATEST[0].tflite_runtimes if each.any_steps or not any_steps]
+    return Runtimes(tuple(runtime.name for runtime in opening), None)

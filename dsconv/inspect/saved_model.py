@@ -10,30 +10,30 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dsconv.acoustic.parts import score_chain
+from dsconv.acoustic.structure import score_chain
+from dsconv.acoustic.versions import VERSIONS
 from dsconv.errors import ModelError
+from dsconv.formats.checkpoint.files import saved_model_files, saved_model_paths
 from dsconv.formats.checkpoint.locate import VARIABLES
 from dsconv.formats.digest import Digest
 from dsconv.formats.disk_size import disk_size
+from dsconv.formats.format import Format
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.meta_graph import SERVING, MetaGraph, read_saved_model
-from dsconv.formats.identify import FileFormat
 from dsconv.inspect.checkpoint import Trained, read_trained
 from dsconv.inspect.identity import Identity
 from dsconv.inspect.meta_graph import FROZEN, inspection_of
-from dsconv.inspect.parts import model_files, saved_model_parts
 from dsconv.inspect.report import Inspection
 
-_COQUI_SIGNATURES = {"compute_features", "forward_from_features"}
 _SCORES = "probs"
 
 
-def inspect_saved_model(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_saved_model(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a SavedModel, given by its folder or its ``saved_model.pb``.
 
     Raises ModelError if it is damaged, or in text form.
     """
-    folder, main = saved_model_parts(path)
+    folder, main = saved_model_paths(path)
     if not main.exists():
         raise ModelError(
             f"{path} is a SavedModel in text form, which dsconv does not read; `dsconv freeze` "
@@ -42,7 +42,7 @@ def inspect_saved_model(path: Path, found: FileFormat, digest: Digest) -> Inspec
     meta_graphs = read_saved_model(main)
     served = next((each for each in meta_graphs if each.tags == SERVING), meta_graphs[0])
     inspection = inspection_of(main, found, digest.hexdigest(), served, meta_graphs)
-    files = model_files(path, found)[1]
+    files = saved_model_files(path)[1]
     inspection = replace(inspection, path=str(path), bytes=disk_size(*files))
     return _with_weights(inspection, _trained(folder), served, path)
 
@@ -81,7 +81,10 @@ _INCOMPLETE = (
 
 def _exporter(served: MetaGraph) -> str | None:
     """Who writes the signatures that the graph has."""
-    return "Coqui STT 1" if set(served.signatures) >= _COQUI_SIGNATURES else None
+    for version in VERSIONS:
+        if version.signatures and version.signatures <= set(served.signatures):
+            return f"{version.product} {version.major}"
+    return None
 
 
 def _trained_identity(identity: Identity, trained: Trained, served: MetaGraph) -> Identity:
@@ -107,5 +110,5 @@ def _output_kind(served: MetaGraph) -> str | None:
         scores = signature.outputs.get(_SCORES)
         if scores is not None and scores.name in graph:
             softmax = any(node.op == "Softmax" for node in score_chain(graph, graph[scores.name]))
-            return "probabilities" if softmax else "raw scores"
+            return "probabilities" if softmax else "logits"
     return None

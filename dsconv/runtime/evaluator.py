@@ -14,18 +14,17 @@ import numpy as np
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node, TensorName
-from dsconv.runtime.kernels import Values, call, kernel
 from dsconv.runtime.loops import Loop, find_loops
 from dsconv.runtime.model import Tensors
+from dsconv.runtime.nodes import Values, compute, in_order, kernel, source_names
 from dsconv.runtime.ops import Array
-from dsconv.runtime.order import in_order, source_names
 
 _VARIABLE = "VariableV2"
 # What gives something else in each run, whatever it takes.
 _CHANGING = ("Assign", "NoOp", "Placeholder", "TensorArrayV3", _VARIABLE)
 
 
-class _Plan(NamedTuple):
+class _Order(NamedTuple):
     """The nodes of a run in order, and the loops by the names of their Exits."""
 
     nodes: list[Node]
@@ -41,7 +40,7 @@ class Evaluator:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._constants: Values = {}
-        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._orders: dict[tuple[str, ...], _Order] = {}
         self._variables: dict[str, Array] = {}
 
     def run(self, feeds: Tensors, outputs: Iterable[str]) -> Tensors:
@@ -54,12 +53,12 @@ class Evaluator:
         names = tuple(outputs)
         values = dict(self._constants)
         assigned: dict[str, Array] = {}
-        plan = self._plan(names)
-        for node in plan.nodes:
+        order = self._order(names)
+        for node in order.nodes:
             if node.name in values:
                 continue
-            if node.name in plan.loops:
-                values |= plan.loops[node.name].run(values)
+            if node.name in order.loops:
+                values |= order.loops[node.name].run(values)
                 continue
             values[node.name] = self._evaluate(node, feeds, values, assigned)
             if self._is_constant(node):
@@ -95,7 +94,7 @@ class Evaluator:
             variable, value = node.data_inputs
             assigned[variable.node] = values[value.node][value.output]
             return (assigned[variable.node],)
-        return call(kernel(node), node, node.data_inputs, values)
+        return compute(kernel(node), node, node.data_inputs, values)
 
     def _variable(self, node: Node) -> Array:
         """A variable's value; one that was never assigned has none in TensorFlow either."""
@@ -105,9 +104,9 @@ class Evaluator:
             )
         return self._variables[node.name]
 
-    def _plan(self, outputs: tuple[str, ...]) -> _Plan:
-        """The nodes that the outputs need, each behind what it needs itself."""
-        if outputs not in self._plans:
+    def _order(self, outputs: tuple[str, ...]) -> _Order:
+        """The nodes that the outputs need, each after what it needs itself."""
+        if outputs not in self._orders:
             names = source_names(outputs)
             loops = find_loops(self._graph, names)
             exits = {name: loop for loop in loops for name in loop.exits}
@@ -118,8 +117,8 @@ class Evaluator:
                     return exits[node.name].sources
                 return () if node.name in inside else _sources(node)
 
-            self._plans[outputs] = _Plan(list(in_order(self._graph, names, sources)), exits)
-        return self._plans[outputs]
+            self._orders[outputs] = _Order(list(in_order(self._graph, names, sources)), exits)
+        return self._orders[outputs]
 
     def _is_constant(self, node: Node) -> bool:
         if node.op in CONSTANTS:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.acoustic.era import complete_metadata, feature_era
-from dsconv.acoustic.front_end import features_of
+from dsconv.acoustic.front_end import features_of, find_front_end
 from dsconv.acoustic.names import PROBABILITIES
-from dsconv.acoustic.parts import find_front_end, score_chain
+from dsconv.acoustic.source import Source
+from dsconv.acoustic.structure import score_chain
+from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import CONSTANTS, Graph, open_graph
+from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.toolkits import import_tensorflow
 from dsconv.runtime.evaluator import Evaluator
@@ -83,14 +84,14 @@ class TensorFlowGraphModel:
         return dict(zip(outputs, values, strict=True))
 
 
-def open_graph_model(path: Path) -> NumpyGraphModel:
-    """Open a graph to be evaluated in numpy."""
-    return NumpyGraphModel(open_graph(path))
+def open_graph_model(source: Source | Path) -> NumpyGraphModel:
+    """A graph to be evaluated in numpy."""
+    return NumpyGraphModel(Source.of(source).graph)
 
 
-def open_tensorflow_model(path: Path) -> TensorFlowGraphModel:
-    """Open a graph to be run by TensorFlow."""
-    return TensorFlowGraphModel(open_graph(path))
+def open_tensorflow_model(source: Source | Path) -> TensorFlowGraphModel:
+    """A graph to be run by TensorFlow."""
+    return TensorFlowGraphModel(Source.of(source).graph)
 
 
 def describe(graph: Graph, runtime: str) -> Interface:
@@ -102,8 +103,7 @@ def describe(graph: Graph, runtime: str) -> Interface:
     outputs = [TensorSpec(name, "float32", None) for name in dict.fromkeys([*ends, PROBABILITIES])]
     ops, classes = _scores(graph)
     softmax = "Softmax" in ops
-    era = feature_era(graph, softmax=softmax)
-    metadata = complete_metadata(graph, era, classes)
+    metadata, early = complete_metadata(graph, classes, softmax=softmax)
     return Interface.of(
         format="pbmm" if graph.packaged else "pb",
         runtime=runtime,
@@ -111,9 +111,9 @@ def describe(graph: Graph, runtime: str) -> Interface:
         inputs=inputs,
         outputs=outputs,
         classes=classes,
-        raw_scores=not softmax,
+        gives_logits=not softmax,
         metadata=metadata,
-        features_from=features_of(find_front_end(graph), era, metadata),
+        features_from=features_of(find_front_end(graph), early, metadata),
         stateless=not _keeps_states(graph, inputs),
     )
 

@@ -20,9 +20,8 @@ from typing import NamedTuple, TypeAlias
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node, TensorName
-from dsconv.runtime.kernels import Values, call, kernel
+from dsconv.runtime.nodes import Values, compute, in_order, kernel, source_names
 from dsconv.runtime.ops import Op, unsupported
-from dsconv.runtime.order import in_order, source_names
 from dsconv.runtime.tensor_arrays import TENSOR_ARRAY_OPS
 
 ITERATIONS = 1_000_000
@@ -38,7 +37,7 @@ _PASSING: dict[str, Op] = {
 }
 
 
-class _Step(NamedTuple):
+class _LoopNode(NamedTuple):
     """A node of a loop with what it takes to compute it, looked up once."""
 
     node: Node
@@ -46,11 +45,11 @@ class _Step(NamedTuple):
     inputs: list[TensorName]
 
 
-class _Part(NamedTuple):
+class _Section(NamedTuple):
     """The condition or the body of a loop: what is computed once, and each time."""
 
-    once: list[_Step]
-    each: list[_Step]
+    once: list[_LoopNode]
+    each: list[_LoopNode]
 
 
 class _Variable(NamedTuple):
@@ -74,8 +73,8 @@ class Loop:
     enters: Mapping[str, TensorName]
     variables: Mapping[str, _Variable]
     decision: str
-    condition: _Part
-    body: _Part
+    condition: _Section
+    body: _Section
     exits: Mapping[str, TensorName]
 
     def run(self, outside: Values) -> Values:
@@ -111,21 +110,21 @@ def find_loops(graph: Graph, outputs: Iterable[str]) -> list[Loop]:
     needed = _needed(graph, names)
     if not any(node.op == "Enter" for node in needed.values()):
         return []
-    places = _places(graph, needed)
+    frames_of = _frames(graph, needed)
     for name in names:
-        if _leads_to(needed[name], places[name]) is not _OUTSIDE:
+        if _leads_to(needed[name], frames_of[name]) is not _OUTSIDE:
             raise unsupported(needed[name], "inside of a while loop")
     frames: dict[str, list[Node]] = {}
     for name, node in needed.items():
-        frame = _frame_name(node) if node.op == "Enter" else places[name]
+        frame = _frame_name(node) if node.op == "Enter" else frames_of[name]
         if frame is not _OUTSIDE:
             frames.setdefault(frame, []).append(node)
     return [_loop(graph, frame, nodes) for frame, nodes in frames.items()]
 
 
-def _compute(steps: Iterable[_Step], values: Values) -> None:
-    for node, function, inputs in steps:
-        values[node.name] = call(function, node, inputs, values)
+def _compute(nodes: Iterable[_LoopNode], values: Values) -> None:
+    for node, function, inputs in nodes:
+        values[node.name] = compute(function, node, inputs, values)
 
 
 def _needed(graph: Graph, names: Iterable[str]) -> dict[str, Node]:
@@ -140,7 +139,7 @@ def _needed(graph: Graph, names: Iterable[str]) -> dict[str, Node]:
     return found
 
 
-def _places(graph: Graph, needed: Mapping[str, Node]) -> dict[str, _Frame]:
+def _frames(graph: Graph, needed: Mapping[str, Node]) -> dict[str, _Frame]:
     """The frame that the inputs of each node are in."""
     found: dict[str, _Frame] = {}
     waiting: list[tuple[Node, _Frame]] = [
@@ -189,9 +188,9 @@ def _loop(graph: Graph, frame: str, nodes: list[Node]) -> Loop:
         raise unsupported(by_op["Enter"][0], f"of a frame with {len(decisions)} LoopCond nodes")
     constants = tuple(node.name for node in nodes if node.op in CONSTANTS)
     deciding = [decisions[0].name, *(node.data_inputs[0].node for node in switches)]
-    condition = _steps(graph, deciding, done=())
+    condition = _loop_nodes(graph, deciding, done=())
     ends = [node.name for node in [*by_op.get("NextIteration", []), *switches]]
-    body = _steps(graph, ends, done={step.node.name for step in condition})
+    body = _loop_nodes(graph, ends, done={entry.node.name for entry in condition})
     variables = {node.name: _variable(graph, node) for node in by_op.get("Merge", [])}
     return Loop(
         frame,
@@ -200,7 +199,7 @@ def _loop(graph: Graph, frame: str, nodes: list[Node]) -> Loop:
         {node.name: node.data_inputs[0] for node in by_op["Enter"]},
         variables,
         decisions[0].name,
-        *_parts(condition, body, variables),
+        *_sections(condition, body, variables),
         {node.name: _leaving(graph, node) for node in by_op.get("Exit", [])},
     )
 
@@ -235,31 +234,31 @@ def _leaving(graph: Graph, leave: Node) -> TensorName:
     return graph[leave.data_inputs[0].node].data_inputs[0]
 
 
-def _steps(graph: Graph, ends: Iterable[str], done: Iterable[str]) -> list[_Step]:
+def _loop_nodes(graph: Graph, ends: Iterable[str], done: Iterable[str]) -> list[_LoopNode]:
     """What some nodes of a loop need, in order, from its Merges, Enters and constants on."""
 
     def sources(node: Node) -> list[str]:
         return [] if node.op in _BOUNDARY else source_names(node.inputs)
 
     return [
-        _Step(node, _PASSING.get(node.op) or kernel(node), node.data_inputs)
+        _LoopNode(node, _PASSING.get(node.op) or kernel(node), node.data_inputs)
         for node in in_order(graph, ends, sources)
         if node.op not in _BOUNDARY and node.name not in done
     ]
 
 
-def _parts(
-    condition: list[_Step], body: list[_Step], variables: Iterable[str]
-) -> tuple[_Part, _Part]:
-    """Each step put where it belongs: once, or each time if it depends on a loop variable."""
+def _sections(
+    condition: list[_LoopNode], body: list[_LoopNode], variables: Iterable[str]
+) -> tuple[_Section, _Section]:
+    """Each node put where it belongs: once, or each time if it depends on a loop variable."""
     changing = set(variables)
-    for step in [*condition, *body]:
-        names = {name.node for name in step.inputs}
-        if step.node.op in TENSOR_ARRAY_OPS or names & changing:
-            changing.add(step.node.name)
-    return _part(condition, changing.__contains__), _part(body, changing.__contains__)
+    for entry in [*condition, *body]:
+        names = {name.node for name in entry.inputs}
+        if entry.node.op in TENSOR_ARRAY_OPS or names & changing:
+            changing.add(entry.node.name)
+    return _section(condition, changing.__contains__), _section(body, changing.__contains__)
 
 
-def _part(steps: list[_Step], changes: Callable[[str], bool]) -> _Part:
-    once = [step for step in steps if not changes(step.node.name)]
-    return _Part(once, [step for step in steps if changes(step.node.name)])
+def _section(nodes: list[_LoopNode], changes: Callable[[str], bool]) -> _Section:
+    once = [entry for entry in nodes if not changes(entry.node.name)]
+    return _Section(once, [entry for entry in nodes if changes(entry.node.name)])

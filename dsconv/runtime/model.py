@@ -12,30 +12,35 @@ from typing import Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv.acoustic.front_end import usual_settings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import FEATURES, PROBABILITIES, SAMPLES, STATE_C, STATE_H
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.clip_features import Features, features_from_text
-from dsconv.speech.early_features import COEFFICIENTS, EarlySettings
-from dsconv.speech.features import FeatureSettings, FloatArray
+from dsconv.speech.features import FloatArray
+from dsconv.speech.settings import (
+    COEFFICIENTS,
+    EarlySettings,
+    Features,
+    features_from_text,
+)
 
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
 
 PRECISIONS = ("fp32", "fp16", "int8", "palette8", "palette6", "palette4")
 """How weights are stored; in a palette each is one of so many values as the bits can name."""
 
-RAW = "raw"
-"""What the property `scores` of a model says that gives no probabilities."""
+LOGITS = "raw"
+"""What the property `scores` says of a model that gives logits and not probabilities."""
 
 _USUAL_FEATURES = 26
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or output. Sizes of -1 are open; `shape` is None where the file does not tell."""
+    """An input or output. A size of -1 is dynamic; `shape` is None where the file does not tell."""
 
     name: str
     dtype: str
@@ -72,7 +77,7 @@ class Interface:
     states: tuple[State, ...]
     samples: TensorSpec | None
     classes: int
-    raw_scores: bool
+    gives_logits: bool
     metadata: Metadata
     features_from: Features | None
     stateless: bool = False
@@ -88,7 +93,7 @@ class Interface:
         outputs: Sequence[TensorSpec],
         metadata: Metadata,
         classes: int | None = None,
-        raw_scores: bool = False,
+        gives_logits: bool = False,
         features_from: Features | None = None,
         stateless: bool = False,
     ) -> Interface:
@@ -117,13 +122,13 @@ class Interface:
             states=_find_states(inputs, outputs),
             samples=samples,
             classes=classes,
-            raw_scores=raw_scores,
+            gives_logits=gives_logits,
             metadata=metadata,
             features_from=features_from,
             stateless=stateless,
         )
 
-    def said(self, overrides: Overrides) -> Interface:
+    def with_overrides(self, overrides: Overrides) -> Interface:
         """The interface with what the user says. Raises ConversionError if it does not fit."""
         metadata = overrides.apply(self.metadata, self.classes)
         features = self.features_from
@@ -153,7 +158,7 @@ class Interface:
 
     @property
     def context(self) -> int | None:
-        """Frames of context before a frame, and as many behind it; None if they stay inside."""
+        """Frames of context before a frame, and as many after it; None if they stay inside."""
         if self.windows is None:
             return None
         shape = self._windows_shape
@@ -190,7 +195,7 @@ class Interface:
     def feature_settings(self) -> Features:
         """How to make features for the model: its own way, or the exporters'."""
         usual = self.features or _USUAL_FEATURES
-        return self.features_from or FeatureSettings.from_metadata(self.metadata, usual)
+        return self.features_from or usual_settings(self.metadata, usual)
 
     @property
     def _windows_shape(self) -> tuple[int, ...]:
@@ -262,22 +267,26 @@ def _find_states(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) ->
     )
 
 
-class Said(TypedDict):
+class SelfDescription(TypedDict):
     """What a converted model says about itself, by the names of the arguments of `Interface.of`."""
 
     metadata: Metadata
     features_from: Features | None
-    raw_scores: bool
+    gives_logits: bool
 
 
-def said_in(properties: Mapping[str, str]) -> Said:
+def self_description(properties: Mapping[str, str]) -> SelfDescription:
     """What the text properties of a converted model say. Raises ModelError if that cannot be."""
     features = properties.get("features")
     return {
         "metadata": Metadata.from_text(properties),
         "features_from": features_from_text(features) if features is not None else None,
-        "raw_scores": properties.get("scores") == RAW,
+        "gives_logits": properties.get("scores") == LOGITS,
     }
+
+
+said_in = self_description
+"""The name of before, for plug-ins; goes with the next version."""
 
 
 def precision_in(properties: Mapping[str, str]) -> str | None:

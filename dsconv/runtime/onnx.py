@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from dsconv.errors import ModelError, ToolkitError
-from dsconv.formats.protobuf.message import Message
-from dsconv.formats.storage import Storage
+from dsconv.formats.onnx.schema import ModelProto
 from dsconv.formats.toolkits import import_onnxruntime
 from dsconv.runtime.model import (
     Interface,
@@ -17,13 +15,18 @@ from dsconv.runtime.model import (
     TensorSpec,
     precision_in,
     reason_of,
-    said_in,
+    self_description,
 )
 from dsconv.runtime.threads import thread_limit
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
-# The numbers of ONNX's TensorProto.DataType.
-_PRECISIONS = {1: "fp32", 2: "int8", 3: "int8", 10: "fp16", 16: "fp16"}
+_PRECISIONS = {
+    "float32": "fp32",
+    "uint8": "int8",
+    "int8": "int8",
+    "float16": "fp16",
+    "bfloat16": "fp16",
+}
 
 
 class OnnxModel:
@@ -64,7 +67,7 @@ class OnnxModel:
             precision=precision_in(properties) or _precision(path),
             inputs=inputs,
             outputs=outputs,
-            **said_in(properties),
+            **self_description(properties),
         )
 
 
@@ -74,19 +77,15 @@ def open_onnx_model(path: Path) -> OnnxModel:
 
 
 def _spec(argument: Any) -> TensorSpec:
-    """A size that is a name or missing is open."""
+    """A dimension that is a name or missing is dynamic."""
     sizes = tuple(size if isinstance(size, int) else -1 for size in argument.shape)
     return TensorSpec(argument.name, _DTYPES.get(argument.type, argument.type), sizes)
 
 
 def _precision(path: Path) -> str:
-    """The type of most of the weights: of ModelProto.graph (7), its initializers (5).
-
-    A TensorProto holds its dims (1) and its data type (2).
-    """
-    graph = Message.of_storage(Storage.of_file(path)).message(7)
+    """The type of most of the weights."""
     elements: Counter[str] = Counter()
-    for tensor in graph.messages(5):
-        elements[_PRECISIONS.get(tensor.integer(2), "")] += math.prod(tensor.integers(1))
+    for tensor in ModelProto.of_file(path).graph.initializer:
+        elements[_PRECISIONS.get(tensor.dtype, "")] += tensor.size
     del elements[""]
     return elements.most_common(1)[0][0] if elements else "fp32"

@@ -16,7 +16,7 @@ from dsconv.runtime.model import (
     TensorSpec,
     precision_in,
     reason_of,
-    said_in,
+    self_description,
 )
 from dsconv.runtime.threads import thread_limit
 
@@ -73,12 +73,12 @@ def _describe(model: Any, runtime: str) -> Interface:
         precision=precision_in(properties) or _precision(model),
         inputs=inputs,
         outputs=outputs,
-        **said_in(properties),
+        **self_description(properties),
     )
 
 
 def _spec(port: Any) -> TensorSpec:
-    """A port by the shortest of its names; an open size is -1."""
+    """A port by the shortest of its names; a dynamic dimension is -1."""
     shape = tuple(-1 if size.is_dynamic else size.get_length() for size in port.partial_shape)
     kind = port.element_type.get_type_name()
     return TensorSpec(min(port.names, key=len), _DTYPES.get(kind, kind), shape)

@@ -150,11 +150,11 @@ def split(node: Node, axis: Array, value: Array) -> tuple[Array, ...]:
 
 def split_into(node: Node, value: Array, sizes: Array, axis: Array) -> tuple[Array, ...]:
     """Parts of some sizes along one dimension; one size may be -1 for what is left."""
-    whole, parts = value.shape[int(axis)], [int(size) for size in sizes]
+    length, parts = value.shape[int(axis)], [int(size) for size in sizes]
     if parts.count(-1) == 1:
-        parts[parts.index(-1)] = whole - sum(parts) - 1
-    if min(parts) < 0 or sum(parts) != whole:
-        raise unsupported(node, f"of {whole} into {sizes.tolist()}")
+        parts[parts.index(-1)] = length - sum(parts) - 1
+    if min(parts) < 0 or sum(parts) != length:
+        raise unsupported(node, f"of {length} into {sizes.tolist()}")
     return tuple(np.split(value, np.cumsum(parts)[:-1], axis=int(axis)))
 
 
@@ -191,8 +191,10 @@ def check(node: Node, condition: Array, *data: Array) -> tuple[Array, ...]:
     if condition.all():
         return ()
     shown = node.attribute_or("summarize", 3)
-    said = " ".join(_summary(value, shown) for value in data)
-    raise ConversionError(f"the check '{node.name}' of the graph fails: {said}; feed other inputs.")
+    reason = " ".join(_summary(value, shown) for value in data)
+    raise ConversionError(
+        f"the check '{node.name}' of the graph fails: {reason}; feed other inputs."
+    )
 
 
 def _summary(value: Array, shown: int) -> str:
@@ -295,7 +297,7 @@ OPS: dict[str, Op] = {
     "Select": select,
     "Shape": shape_of,
     "Sigmoid": lambda _, value: sigmoid(value),
-    "Softmax": lambda _, scores: softmax(scores),
+    "Softmax": lambda _, logits: softmax(logits),
     "Split": split,
     "SplitV": split_into,
     "SquaredDifference": lambda _, a, b: (a - b) ** 2,

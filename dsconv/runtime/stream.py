@@ -12,11 +12,9 @@ from dsconv.acoustic.names import FEATURES, PROBABILITIES
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.runtime.model import Model, Tensors, default_steps, scores
-from dsconv.speech.clip_features import clip_features
 from dsconv.speech.decode import softmax
-from dsconv.speech.early_features import whitened_windows
 from dsconv.speech.features import FloatArray
-from dsconv.speech.framing import chunks, scaled_samples
+from dsconv.speech.framing import chunks, clip_features, scaled_samples, whitened_windows
 from dsconv.speech.wav import Samples
 
 USUAL_STEPS = 16
@@ -27,7 +25,7 @@ USUAL_STEPS = 16
 class Chunk:
     """The result of one call.
 
-    `probabilities` are [frames, classes] of the valid frames, also where the model gives scores.
+    `probabilities` are [frames, classes] of the valid frames, also where the model gives logits.
     `states` are those after the valid frames by the names of the outputs; None where the
     model keeps them itself, or ran on into the padding of a short chunk.
     """
@@ -55,7 +53,7 @@ class Stream:
         """Run up to `steps` feature windows [n, 2 * context + 1, features], n of 1 or more.
 
         A chunk that is shorter than a fixed number of steps is filled up with zeros. A model of
-        several clips gets the same one in every place.
+        several clips gets the same one for each of them.
         """
         interface = self.model.interface
         assert interface.windows is not None
@@ -104,7 +102,7 @@ class Stream:
     def _probabilities(self, found: Tensors) -> FloatArray:
         interface = self.model.interface
         values = scores(found, interface.classes, interface.batch)
-        return softmax(values) if interface.raw_scores else values
+        return softmax(values) if interface.gives_logits else values
 
     def _run_samples(self, samples: Samples) -> Chunk:
         interface = self.model.interface

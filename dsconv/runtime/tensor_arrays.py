@@ -25,7 +25,7 @@ class TensorArray:
     """Tensors of one type by index; one that was not written is None.
 
     `shape` is what the tensors have in common, with -1 for sizes that differ. `grows` lets a write
-    behind the end make the array longer; `keeps` lets a tensor be read more than once.
+    beyond the end make the array longer; `keeps` lets a tensor be read more than once.
     """
 
     name: str

@@ -19,13 +19,9 @@ from dsconv.runtime.model import (
     Tensors,
     TensorSpec,
     reason_of,
-    said_in,
+    self_description,
 )
-from dsconv.speech.features import (
-    FeatureSettings,
-    MfccSettings,
-    SpectrogramSettings,
-)
+from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
 
 _FEW_ELEMENTS = 1024
 _PRECISIONS = {"int8": "int8", "float16": "fp16", "float32": "fp32"}
@@ -78,16 +74,16 @@ class TfliteModel:
         inputs = tuple(_spec(detail) for detail in self._inputs.values())
         outputs = tuple(_spec(detail) for detail in self._outputs.values())
         model = import_litert_schema().ModelT.InitFromPackedBuf(data, 0)
-        said = said_in(_properties(model))
+        described = self_description(_properties(model))
         metadata = {
             name: _as_bytes(self._value(name).reshape(-1)[0])
             for name in self._outputs
             if name.startswith("metadata_")
         }
         if metadata:
-            said["metadata"] = Metadata.from_values(metadata)
+            described["metadata"] = Metadata.from_values(metadata)
         if settings := _feature_settings(model, metadata):
-            said["features_from"] = settings
+            described["features_from"] = settings
         from ai_edge_litert import __version__
 
         return Interface.of(
@@ -96,7 +92,7 @@ class TfliteModel:
             precision=self._precision(),
             inputs=inputs,
             outputs=outputs,
-            **said,
+            **described,
         )
 
     def _precision(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from dsconv.acoustic.overrides import Overrides
 from dsconv.errors import ConversionError, about
+from dsconv.progress import Progress, ignore_progress
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.corpus import ClipSource
@@ -22,7 +23,7 @@ from dsconv.speech.wav import read_wav
 
 @dataclass(frozen=True)
 class Transcription:
-    """The text of a clip. `seconds` is the work that it took, reading the file included."""
+    """The transcript of a clip. `seconds` is the work that it took, reading the file included."""
 
     clip: str
     text: str
@@ -71,9 +72,7 @@ class Transcriber:
             "beam": self._beam,
         }
 
-    def transcribe(
-        self, clip: ClipSource, progress: Callable[[float], object] = float
-    ) -> Transcription:
+    def transcribe(self, clip: ClipSource, progress: Progress = ignore_progress) -> Transcription:
         """Transcribe a clip; `progress` is called with the share of its frames that is done."""
         start = time.perf_counter()
         rate = self._interface.feature_settings.sample_rate
@@ -84,10 +83,10 @@ class Transcriber:
             parts.append(chunk.probabilities)
             done += len(chunk.probabilities)
             progress(done / len(speech.features))
-        text = self._text(np.concatenate(parts))
+        text = self._transcript(np.concatenate(parts))
         return Transcription(clip.name, text, len(samples) / rate, time.perf_counter() - start)
 
-    def _text(self, probabilities: FloatArray) -> str:
+    def _transcript(self, probabilities: FloatArray) -> str:
         if self._beam is None:
             return greedy_text(probabilities, self._alphabet)
         return beam_text(probabilities, self._alphabet, self._beam)

@@ -20,7 +20,7 @@ _FIRST_CHARACTER = 0x100
 
 
 def softmax(scores: FloatArray) -> FloatArray:
-    """Probabilities of raw scores along the last dimension, shifted by the largest score."""
+    """Probabilities of logits along the last dimension, shifted by the largest."""
     exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), scores.dtype)
 

@@ -9,16 +9,14 @@ Source: ``spectrogram.cc``, ``mfcc.cc``, ``mfcc_mel_filterbank.cc`` and ``mfcc_d
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsconv.acoustic.metadata import Metadata, window_samples
-from dsconv.errors import ConversionError, ModelError
+from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
 
 FloatArray: TypeAlias = NDArray[np.float32]
 _DoubleArray: TypeAlias = NDArray[np.float64]
@@ -27,103 +25,13 @@ LOG_FLOOR = 1e-12
 """The least energy of a channel whose logarithm is taken."""
 
 
-@dataclass(frozen=True)
-class SpectrogramSettings:
-    """Attributes of AudioSpectrogram. `window` and `stride` are in samples."""
-
-    window: int
-    stride: int
-    magnitude_squared: bool = False
-
-
-@dataclass(frozen=True)
-class MfccSettings:
-    """Attributes of Mfcc, with the kernel's defaults. Frequencies are in Hz."""
-
-    sample_rate: float
-    coefficients: int = 13
-    channels: int = 40
-    lower_frequency: float = 20.0
-    upper_frequency: float = 4000.0
-
-    def check(self) -> None:
-        """Raises ConversionError for frequencies that a signal of the sample rate does not have."""
-        if self.upper_frequency > self.sample_rate / 2:
-            raise ConversionError(
-                f"the model's filters reach {self.upper_frequency:g} Hz, above half of its sample "
-                f"rate of {self.sample_rate:g} Hz, so it makes no features."
-            )
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """All that turns samples into features."""
-
-    spectrogram: SpectrogramSettings
-    mfcc: MfccSettings
-
-    @property
-    def window(self) -> int:
-        """Samples in a window."""
-        return self.spectrogram.window
-
-    @property
-    def step(self) -> int:
-        """Samples from one window to the next."""
-        return self.spectrogram.stride
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second."""
-        return int(self.mfcc.sample_rate)
-
-    @property
-    def coefficients(self) -> int:
-        """Numbers in a frame."""
-        return self.mfcc.coefficients
-
-    def __str__(self) -> str:
-        mfcc = self.mfcc
-        band = f"{mfcc.lower_frequency:g} to {mfcc.upper_frequency:g} Hz"
-        return (
-            f"{self.window}/{self.step} samples at {mfcc.sample_rate:g} Hz, "
-            f"{mfcc.channels} channels from {band}, {mfcc.coefficients} MFCCs"
-        )
-
-    @classmethod
-    def from_text(cls, text: str) -> FeatureSettings:
-        """The settings in a property of a converted file, the inverse of `to_text`.
-
-        Raises ModelError for a text that holds no settings.
-        """
-        try:
-            values = json.loads(text)
-            return cls(SpectrogramSettings(**values["spectrogram"]), MfccSettings(**values["mfcc"]))
-        except (KeyError, TypeError, ValueError):
-            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
-
-    def to_text(self) -> str:
-        """The settings as a text property, for formats that hold such."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_metadata(cls, metadata: Metadata, features: int) -> FeatureSettings:
-        """What the exporters since 0.7 build for a model, for files without a front end."""
-        rate = metadata.sample_rate or 16000
-        window, step = metadata.feature_win_len or 32, metadata.feature_win_step or 20
-        return cls(
-            SpectrogramSettings(window_samples(rate, window), window_samples(rate, step), True),
-            MfccSettings(rate, coefficients=features, upper_frequency=rate / 2),
-        )
-
-
 def features(windows: FloatArray, settings: FeatureSettings) -> FloatArray:
     """MFCCs [n, coefficients] of windows of samples [n, window] between -1 and 1."""
     return mfcc(power_spectrum(windows, settings.spectrogram), settings.mfcc)
 
 
 def power_spectrum(windows: FloatArray, settings: SpectrogramSettings) -> FloatArray:
-    """Spectra [n, bins] of windows [n, window]: squared magnitudes, or plain ones if asked for."""
+    """Spectra [n, bins] of windows [n, window]: squared magnitudes, or magnitudes if asked for."""
     tapered = windows.astype(np.float64) * hann(settings.window)
     spectrum = np.fft.rfft(tapered, fft_length(settings.window))
     power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
@@ -189,3 +97,38 @@ def cosines(settings: MfccSettings) -> _DoubleArray:
     coefficients = np.arange(settings.coefficients)[None, :]
     scale = np.sqrt(2.0 / settings.channels)
     return np.asarray(scale * np.cos(coefficients * channels * np.pi / settings.channels))
+
+
+@dataclass(frozen=True)
+class FrontEndMatrices:
+    """The front end as products of matrices: what samples are multiplied with, in float64.
+
+    `real` and `imaginary` [window, bins] give the spectrum of a window, Hann taper included;
+    `mel` [bins, channels] the energies of the channels from the magnitudes; `cosines` [channels,
+    coefficients] the features from the logarithms of the energies.
+    """
+
+    real: NDArray[np.float64]
+    imaginary: NDArray[np.float64]
+    mel: NDArray[np.float64]
+    cosines: NDArray[np.float64]
+
+    @property
+    def bins(self) -> int:
+        """Frequencies of the spectrum."""
+        return self.real.shape[1]
+
+
+def front_end_matrices(settings: FeatureSettings) -> FrontEndMatrices:
+    """The matrices of a front end, for formats that know neither FFT nor MFCC."""
+    length = fft_length(settings.window)
+    bins = length // 2 + 1
+    # Whole turns of the circle are left out before the angle is computed, which loses digits.
+    turns = np.outer(np.arange(settings.window), np.arange(bins)) % length / length
+    taper = hann(settings.window)[:, None]
+    return FrontEndMatrices(
+        taper * np.cos(2 * np.pi * turns),
+        -taper * np.sin(2 * np.pi * turns),
+        mel_weights(bins, settings.mfcc),
+        cosines(settings.mfcc),
+    )

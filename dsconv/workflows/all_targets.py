@@ -3,96 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
+from dsconv.acoustic.source import Source
 from dsconv.convert.options import Options
-from dsconv.convert.registry import all_targets, convert_graph, default_output
-from dsconv.convert.target import Conversion, Target
+from dsconv.convert.plan import Conversion, Plan
+from dsconv.convert.registry import all_targets
+from dsconv.convert.run import default_output, plan_conversion, write_plan
+from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.formats.digest import Digest
-from dsconv.formats.graphdef.graph import Graph, open_graph
-from dsconv.workflows.convert import check_on_random_inputs, takes_random_inputs, validate_on_speech
+from dsconv.progress import Progress, ignore_progress
+from dsconv.workflows.all_results import AllTargets, TargetResult
+from dsconv.workflows.convert import validate_on_speech
 from dsconv.workflows.memory import PeakMemory
 
 if TYPE_CHECKING:
-    from dsconv.convert.toolkit.check import RandomCheck
-    from dsconv.inspect.parity.result import CandidateResult, Validation
     from dsconv.speech.corpus import ClipSource
-
-SCHEMA_VERSION = 1
-
-Status: TypeAlias = Literal["converted", "not installed", "refused", "failed"]
-
-
-@dataclass
-class TargetResult:
-    """What became of one target.
-
-    `reason` says why there is no file. `peak_mb` is the peak of the process's memory while the
-    target was converted. `route` is ``toolkit`` where the toolkit's own converter made the file.
-    `parity` is None where nothing was validated.
-    """
-
-    target: str
-    label: str
-    status: Status
-    reason: str | None = None
-    output: Path | None = None
-    bytes: int | None = None
-    seconds: float | None = None
-    peak_mb: float | None = None
-    sha256: str | None = None
-    notes: tuple[str, ...] = ()
-    route: str | None = None
-    parity: CandidateResult | RandomCheck | None = None
-
-    @property
-    def verdict(self) -> str:
-        """The verdict of the validation, or what became of the target without one."""
-        return self.parity.verdict if self.parity else self.status
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as plain values."""
-        values = {key: value for key, value in vars(self).items() if key != "parity"}
-        parity = self.parity.to_json() if self.parity else None
-        output = str(self.output) if self.output else None
-        return values | {"output": output, "verdict": self.verdict, "parity": parity}
-
-
-@dataclass
-class AllTargets:
-    """The results in the order of the targets, and the validation that they share."""
-
-    source: Path
-    results: list[TargetResult] = field(default_factory=list)
-    validation: Validation | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every file that was written says the same as its source."""
-        failed = any(result.status == "failed" for result in self.results)
-        differs = any(result.parity and not result.parity.passed for result in self.results)
-        return not failed and not differs
-
-    def _repr_html_(self) -> str:
-        from dsconv.commands.tables import render_all
-        from dsconv.inspect.notebook import table_html
-
-        return table_html(render_all(self))
-
-    def to_json(self) -> dict[str, Any]:
-        """The results as plain values."""
-        clips = [asdict(clip) for clip in self.validation.clips] if self.validation else []
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "source": str(self.source),
-            "passed": self.passed,
-            "clips": clips,
-            "targets": [result.to_json() for result in self.results],
-        }
 
 
 def convert_all(
@@ -103,7 +32,7 @@ def convert_all(
     force: bool = False,
     validate: bool = True,
     clips: Sequence[ClipSource] | None = None,
-    progress: Callable[[float], object] = float,
+    progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a graph to every target whose toolkit is installed, into files beside it.
 
@@ -112,50 +41,56 @@ def convert_all(
     the reference, over `clips` or some packaged speech. Raises ModelError for a source that is no
     graph, and ConversionError if no target can be made.
     """
-    source = Path(source)
-    options = options or Options()
-    graph = open_graph(source)
+    opened, options = Source(source), options or Options()
+    # What is no graph becomes nothing.
+    _ = opened.graph
     targets = [target for target in all_targets().values() if target.name != "pb"]
-    done = AllTargets(source)
+    done = AllTargets(opened.path)
+    plans: dict[str, Plan] = {}
     for number, target in enumerate(targets):
         progress(number / (len(targets) + 1))
-        done.results.append(_convert(target, graph, source, folder, options, force))
-    converted = [result for result in done.results if result.status == "converted"]
-    if not converted:
-        raise ConversionError(f"{source}: no target: {_reasons(done.results)}")
-    runnable = {target.name for target in targets if target.validated}
+        output = _output(target, opened.path, folder, options)
+        result, plan = _convert(target, opened, output, options, force)
+        done.results.append(result)
+        if plan is not None and target.validated:
+            plans[target.name] = plan
+    if not any(result.output for result in done.results):
+        raise ConversionError(f"{opened.path}: no target: {_reasons(done.results)}")
     if validate:
-        files = [result for result in converted if result.target in runnable]
-        _validate(done, files, options, clips, progress)
+        start = len(targets) / (len(targets) + 1)
+        rest: Progress = lambda share: progress(start + (1 - start) * share)  # noqa: E731
+        _validate(done, opened, plans, options, clips, rest)
     return done
 
 
+def _output(
+    target: Target, source: Path, folder: str | os.PathLike[str] | None, options: Options
+) -> Path:
+    beside = default_output(source, target, options)
+    return beside if folder is None else Path(folder) / beside.name
+
+
 def _convert(
-    target: Target,
-    graph: Graph,
-    source: Path,
-    folder: str | os.PathLike[str] | None,
-    options: Options,
-    force: bool,
-) -> TargetResult:
+    target: Target, source: Source, output: Path, options: Options, force: bool
+) -> tuple[TargetResult, Plan | None]:
+    """What becomes of a target, and the plan of a file that was written."""
     result = TargetResult(target.name, target.label, "converted")
     toolkit = target.toolkit
     if toolkit is not None and toolkit.missing:
         result.status, result.reason = "not installed", toolkit.install
-        return result
-    output = default_output(source, target, options)
-    if folder is not None:
-        output = Path(folder) / output.name
+        return result, None
     try:
         with PeakMemory() as peak:
-            conversion = convert_graph(target, graph, source, output, options=options, force=force)
+            plan = plan_conversion(target, source, options)
+            conversion = write_plan(plan, output, force=force)
     except ConversionError as error:
         result.status, result.reason = "refused", str(error)
     except ToolkitError as error:
         result.status, result.reason = "failed", str(error)
     else:
         _fill(result, conversion, peak.mb)
-    return result
+        return result, plan
+    return result, None
 
 
 def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
@@ -163,8 +98,7 @@ def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
     result.bytes = conversion.bytes
     result.seconds = conversion.seconds
     result.notes = conversion.notes
-    route = conversion.details.get("route")
-    result.route = str(route) if route else None
+    result.route = conversion.route
     result.peak_mb = peak_mb
     with Digest(conversion.output) as digest:
         result.sha256 = digest.hexdigest()
@@ -172,38 +106,31 @@ def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
 
 def _validate(
     done: AllTargets,
-    files: list[TargetResult],
+    source: Source,
+    plans: dict[str, Plan],
     options: Options,
     clips: Sequence[ClipSource] | None,
-    progress: Callable[[float], object],
+    progress: Progress,
 ) -> None:
     """Validate all files at once; each keeps its part of the result.
 
-    Where the toolkits' converters made some of no acoustic model, these alone are compared.
+    Where speech says nothing of some, as they are no whole acoustic models, these alone are
+    compared.
     """
-    start = len(done.results) / (len(done.results) + 1)
-    others = [r for r in files if takes_random_inputs(r.route, done.source, options)]
+    files = {r.target: r for r in done.results if r.target in plans}
+    outputs = {name: result.output for name, result in files.items() if result.output}
     try:
-        if others:
-            _check_others(done.source, others, options)
-        else:
-            done.validation = validate_on_speech(
-                done.source,
-                [result.output for result in files if result.output],
-                options,
-                clips=clips,
-                progress=lambda share: progress(start + (1 - start) * share),
-            )
-            for result, candidate in zip(files, done.validation.candidates, strict=True):
-                result.parity = candidate
+        for name, output in outputs.items():
+            files[name].parity = plans[name].check(output)
+        if any(result.parity for result in files.values()):
+            return
+        done.validation = validate_on_speech(
+            source, list(outputs.values()), options, clips=clips, progress=progress
+        )
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(f"the files are written, but not validated: {error}") from error
-
-
-def _check_others(source: Path, files: list[TargetResult], options: Options) -> None:
-    for result in files:
-        assert result.output is not None
-        result.parity = check_on_random_inputs(source, result.output, options)
+    for name, candidate in zip(outputs, done.validation.candidates, strict=True):
+        files[name].parity = candidate
 
 
 def _reasons(results: Sequence[TargetResult]) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsconv.acoustic.source import Source
 from dsconv.convert.options import Options
-from dsconv.convert.registry import convert_file
-from dsconv.convert.target import Conversion, Target
+from dsconv.convert.plan import Conversion
+from dsconv.convert.run import default_output, plan_conversion, write_plan
+from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError, ToolkitError
-from dsconv.formats.graphdef.graph import open_graph
+from dsconv.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
-    from dsconv.convert.toolkit.check import RandomCheck
-    from dsconv.inspect.parity.result import CandidateResult, Validation
+    from dsconv.inspect.parity.validation import Validation
+    from dsconv.inspect.parity.verdict import Verdict
     from dsconv.speech.corpus import ClipSource
 
 
@@ -26,13 +28,10 @@ _CLIPS = 2
 
 @dataclass(frozen=True)
 class CheckedConversion:
-    """A conversion and how its result compares with its source; None if it was not validated.
-
-    Where no speech can be fed, as the source is no acoustic model, random inputs are.
-    """
+    """A conversion and how its result compares with its source; None if it was not validated."""
 
     conversion: Conversion
-    result: CandidateResult | RandomCheck | None
+    result: Verdict | None
 
     @property
     def passed(self) -> bool:
@@ -44,7 +43,7 @@ class CheckedConversion:
 
         lines = [f"{self.conversion.output}: {self.conversion.bytes:,} bytes"]
         if self.result is not None:
-            lines.append(verdict_of(self.result))
+            lines += [self.result.line, *self.result.remarks]
         return text_html("\n".join([*lines, *self.conversion.notes]))
 
     def to_json(self) -> dict[str, Any]:
@@ -62,72 +61,44 @@ def convert_checked(
     force: bool = False,
     validate: bool = True,
     evaluated: bool = False,
-    progress: Callable[[float], object] = float,
+    progress: Progress = ignore_progress,
 ) -> CheckedConversion:
     """Convert a graph, and validate the result over some packaged speech unless told not to.
 
-    With `evaluated` a Core ML model is run in numpy also where Core ML could run it. The result of
-    the toolkit route is compared with TensorFlow on random inputs if it is no acoustic model.
+    With `evaluated` a Core ML model is run in numpy also where Core ML could run it. Where no
+    speech can be fed, as the result is no whole acoustic model, random inputs are.
 
     Raises the errors of `convert_file`. A parity that fails is no error: the file stays. It stays
     as well where the two cannot be compared, for which the same families of errors are raised.
     """
-    options = options or Options()
-    conversion = convert_file(target, source, output, options=options, force=force)
+    opened, options = Source(source), options or Options()
+    plan = plan_conversion(target, opened, options)
+    output = output or default_output(opened.path, target, options)
+    conversion = write_plan(plan, output, force=force)
     if not validate or not target.validated:
         return CheckedConversion(conversion, None)
-    result: CandidateResult | RandomCheck
+    written = conversion.output
     try:
-        if takes_random_inputs(conversion.details.get("route"), conversion.source, options):
-            result = check_on_random_inputs(
-                conversion.source, conversion.output, options, evaluated=evaluated
-            )
-        else:
-            validation = validate_on_speech(
-                conversion.source,
-                [conversion.output],
-                options,
-                evaluated=evaluated,
-                progress=progress,
-            )
-            result = validation.candidates[0]
+        verdict = plan.check(written, evaluated=evaluated)
+        if verdict is None:
+            (verdict,) = validate_on_speech(
+                opened, [written], options, evaluated=evaluated, progress=progress
+            ).candidates
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(
-            f"{conversion.output} is written, but not validated: {error} Or pass --no-validate."
+            f"{written} is written, but not validated: {error} Or pass --no-validate."
         ) from error
-    return CheckedConversion(conversion, result)
-
-
-def takes_random_inputs(route: object, source: Path, options: Options) -> bool:
-    """Whether a conversion gives no whole acoustic model, so that speech says nothing of it."""
-    if route != "toolkit":
-        return False
-    from dsconv.convert.toolkit.route import why_not_recognised
-
-    asked = options.toolkit
-    parts = bool(asked.inputs or asked.outputs or asked.freeze)
-    return parts or why_not_recognised(open_graph(source)) is not None
-
-
-def check_on_random_inputs(
-    source: Path, output: Path, options: Options, *, evaluated: bool = False
-) -> RandomCheck:
-    """Compare a result of the toolkit route with TensorFlow. Raises as `check_file` does."""
-    from dsconv.convert.toolkit.check import check_file
-    from dsconv.convert.toolkit.prepare import prepare
-
-    prepared = prepare(open_graph(source), options)
-    return check_file(prepared, output, evaluated=evaluated)
+    return CheckedConversion(conversion, verdict)
 
 
 def validate_on_speech(
-    source: Path,
+    source: Source,
     outputs: Sequence[Path],
     options: Options,
     *,
     clips: Sequence[ClipSource] | None = None,
     evaluated: bool = False,
-    progress: Callable[[float], object] = float,
+    progress: Progress = ignore_progress,
 ) -> Validation:
     """Compare results with their source over `clips` or some packaged speech.
 
@@ -145,11 +116,3 @@ def validate_on_speech(
         ParityOptions(resample=True, evaluated=evaluated, overrides=options.overrides),
         progress=progress,
     )
-
-
-def verdict_of(result: CandidateResult | RandomCheck) -> str:
-    """The verdict for people: one line, and what speaks against the result in more."""
-    from dsconv.convert.toolkit.check import RandomCheck
-    from dsconv.inspect.parity.text import verdict_line
-
-    return result.line if isinstance(result, RandomCheck) else verdict_line(result)

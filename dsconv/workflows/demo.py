@@ -8,20 +8,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.network_target import NetworkTarget
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ParityError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.parity.validate import Options, validate_models
-from dsconv.inspect.registry import inspect_file
 from dsconv.speech.corpus import find_clips
+from dsconv.workflows.inspection import inspect_model
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-
-BUILT = ("tflite", "coreml", "openvino", "onnx")
-"""The targets that build the network afresh."""
 
 
 @dataclass
@@ -60,7 +58,8 @@ def run_demo(folder: Path, *, force: bool = False, say: Callable[[str], object] 
     if back.read_bytes() != graph.read_bytes():
         raise ParityError(f"{back} differs from {graph}; please report this.")
     package = graph.with_suffix(".pbmm")
-    built = [_build(demo, name, graph, force, say) for name in BUILT]
+    networks = [name for name, target in TARGETS.items() if isinstance(target, NetworkTarget)]
+    built = [_build(demo, name, graph, force, say) for name in networks]
     try:
         _check_parity(demo, graph, [package, *filter(None, built)], say)
     except ToolkitError as error:
@@ -87,7 +86,7 @@ def _write_graphs(
         work()
         seconds = time.perf_counter() - start
         say(f"+ dsconv inspect {output}")
-        found = inspect_file(output)
+        found = inspect_model(output)
         demo.files.append(DemoFile(output.name, found.format, found.bytes, seconds, command))
     return graph, back
 

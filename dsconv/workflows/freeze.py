@@ -10,7 +10,7 @@ from typing import Any
 
 from dsconv.acoustic.checkpoint import TrainedShape, read_weights, trained_shape
 from dsconv.acoustic.export import ExportSettings, export_chunks
-from dsconv.acoustic.exporters import Exporter
+from dsconv.acoustic.versions import Exporter
 from dsconv.errors import ConversionError, ModelError, about
 from dsconv.formats.checkpoint.bundle import open_checkpoint
 from dsconv.formats.checkpoint.locate import BEST, LAST, beside, find_checkpoint
@@ -103,7 +103,7 @@ def freeze_checkpoint(
 
 
 def _outputs(options: FreezeOptions, output: Path) -> list[Path]:
-    """The files to write: the graph, and the card if it is wanted."""
+    """The files to write: the graph, and the card if there is one."""
     if options.card is None:
         return [output]
     card = output.with_name(options.card.file_name)
@@ -189,7 +189,7 @@ def _settings(
     )
     if settings.window_values != shape.window_values:
         raise ConversionError(
-            f"the checkpoint's 'layer_1/weights' take {shape.window_values} numbers a frame, and "
+            f"the checkpoint's 'layer_1/weights' take {shape.window_values} values per frame, and "
             f"{options.n_context} frames of context on either side with {options.n_input} features "
             f"each make {settings.window_values}; pass the --n-context and --n-input that it was "
             "trained with."

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from dsconv.acoustic.exporters import DEEPSPEECH_0_9_3, EXPORTERS, Exporter
+from dsconv.acoustic.export import ExportSettings
+from dsconv.acoustic.versions import DEFAULT_EXPORTER, EXPORTERS, Exporter
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.steps import check_steps
 from dsconv.workflows.model_card import ModelCard
@@ -24,19 +25,19 @@ class FreezeOptions:
     an empty language is not written. A `card` is written beside the graph.
     """
 
-    n_steps: int = 16
+    n_steps: int = ExportSettings.n_steps
     alphabet: Path | None = None
     bytes_output_mode: bool = False
-    sample_rate: int = 16000
-    feature_win_len: int = 32
-    feature_win_step: int = 20
-    n_context: int = 9
-    n_input: int = 26
-    relu_clip: float = 20.0
+    sample_rate: int = ExportSettings.sample_rate
+    feature_win_len: int = ExportSettings.feature_win_len
+    feature_win_step: int = ExportSettings.feature_win_step
+    n_context: int = ExportSettings.n_context
+    n_input: int = ExportSettings.n_input
+    relu_clip: float = ExportSettings.relu_clip
     beam_width: int | None = None
     language: str | None = None
-    batch_size: int = 1
-    exporter: str = DEEPSPEECH_0_9_3.name
+    batch_size: int = ExportSettings.batch_size
+    exporter: str = DEFAULT_EXPORTER.name
     load: Load = "auto"
     card: ModelCard | None = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dsconv.acoustic.exporters import COQUI_1_4_0, PLACEHOLDER_LANGUAGE, Exporter
+from dsconv.acoustic.versions import PLACEHOLDER_LANGUAGE, Exporter
 from dsconv.errors import ConversionError
 
 _CONTACT_INFO = (
@@ -66,7 +66,7 @@ class ModelCard:
 
         `language` is the one in the graph; None for the exporters' placeholder.
         """
-        version = "stt_version" if exporter is COQUI_1_4_0 else "ds_version"
+        version = f"{exporter.card_prefix}_version"
         head = {
             "author": self.author_id,
             "model_name": self.model_name,

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
-from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.network import GATES, Names
 from dsconv.acoustic.recognise import recognise
 from dsconv.errors import ConversionError, DsconvError
@@ -21,7 +20,9 @@ from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
+from dsconv.speech.early_features import early_features
+from dsconv.speech.framing import whitened_windows
+from dsconv.speech.settings import WHOLE_CLIP
 from dsconv.speech.wav import read_wav
 from tests.acoustic.edits import (
     Edit,
@@ -115,7 +116,7 @@ def test_lstms_of_the_original_export(graph: Graph) -> None:
 def test_what_the_version_took_for_granted(graph: Graph) -> None:
     """The graph says nothing of how features are made, nor of labels."""
     network = recognise(graph)
-    assert network.era is FeatureEra.WHOLE_CLIP
+    assert network.early is WHOLE_CLIP
     metadata = network.metadata
     settings = (metadata.sample_rate, metadata.feature_win_len, metadata.feature_win_step)
     assert settings == (16000, 25, 20)
@@ -242,7 +243,7 @@ def test_each_direction_has_its_own_parameters(graph: Graph) -> None:
     assert (network.lstm.gates, network.backward.gates) == (("o", "c", "f", "i"), GATES)
 
 
-SHAPE = "a float32 of [-1, -1, (2 * context + 1) * 26] is expected"
+SHAPE = "; expected float32 of shape [?, ?, (2 * context + 1) * 26]"
 
 AROUND: Cases = {
     "one loop": (
@@ -251,7 +252,7 @@ AROUND: Cases = {
     ),
     "a front end": (
         added("mfcc", "Mfcc"),
-        "'mfcc' (Mfcc) makes features where a graph that takes features is expected",
+        "'mfcc' (Mfcc) makes features; expected a graph that takes features",
     ),
     "two inputs": (
         lambda graph: with_nodes(
@@ -261,47 +262,47 @@ AROUND: Cases = {
     ),
     "one clip": (
         attributes("input_node", shape=(1, -1, 494)),
-        f"'input_node' has shape [1, -1, 494] where {SHAPE}",
+        f"'input_node' is float32 of shape [1, ?, 494]{SHAPE}",
     ),
     "a number of steps": (
         attributes("input_node", shape=(-1, 16, 494)),
-        f"'input_node' has shape [-1, 16, 494] where {SHAPE}",
+        f"'input_node' is float32 of shape [?, 16, 494]{SHAPE}",
     ),
     "an even number of frames": (
         attributes("input_node", shape=(-1, -1, 520)),
-        f"'input_node' has shape [-1, -1, 520] where {SHAPE}",
+        f"'input_node' is float32 of shape [?, ?, 520]{SHAPE}",
     ),
     "parts of frames": (
         attributes("input_node", shape=(-1, -1, 495)),
-        f"'input_node' has shape [-1, -1, 495] where {SHAPE}",
+        f"'input_node' is float32 of shape [?, ?, 495]{SHAPE}",
     ),
     "any number of values": (
         attributes("input_node", shape=(-1, -1, -1)),
-        f"'input_node' has shape [-1, -1, -1] where {SHAPE}",
+        f"'input_node' is float32 of shape [?, ?, ?]{SHAPE}",
     ),
     "less context than the weights": (
         edits(attributes("input_node", shape=(-1, -1, 442)), constant("Reshape/shape", [-1, 442])),
-        "layer_1 takes 494 numbers a frame and the input gives 442",
+        "layer_1 takes 494 values per frame and the input gives 442",
     ),
     "windows of another type": (
         attributes("input_node", dtype=DataType.DOUBLE),
-        f"'input_node' has shape [-1, -1, 494] where {SHAPE}",
+        f"'input_node' is float64 of shape [?, ?, 494]{SHAPE}",
     ),
     "lengths of one clip": (
         attributes("input_lengths", shape=(1,)),
-        "'input_lengths' has shape (1,) where an int32 of [-1] is expected",
+        "'input_lengths' is int32 of shape [1]; expected int32 of shape [?]",
     ),
     "another order": (
         constant("transpose/perm", [0, 1, 2]),
-        "'transpose' (Transpose) has permutation [0, 1, 2] where [1, 0, 2] is expected",
+        "'transpose' (Transpose) has permutation [0, 1, 2]; expected [1, 0, 2]",
     ),
     "other rows": (
         constant("Reshape/shape", [-1, 247]),
-        "'Reshape' (Reshape) has shape [-1, 247] where [-1, 494] is expected",
+        "'Reshape' (Reshape) has shape [-1, 247]; expected [-1, 494]",
     ),
     "no layers before": (
         takes("Reshape_1", 0, "Reshape"),
-        "'Reshape_1' takes no dense layer where one or more is expected",
+        "'Reshape_1' takes no dense layer; expected one or more",
     ),
     "a dropout": (
         edits(
@@ -309,36 +310,39 @@ AROUND: Cases = {
             added("dropped", "Mul", "Minimum_1", "keep"),
             takes("MatMul_2", 0, "dropped"),
         ),
-        "'dropped' is a Mul where Reshape is expected",
+        "'dropped' has the op Mul; expected Reshape",
     ),
     "another activation": (
         op("Relu_1", "Relu6"),
-        "'Minimum_1' (Minimum) takes no Relu where one is expected",
+        "'Minimum_1' (Minimum) takes no Relu; expected one",
     ),
-    "an op between layers": (behind("Minimum_1", "Tanh"), "'inserted' is a Tanh where Reshape"),
+    "an op between layers": (
+        behind("Minimum_1", "Tanh"),
+        "'inserted' has the op Tanh; expected Reshape",
+    ),
     "weights of double precision": (
         as_type("h2", "float64"),
-        "'MatMul_1' has weights of float64 where float32 is expected",
+        "'MatMul_1' has weights of float64; expected float32",
     ),
     "steps of another size": (
         constant("Reshape_1/shape/2", 100),
-        "'Reshape_1/shape' (Pack) has a size [100] where [200] is expected",
+        "'Reshape_1/shape' (Pack) has a dimension [100]; expected [200]",
     ),
     "clips told by number": (
         takes("Reshape_1/shape", 1, "Reshape_1/shape/2"),
-        "'Reshape_1/shape/2' is a Const where StridedSlice is expected",
+        "'Reshape_1/shape/2' has the op Const; expected StridedSlice",
     ),
     "the steps for the clips": (
         edits(constant("strided_slice/stack", [1]), constant("strided_slice/stack_1", [2])),
-        "'strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+        "'strided_slice' (StridedSlice) has ends [1]; expected [0]",
     ),
     "clips side by side": (
         constant("concat/axis", 1),
-        "'concat' (ConcatV2) has axis [1] where [2] is expected",
+        "'concat' (ConcatV2) has axis [1]; expected [2]",
     ),
     "directions exchanged": (
         lambda graph: inputs("concat", *graph["concat"].inputs[1::-1], "concat/axis")(graph),
-        "'ReverseSequence' is a ReverseSequence where TensorArrayGatherV3 is expected",
+        "'ReverseSequence' has the op ReverseSequence; expected TensorArrayGatherV3",
     ),
     "one direction twice": (
         takes("concat", 1, f"{RNN}/TensorArrayStack/TensorArrayGatherV3"),
@@ -346,15 +350,16 @@ AROUND: Cases = {
     ),
     "rows of one direction": (
         constant("Reshape_2/shape", [-1, 100]),
-        "'Reshape_2' (Reshape) has shape [-1, 100] where [-1, 200] is expected",
+        "'Reshape_2' (Reshape) has shape [-1, 100]; expected [-1, 200]",
     ),
     "scores that are clipped": (
         takes("logits", 0, "Minimum_3"),
-        "'logits' takes no plain dense layer where one that gives the scores is expected",
+        "'logits' takes no dense layer without an activation; expected the one that gives "
+        "the logits",
     ),
     "probabilities": (
         behind("logits", "Softmax"),
-        "'inserted' is a Softmax where Reshape is expected",
+        "'inserted' has the op Softmax; expected Reshape",
     ),
     "another output": (
         added("loudest", "Tanh", "Minimum_1"),
@@ -382,23 +387,23 @@ DIRECTIONS: Cases = {
                 for node in graph.consumers[f"{BACKWARD}/ReverseSequence"]
             )
         )(graph),
-        "'Reshape_1' is a Reshape where ReverseSequence is expected",
+        "'Reshape_1' has the op Reshape; expected ReverseSequence",
     ),
     "no reverse after": (
         takes("concat", 1, f"{BACKWARD_RNN}/TensorArrayStack/TensorArrayGatherV3"),
-        "TensorArrayGatherV3 where ReverseSequence is expected",
+        "TensorArrayGatherV3; expected ReverseSequence",
     ),
     "batches reversed": (
         attributes("ReverseSequence", seq_dim=1, batch_dim=0),
-        "'ReverseSequence' (ReverseSequence) has seq_dim 1 where 0 is expected",
+        "'ReverseSequence' (ReverseSequence) has seq_dim 1; expected 0",
     ),
     "reversed by another dimension": (
         attributes(f"{BACKWARD}/ReverseSequence", batch_dim=2),
-        f"'{BACKWARD}/ReverseSequence' (ReverseSequence) has batch_dim 2 where 1 is expected",
+        f"'{BACKWARD}/ReverseSequence' (ReverseSequence) has batch_dim 2; expected 1",
     ),
     "reversed with constant lengths": (
         edits(constant("sixteen", [16], np.int64), takes("ReverseSequence", 1, "sixteen")),
-        "'sixteen' is a Const where Cast or Placeholder is expected",
+        "'sixteen' has the op Const; expected Cast or Placeholder",
     ),
     "other lengths backward": (
         edits(
@@ -406,7 +411,7 @@ DIRECTIONS: Cases = {
             takes(f"{BACKWARD}/ToInt32", 0, "others"),
             attributes(f"{BACKWARD}/ToInt32", SrcT=DataType.INT32),
         ),
-        "'ReverseSequence' is valid up to 'others' where the same lengths is expected",
+        "'ReverseSequence' is valid up to 'others'; expected the same lengths",
     ),
     "lengths of few bits": (
         attributes(f"{FORWARD}/ToInt32", DstT=DataType.INT8),
@@ -414,11 +419,11 @@ DIRECTIONS: Cases = {
     ),
     "lengths in a ring": (
         lambda graph: with_nodes(graph, edited(graph["ToInt64"], inputs=[f"{FORWARD}/ToInt32"])),
-        "takes its own output where another tensor is expected",
+        "takes its own output; expected another tensor",
     ),
     "lengths changed": (
         behind("ToInt64", "Neg"),
-        "'inserted' is a Neg where Cast or Placeholder is expected",
+        "'inserted' has the op Neg; expected Cast or Placeholder",
     ),
     "the forward outputs reversed for backward": (
         takes("ReverseSequence", 0, f"{RNN}/TensorArrayStack/TensorArrayGatherV3"),
@@ -429,168 +434,168 @@ DIRECTIONS: Cases = {
 STEP: Cases = {
     "an op in between": (
         behind(f"{CELL}/Tanh", "Tanh"),
-        f"'{CELL}/Tanh' (Tanh) makes a gate where one Split for all four is expected",
+        f"'{CELL}/Tanh' (Tanh) makes a gate; expected one Split for all four",
     ),
     "the cell clipped": (
         behind(f"{CELL}/add_1", "Relu"),
-        "'inserted' is a Relu where Add or AddV2 is expected",
+        "'inserted' has the op Relu; expected Add or AddV2",
     ),
     "another activation of a gate": (
         op(f"{CELL}/Sigmoid_2", "Tanh"),
-        f"'{CELL}/Sigmoid_2' is a Tanh where Sigmoid is expected",
+        f"'{CELL}/Sigmoid_2' has the op Tanh; expected Sigmoid",
     ),
     "another activation of the candidate": (
         op(f"{CELL}/Tanh", "Relu"),
-        f"'{CELL}/add_1' adds 0 new values where one new value to the old is expected",
+        f"'{CELL}/add_1' adds 0 new values; expected one new value and the old one",
     ),
     "another activation of the cell": (
         op(f"{CELL}/Tanh_1", "Relu"),
-        f"'{CELL}/mul_2' (Mul) takes no Tanh where one is expected",
+        f"'{CELL}/mul_2' (Mul) takes no Tanh; expected one",
     ),
     "a difference": (
         op(f"{CELL}/add_1", "Sub"),
-        f"'{CELL}/add_1' is a Sub where Add or AddV2 is expected",
+        f"'{CELL}/add_1' has the op Sub; expected Add or AddV2",
     ),
     "a gate twice": (
         takes(f"{CELL}/Sigmoid_1", 0, f"{CELL}/split:3"),
-        f"'{CELL}/split' gives its outputs [1, 2, 3] where four gates is expected",
+        f"'{CELL}/split' gives its outputs [1, 2, 3]; expected four different ones",
     ),
     "no forget bias": (
         takes(f"{CELL}/Sigmoid", 0, f"{CELL}/split:2"),
-        f"'{CELL}/split' is a Split where Add or AddV2 is expected",
+        f"'{CELL}/split' has the op Split; expected Add or AddV2",
     ),
     "a forget bias for each cell": (
         constant(f"{CELL}/add/y", np.ones(100)),
-        f"'{CELL}/add' has a forget bias of shape [100] where one number is expected",
+        f"'{CELL}/add' has a forget bias of shape [100]; expected one number",
     ),
     "h before x": (
         lambda graph: inputs(
             f"{CELL}/concat", *graph[f"{CELL}/concat"].inputs[1::-1], f"{CELL}/concat/axis"
         )(graph),
-        f"'{LOOP}/TensorArrayReadV3' is a TensorArrayReadV3 where Switch is expected",
+        f"'{LOOP}/TensorArrayReadV3' has the op TensorArrayReadV3; expected Switch",
     ),
     "x and h of all clips": (
         constant(f"{CELL}/concat/axis", 0),
-        f"'{CELL}/concat' (ConcatV2) has axis [0] where [1] is expected",
+        f"'{CELL}/concat' (ConcatV2) has axis [0]; expected [1]",
     ),
     "split by clips": (
         constant(f"{CELL}/split/split_dim", 0),
-        f"'{CELL}/split' (Split) has a dimension [0] where [1] is expected",
+        f"'{CELL}/split' (Split) has a dimension [0]; expected [1]",
     ),
     "a transposed kernel": (
         attributes(f"{CELL}/MatMul", transpose_b=True),
-        f"'{CELL}/MatMul' (MatMul) has transpose_b True where False is expected",
+        f"'{CELL}/MatMul' (MatMul) has transpose_b True; expected False",
     ),
     "a bias along the rows": (
         attributes(f"{CELL}/BiasAdd", data_format=b"NCHW"),
-        f"'{CELL}/BiasAdd' adds along another dimension (data_format) where the last",
+        f"'{CELL}/BiasAdd' adds along another dimension (data_format); expected the last",
     ),
     "a computed kernel": (
         behind(f"{FORWARD}/basic_lstm_cell/kernel/read", "Tanh"),
-        f"'{CELL}/split' takes a kernel from 'inserted' (Tanh) where a constant is expected",
+        f"'{CELL}/split' takes a kernel from 'inserted' (Tanh); expected a constant",
     ),
     "a kernel of another size": (
         constant(f"{FORWARD}/basic_lstm_cell/kernel", np.zeros((301, 400))),
-        "joins LSTMs of two sizes where two of one size is expected",
+        "joins LSTMs of different shapes; expected two of one shape",
     ),
     "the cell for the hidden state": (
         takes(f"{CELL}/concat", 1, f"{LOOP}/Identity_2"),
-        f"'{LOOP}/Select_1' takes '{CELL}/add_1' where '{CELL}/mul_2' is expected",
+        f"'{LOOP}/Select_1' takes '{CELL}/add_1'; expected '{CELL}/mul_2'",
     ),
     "states exchanged at the end of a round": (
         swapped((f"{LOOP}/NextIteration_2", f"{LOOP}/NextIteration_3")),
-        f"'{LOOP}/Select_2' takes '{LOOP}/Switch_3' where '{LOOP}/Switch_2' is expected",
+        f"'{LOOP}/Select_2' takes '{LOOP}/Switch_3'; expected '{LOOP}/Switch_2'",
     ),
     "states exchanged in a round": (
         together(
             (f"{CELL}/concat", 1, f"{LOOP}/Identity_2"),
             (f"{CELL}/mul", 0, f"{LOOP}/Identity_3"),
         ),
-        f"'{LOOP}/Select_2' takes '{CELL}/mul_2' where '{CELL}/add_1' is expected",
+        f"'{LOOP}/Select_2' takes '{CELL}/mul_2'; expected '{CELL}/add_1'",
     ),
     "the cell put out": (
         takes(f"{LOOP}/Select", 2, f"{CELL}/add_1"),
-        f"'{CELL}/add_1' is a Add where Mul is expected",
+        f"'{CELL}/add_1' has the op Add; expected Mul",
     ),
 }
 
 ROUNDS: Cases = {
     "a first state of ones": (
         constant(f"{STATE}/zeros/Const", 1),
-        f"'{STATE}/zeros' (Fill) has a value [1.0] where [0] is expected",
+        f"'{STATE}/zeros' (Fill) has a value [1.0]; expected [0]",
     ),
     "ones behind the clip": (
         constant(f"{RNN}/zeros/Const", 1),
-        f"'{RNN}/zeros' (Fill) has a value [1.0] where [0] is expected",
+        f"'{RNN}/zeros' (Fill) has a value [1.0]; expected [0]",
     ),
     "a first state of another size": (
         constant(f"{STATE}/Const_2", [50]),
-        f"'{STATE}/concat_1' (ConcatV2) has a size [50] where [100] is expected",
+        f"'{STATE}/concat_1' (ConcatV2) has a dimension [50]; expected [100]",
     ),
     "the frame behind the end": (
         op(f"{LOOP}/GreaterEqual", "Greater"),
-        f"'{LOOP}/GreaterEqual' is a Greater where GreaterEqual is expected",
+        f"'{LOOP}/GreaterEqual' has the op Greater; expected GreaterEqual",
     ),
     "a state behind the end": (
         op(f"{LOOP}/GreaterEqual_2", "Greater"),
-        f"'{LOOP}/GreaterEqual_2' is a Greater where GreaterEqual is expected",
+        f"'{LOOP}/GreaterEqual_2' has the op Greater; expected GreaterEqual",
     ),
     "a choice by unit": (
         op(f"{LOOP}/Select_1", "SelectV2"),
-        f"'{LOOP}/Select_1' is a SelectV2 where Select is expected",
+        f"'{LOOP}/Select_1' has the op SelectV2; expected Select",
     ),
     "a choice turned round": (
         lambda graph: inputs(
             f"{LOOP}/Select",
             *[graph[f"{LOOP}/Select"].inputs[number] for number in (0, 2, 1)],
         )(graph),
-        f"'{LOOP}/Select/Enter' is a Enter where Mul is expected",
+        f"'{LOOP}/Select/Enter' has the op Enter; expected Mul",
     ),
     "no state kept": (
         takes(f"{LOOP}/NextIteration_3", 0, f"{CELL}/mul_2"),
-        f"'{CELL}/mul_2' is a Mul where Select is expected",
+        f"'{CELL}/mul_2' has the op Mul; expected Select",
     ),
     "the second frame first": (
         constant(f"{RNN}/time", 1),
-        f"'{LOOP}/Merge' (Merge) has a first number [1] where [0] is expected",
+        f"'{LOOP}/Merge' (Merge) has a first index [1]; expected [0]",
     ),
     "every second frame": (
         constant(f"{LOOP}/add/y", 2),
-        f"'{LOOP}/add' (Add) has an increment [2] where [1] is expected",
+        f"'{LOOP}/add' (Add) has an increment [2]; expected [1]",
     ),
     "one frame more": (
         op(f"{LOOP}/Less", "LessEqual"),
-        f"'{LOOP}/Less' is a LessEqual where Less is expected",
+        f"'{LOOP}/Less' has the op LessEqual; expected Less",
     ),
     "as many frames as clips": (
         edits(
             constant(f"{RNN}/strided_slice_1/stack", [1]),
             constant(f"{RNN}/strided_slice_1/stack_1", [2]),
         ),
-        f"'{RNN}/strided_slice_1' (StridedSlice) has ends [1] where [0] is expected",
+        f"'{RNN}/strided_slice_1' (StridedSlice) has ends [1]; expected [0]",
     ),
     "as many frames as values": (
         attributes(f"{RNN}/strided_slice_1", ellipsis_mask=1),
-        f"'{RNN}/strided_slice_1' (StridedSlice) has ellipsis_mask 1 where 0 is expected",
+        f"'{RNN}/strided_slice_1' (StridedSlice) has ellipsis_mask 1; expected 0",
     ),
     "the size of something else": (
         takes(f"{RNN}/Shape_2", 0, "Reshape"),
-        "takes a size of 'Reshape' where one of 'Reshape_1' is expected",
+        "takes a dimension of 'Reshape'; expected one of 'Reshape_1'",
     ),
     "frames in another order": (
         constant(f"{RNN}/TensorArrayUnstack/range/start", 1),
-        f"'{RNN}/TensorArrayUnstack/range' (Range) has start [1] where [0] is expected",
+        f"'{RNN}/TensorArrayUnstack/range' (Range) has start [1]; expected [0]",
     ),
     "outputs in another order": (
         constant(f"{RNN}/TensorArrayStack/range/delta", 2),
-        f"'{RNN}/TensorArrayStack/range' (Range) has delta [2] where [1] is expected",
+        f"'{RNN}/TensorArrayStack/range' (Range) has delta [2]; expected [1]",
     ),
     "always the same frame": (
         edits(
             constant(f"{LOOP}/first", 0, np.int32),
             takes(f"{LOOP}/TensorArrayReadV3", 1, f"{LOOP}/first"),
         ),
-        f"'{LOOP}/first' is a Const where Switch is expected",
+        f"'{LOOP}/first' has the op Const; expected Switch",
     ),
     "the backward LSTM's frames": (
         edits(
@@ -601,27 +606,27 @@ ROUNDS: Cases = {
                 f"{BACKWARD_RNN}/TensorArrayUnstack/TensorArrayScatter/TensorArrayScatterV3",
             ),
         ),
-        f"takes a size of 'Reshape_1' where one of '{BACKWARD}/ReverseSequence' is expected",
+        f"takes a dimension of 'Reshape_1'; expected one of '{BACKWARD}/ReverseSequence'",
     ),
     "what is written read again": (
         takes(f"{LOOP}/TensorArrayReadV3/Enter", 0, f"{RNN}/TensorArray"),
-        f"'{LOOP}/TensorArrayReadV3' takes '{RNN}/TensorArray' where '{RNN}/TensorArray_1'",
+        f"'{LOOP}/TensorArrayReadV3' takes '{RNN}/TensorArray'; expected '{RNN}/TensorArray_1'",
     ),
     "an array that grows": (
         attributes(f"{RNN}/TensorArray", dynamic_size=True),
-        f"'{RNN}/TensorArray' (TensorArrayV3) has dynamic_size True where False is expected",
+        f"'{RNN}/TensorArray' (TensorArrayV3) has dynamic_size True; expected False",
     ),
     "a value of one round": (
         attributes(f"{CELL}/MatMul/Enter", is_constant=False),
-        f"'{CELL}/MatMul/Enter' (Enter) has is_constant False where True is expected",
+        f"'{CELL}/MatMul/Enter' (Enter) has is_constant False; expected True",
     ),
     "a state that stays": (
         attributes(f"{LOOP}/Enter_2", is_constant=True),
-        f"'{LOOP}/Enter_2' (Enter) has is_constant True where False is expected",
+        f"'{LOOP}/Enter_2' (Enter) has is_constant True; expected False",
     ),
     "a value of another loop": (
         attributes(f"{CELL}/MatMul/Enter", frame_name=b"other"),
-        f"'{CELL}/MatMul/Enter' enters the loop b'other' where",
+        f"'{CELL}/MatMul/Enter' enters the loop b'other'; expected",
     ),
     "two loops in one": (
         lambda graph: with_nodes(
@@ -632,69 +637,67 @@ ROUNDS: Cases = {
                 if node.op == "Enter"
             ),
         ),
-        "is made by the loop that reads forward where a loop of its own is expected",
+        "is made by the loop that reads forward; expected a loop of its own",
     ),
     "no parallel rounds": (
         attributes(f"{LOOP}/Enter", parallel_iterations=0),
-        f"'{LOOP}/Enter' runs no rounds (parallel_iterations) where one or more is expected",
+        f"'{LOOP}/Enter' runs no iterations (parallel_iterations); expected one or more",
     ),
 }
 
 PARTS: Cases = {
     "a state that goes on with another loop": (
         takes(f"{LOOP}/Switch_2", 1, f"{BACKWARD_LOOP}/LoopCond"),
-        f"'{LOOP}/Switch_2' goes on with '{BACKWARD_LOOP}/LoopCond' "
-        f"where '{LOOP}/LoopCond' is expected",
+        f"'{LOOP}/Switch_2' goes on with '{BACKWARD_LOOP}/LoopCond'; expected '{LOOP}/LoopCond'",
     ),
     "kernels without inputs": (
         edits(
             constant(f"{FORWARD}/basic_lstm_cell/kernel", np.zeros((100, 400))),
             constant(f"{BACKWARD}/basic_lstm_cell/kernel", np.zeros((100, 400))),
         ),
-        f"'{CELL}/split' has a kernel of shape [100, 400] "
-        "where [inputs + cells, 4 * cells] is expected",
+        f"'{CELL}/split' has a kernel of shape [100, 400]; expected [inputs + cells, 4 * cells]",
     ),
     "five gates": (
         attributes(f"{CELL}/split", num_split=5),
-        f"'{CELL}/split' (Split) has num_split 5 where 4 is expected",
+        f"'{CELL}/split' (Split) has num_split 5; expected 4",
     ),
     "written to another array": (
         takes(f"{LOOP}/TensorArrayWrite/TensorArrayWriteV3/Enter", 0, f"{RNN}/TensorArray_1"),
-        f"'{LOOP}/TensorArrayWrite/TensorArrayWriteV3' takes '{RNN}/TensorArray_1' "
-        f"where '{RNN}/TensorArray' is expected",
+        f"'{LOOP}/TensorArrayWrite/TensorArrayWriteV3' takes '{RNN}/TensorArray_1'"
+        f"; expected '{RNN}/TensorArray'",
     ),
     "written after something else": (
         takes(f"{LOOP}/TensorArrayWrite/TensorArrayWriteV3", 3, f"{LOOP}/Identity_2"),
-        f"'{LOOP}/TensorArrayWrite/TensorArrayWriteV3' takes '{LOOP}/Switch_2' "
-        f"where '{LOOP}/Switch_1' is expected",
+        f"'{LOOP}/TensorArrayWrite/TensorArrayWriteV3' takes '{LOOP}/Switch_2'"
+        f"; expected '{LOOP}/Switch_1'",
     ),
     "lengths compared with a state": (
         takes(f"{LOOP}/GreaterEqual", 0, f"{LOOP}/Identity_3"),
-        f"'{LOOP}/GreaterEqual' takes '{LOOP}/Switch_3' where '{LOOP}/Switch' is expected",
+        f"'{LOOP}/GreaterEqual' takes '{LOOP}/Switch_3'; expected '{LOOP}/Switch'",
     ),
     "a first state of other dimensions": (
         constant(f"{STATE}/concat/axis", 1),
-        f"'{STATE}/concat' (ConcatV2) has axis [1] where [0] is expected",
+        f"'{STATE}/concat' (ConcatV2) has axis [1]; expected [0]",
     ),
     "a batch size in a column": (
         constant(f"{STATE}/ExpandDims/dim", 1),
-        f"'{STATE}/ExpandDims' (ExpandDims) has axis [1] where [0] is expected",
+        f"'{STATE}/ExpandDims' (ExpandDims) has axis [1]; expected [0]",
     ),
     "a first state for each step": (
         takes(f"{STATE}/ExpandDims", 0, f"{RNN}/strided_slice_1"),
-        f"'{RNN}/strided_slice_1' (StridedSlice) has ends [0] where [1] is expected",
+        f"'{RNN}/strided_slice_1' (StridedSlice) has ends [0]; expected [1]",
     ),
     "frames in an array that grows": (
         attributes(f"{RNN}/TensorArray_1", dynamic_size=True),
-        f"'{RNN}/TensorArray_1' (TensorArrayV3) has dynamic_size True where False is expected",
+        f"'{RNN}/TensorArray_1' (TensorArrayV3) has dynamic_size True; expected False",
     ),
     "as many frames read as clips": (
         takes(f"{RNN}/TensorArrayUnstack/range", 1, f"{RNN}/strided_slice"),
-        f"'{RNN}/strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+        f"'{RNN}/strided_slice' (StridedSlice) has ends [1]; expected [0]",
     ),
     "room for as many frames as clips": (
         takes(f"{RNN}/TensorArray", 0, f"{RNN}/strided_slice"),
-        f"'{RNN}/strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+        f"'{RNN}/strided_slice' (StridedSlice) has ends [1]; expected [0]",
     ),
     "frames put in after something else": (
         takes(
@@ -702,51 +705,51 @@ PARTS: Cases = {
             3,
             f"{RNN}/TensorArray:1",
         ),
-        f"/TensorArrayScatterV3' takes '{RNN}/TensorArray:1' where '{RNN}/TensorArray_1:1' is",
+        f"/TensorArrayScatterV3' takes '{RNN}/TensorArray:1'; expected '{RNN}/TensorArray_1:1'",
     ),
     "another number raised": (
         takes(f"{LOOP}/add", 0, f"{LOOP}/Identity_2"),
-        f"'{LOOP}/add' takes '{LOOP}/Switch_2' where '{LOOP}/Switch' is expected",
+        f"'{LOOP}/add' takes '{LOOP}/Switch_2'; expected '{LOOP}/Switch'",
     ),
     "another number compared": (
         takes(f"{LOOP}/Less", 0, f"{LOOP}/Merge_2"),
-        f"'{LOOP}/Less' compares '{LOOP}/Merge_2' where '{LOOP}/Merge' is expected",
+        f"'{LOOP}/Less' compares '{LOOP}/Merge_2'; expected '{LOOP}/Merge'",
     ),
     "as many rounds as clips": (
         takes(f"{LOOP}/Less/Enter", 0, f"{RNN}/strided_slice"),
-        f"'{RNN}/strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+        f"'{RNN}/strided_slice' (StridedSlice) has ends [1]; expected [0]",
     ),
     "outputs of another size": (
         attributes(f"{RNN}/TensorArrayStack/TensorArrayGatherV3", element_shape=(-1, 99)),
-        "(TensorArrayGatherV3) has element_shape (-1, 99) where (-1, 100) is expected",
+        "(TensorArrayGatherV3) has element_shape (-1, 99); expected (-1, 100)",
     ),
     "as many outputs as inputs": (
         takes(f"{RNN}/TensorArrayStack/TensorArraySizeV3", 0, f"{RNN}/TensorArray_1"),
-        f"'{RNN}/TensorArrayStack/TensorArraySizeV3' takes '{RNN}/TensorArray_1' "
-        f"where '{RNN}/TensorArray' is expected",
+        f"'{RNN}/TensorArrayStack/TensorArraySizeV3' takes '{RNN}/TensorArray_1'"
+        f"; expected '{RNN}/TensorArray'",
     ),
     "scores of other classes": (
         constant("logits/shape/2", 30),
-        "'logits/shape' (Pack) has a size [30] where [29] is expected",
+        "'logits/shape' (Pack) has a dimension [30]; expected [29]",
     ),
     "reversed with other lengths": (
         edits(
             other_lengths,
             takes("ReverseSequence", 1, "others"),
         ),
-        "'ReverseSequence' takes 'others' where 'input_lengths' is expected",
+        "'ReverseSequence' takes 'others'; expected 'input_lengths'",
     ),
     "windows changed": (
         edits(added("inserted", "Tanh", "input_node"), takes("transpose", 0, "inserted")),
-        "'transpose' takes 'inserted' where 'input_node' is expected",
+        "'transpose' takes 'inserted'; expected 'input_node'",
     ),
     "a shape in a column": (
         attributes("Reshape_1/shape", axis=1),
-        "'Reshape_1/shape' (Pack) has axis 1 where 0 is expected",
+        "'Reshape_1/shape' (Pack) has axis 1; expected 0",
     ),
     "scores of one frame": (
         constant("logits/shape/0", 1),
-        "'logits/shape' (Pack) has a number of frames [1] where [-1] is expected",
+        "'logits/shape' (Pack) has a number of frames [1]; expected [-1]",
     ),
 }
 

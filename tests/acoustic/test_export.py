@@ -7,14 +7,9 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.export import ExportSettings, export_chunks, weight_shapes
-from dsconv.acoustic.exporters import (
-    COQUI_1_4_0,
-    DEEPSPEECH_0_6_1,
-    DEEPSPEECH_0_9_3,
-    Exporter,
-)
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.versions import EXPORTERS, Exporter
 from dsconv.formats.graphdef.graph import Graph, open_graph, parse_graph
 from dsconv.formats.storage import Storage, write_chunks
 from dsconv.speech.alphabet import Alphabet
@@ -40,13 +35,13 @@ def exported(settings: ExportSettings, n_hidden: int = 4) -> Graph:
 @pytest.mark.parametrize(
     ("name", "exporter"),
     [
-        ("deepspeech-0.6.1-static", DEEPSPEECH_0_6_1),
-        ("deepspeech-0.9.3-static", DEEPSPEECH_0_9_3),
-        ("deepspeech-0.9.3-dynamic", DEEPSPEECH_0_9_3),
-        ("deepspeech-0.9.3-8k-static", DEEPSPEECH_0_9_3),
-        ("deepspeech-0.9.3-bytes-static", DEEPSPEECH_0_9_3),
-        ("deepspeech-0.9.3-ln-static", DEEPSPEECH_0_9_3),
-        ("coqui-1.4.0-static", COQUI_1_4_0),
+        ("deepspeech-0.6.1-static", EXPORTERS["0.6.1"]),
+        ("deepspeech-0.9.3-static", EXPORTERS["0.9.3"]),
+        ("deepspeech-0.9.3-dynamic", EXPORTERS["0.9.3"]),
+        ("deepspeech-0.9.3-8k-static", EXPORTERS["0.9.3"]),
+        ("deepspeech-0.9.3-bytes-static", EXPORTERS["0.9.3"]),
+        ("deepspeech-0.9.3-ln-static", EXPORTERS["0.9.3"]),
+        ("coqui-1.4.0-static", EXPORTERS["coqui-1.4.0"]),
     ],
 )
 def test_equals_the_original_export(

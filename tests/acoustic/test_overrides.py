@@ -13,7 +13,7 @@ from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.early_features import EarlySettings
+from dsconv.speech.settings import EarlySettings
 from tests.acoustic.early import early
 
 ENGLISH = Alphabet.english()
@@ -86,16 +86,16 @@ def test_a_rate_goes_to_the_features(small_graph: Graph) -> None:
         before = interface.features_from
         assert isinstance(before, EarlySettings)
         assert (before.sample_rate, interface.metadata.sample_rate) == (16000, 16000)
-        said = interface.said(Overrides(sample_rate=8000))
+        said = interface.with_overrides(Overrides(sample_rate=8000))
         assert said.features_from == replace(before, sample_rate=8000)
         assert said.feature_settings.sample_rate == said.metadata.sample_rate == 8000
-        assert interface.said(Overrides()) == interface
-        assert interface.said(Overrides(OTHER)).alphabet == OTHER
+        assert interface.with_overrides(Overrides()) == interface
+        assert interface.with_overrides(Overrides(OTHER)).alphabet == OTHER
 
 
 def test_a_graph_of_0_5_has_its_own_rate(small_graph: Graph) -> None:
     """Its front end and its metadata say it."""
     interface = NumpyGraphModel(early(small_graph, "0.5")).interface
     with pytest.raises(ConversionError, match="trained with 16000 Hz"):
-        interface.said(Overrides(sample_rate=8000))
-    assert interface.said(Overrides(OTHER)).alphabet == OTHER
+        interface.with_overrides(Overrides(sample_rate=8000))
+    assert interface.with_overrides(Overrides(OTHER)).alphabet == OTHER

@@ -16,7 +16,8 @@ from dsconv.acoustic.export import LSTM
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.network import DenseLayer, Names, Network
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.graphdef.edit import extract

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.acoustic.era import FeatureEra
 from dsconv.acoustic.export import LSTM, ExportSettings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.network import Names, Network
@@ -19,6 +18,7 @@ from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, EarlySettings
 from tests.acoustic.early import VERSIONS, Version, early, packed_sizes, stateless
 from tests.acoustic.edits import (
     Edit,
@@ -40,10 +40,10 @@ from tests.reference import run_graph
 
 ENGLISH = Alphabet.english()
 ASSUMED = ("sample_rate", "feature_win_len", "feature_win_step", "alphabet")
-EVERY_SECOND = Metadata(
+METADATA_0_2 = Metadata(
     sample_rate=16000, feature_win_len=25, feature_win_step=20, alphabet=ENGLISH, assumed=ASSUMED
 )
-HAMMING = Metadata(
+METADATA_0_4 = Metadata(
     sample_rate=16000, feature_win_len=32, feature_win_step=20, alphabet=ENGLISH, assumed=ASSUMED
 )
 IN_GRAPH = Metadata(
@@ -62,15 +62,15 @@ class Export:
 
     file: str
     metadata: Metadata
-    era: FeatureEra | None = None
+    early: EarlySettings | None = None
     softmax: bool = True
     lengths: bool = True
 
 
 EXPORTS: dict[Version, Export] = {
-    "0.2": Export("0.2.0-static", EVERY_SECOND, FeatureEra.EVERY_SECOND, softmax=False),
-    "0.4": Export("0.4.1-static", HAMMING, FeatureEra.HAMMING),
-    "0.4 without lengths": Export("0.4.1-nosl", HAMMING, FeatureEra.HAMMING, lengths=False),
+    "0.2": Export("0.2.0-static", METADATA_0_2, EVERY_SECOND, softmax=False),
+    "0.4": Export("0.4.1-static", METADATA_0_4, HAMMING),
+    "0.4 without lengths": Export("0.4.1-nosl", METADATA_0_4, HAMMING, lengths=False),
     "0.5": Export("0.5.1-static", IN_GRAPH),
 }
 WEIGHTS = {
@@ -96,7 +96,7 @@ def check_version(network: Network, version: Version) -> None:
         samples="input_samples" if version == "0.5" else None,
         features="mfccs" if version == "0.5" else None,
     )
-    assert (network.softmax, network.era) == (export.softmax, export.era)
+    assert (network.softmax, network.early) == (export.softmax, export.early)
     assert network.metadata == export.metadata
     assert network.lstm.forget_bias == 1.0
     assert network.backward is None
@@ -358,10 +358,10 @@ def test_another_forget_bias(small_graph: Graph) -> None:
 
 def test_raw_scores_tell_the_features_of_0_2_from_those_of_0_4(small_graph: Graph) -> None:
     """Nothing else in the graph does."""
-    assert recognise(early(small_graph, "0.2")).era is FeatureEra.EVERY_SECOND
+    assert recognise(early(small_graph, "0.2")).early is EVERY_SECOND
     raw = takes("logits", 0, "raw_logits")(early(small_graph, "0.4"))
-    assert recognise(raw).era is FeatureEra.EVERY_SECOND
-    assert recognise(early(small_graph, "0.4")).era is FeatureEra.HAMMING
+    assert recognise(raw).early is EVERY_SECOND
+    assert recognise(early(small_graph, "0.4")).early is HAMMING
 
 
 def test_the_batch_may_come_from_the_windows(small_graph: Graph) -> None:

@@ -73,11 +73,11 @@ def exchanged(first: str, second: str, number: int) -> Edit:
 STATES: dict[str, tuple[Edit, str]] = {
     "the states of each other": (
         exchanged("Assign_2", "Assign_3", 1),
-        "'Assign_2' sets 'previous_state_c' where the state that it takes is expected",
+        "'Assign_2' sets 'previous_state_c'; expected the state that it takes",
     ),
     "the variables of each other": (
         exchanged("Assign_2", "Assign_3", 0),
-        "'Assign_3' sets 'previous_state_c' where the state that it takes is expected",
+        "'Assign_3' sets 'previous_state_c'; expected the state that it takes",
     ),
     "one state for both": (
         lambda graph: with_nodes(
@@ -94,7 +94,7 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "a state that is set to itself": (
         takes("Assign_2", 1, "previous_state_c/read"),
-        "'previous_state_c' is set 0 times where once in a call is expected",
+        "'previous_state_c' is set 0 times; expected once in a call",
     ),
     "a state that is not set": (
         lambda graph: with_nodes(
@@ -110,19 +110,19 @@ STATES: dict[str, tuple[Edit, str]] = {
                 "again", "Assign", graph["Assign_2"].inputs, dict(graph["Assign_2"].attributes)
             ),
         ),
-        "'previous_state_c' is set 2 times where once in a call is expected",
+        "'previous_state_c' is set 2 times; expected once in a call",
     ),
     "scores that do not wait for the cell": (
         scores_wait_for("^Assign_3"),
-        "'logits' does not wait for 'Assign_2' where a state that is kept is expected",
+        "'logits' does not wait for 'Assign_2'; expected a state that is kept",
     ),
     "scores that do not wait for the hidden state": (
         scores_wait_for("^Assign_2"),
-        "'logits' does not wait for 'Assign_3' where a state that is kept is expected",
+        "'logits' does not wait for 'Assign_3'; expected a state that is kept",
     ),
     "scores that wait for the start": (
         scores_wait_for("^Assign", "^Assign_1"),
-        "'logits' does not wait for 'Assign_2' where a state that is kept is expected",
+        "'logits' does not wait for 'Assign_2'; expected a state that is kept",
     ),
     "a first state of ones": (starts_with(1.0), "'zeros' ("),
     "a first state that is hardly zero": (
@@ -131,36 +131,36 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "a first state that is computed": (
         behind("zeros", "Tanh"),
-        "'inserted' (Tanh) is a first state where zeros is expected",
+        "'inserted' (Tanh) is a first state; expected zeros",
     ),
     "a state that is changed before it is kept": (
         lambda graph: edits(
             added("changed", "Tanh", graph["Assign_2"].inputs[1]), takes("Assign_2", 1, "changed")
         )(graph),
-        "'changed' is a Tanh where Gather or GatherNd or StridedSlice is expected",
+        "'changed' has the op Tanh; expected Gather or GatherNd or StridedSlice",
     ),
     "a state that is changed behind the variable": (
         behind("previous_state_h/read", "Tanh"),
-        "'inserted' is a Tanh where Placeholder or VariableV2 or Fill or Const",
+        "'inserted' has the op Tanh; expected Placeholder or VariableV2 or Fill or Const",
     ),
     "only one state in a variable": (
         edits(
             constant("none", np.zeros((1, 32)), np.float32),
             takes(f"{LSTM}/BlockLSTM", 3, "none"),
         ),
-        f"'{LSTM}/BlockLSTM' is given only one of its states where both or none is expected",
+        f"'{LSTM}/BlockLSTM' is given only one of its states; expected both or none",
     ),
     "a variable of another batch": (
         attributes("previous_state_c", shape=(2, 32)),
-        "'previous_state_c' has shape (2, 32) where [1, 32] is expected",
+        "'previous_state_c' has shape [2, 32]; expected [1, 32]",
     ),
     "a variable of another size": (
         attributes("previous_state_h", shape=(1, 31)),
-        "'previous_state_h' has shape (1, 31) where [1, 32] is expected",
+        "'previous_state_h' has shape [1, 31]; expected [1, 32]",
     ),
     "an older kind of variable": (
         op("previous_state_c", "Variable"),
-        "'previous_state_c' is a Variable where Placeholder or VariableV2",
+        "'previous_state_c' has the op Variable; expected Placeholder or VariableV2",
     ),
     "a state that is given too": (
         added("given", "Identity", "raw_logits"),
@@ -168,11 +168,11 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "an Assign that adds": (
         op("Assign_2", "AssignAdd"),
-        "'previous_state_c' is set 0 times where once in a call is expected",
+        "'previous_state_c' is set 0 times; expected once in a call",
     ),
     "an Assign without a value": (
         inputs("Assign_3", "previous_state_h"),
-        "'previous_state_h' is set 0 times where once in a call is expected",
+        "'previous_state_h' is set 0 times; expected once in a call",
     ),
     "peepholes": (
         attributes(f"{LSTM}/BlockLSTM", use_peephole=True),
@@ -184,26 +184,26 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "a kernel of double precision": (
         as_type(f"{LSTM}/kernel", "float64"),
-        "has a kernel of float64 where float32 is expected",
+        "has a kernel of float64; expected float32",
     ),
     "another batch in a shape": (
         lambda graph: constant("raw_logits/shape", [-1, 2, 29], np.int32)(graph),
-        "'raw_logits' has shape [-1, 2, 29] where [-1, 1, 29] is expected",
+        "'raw_logits' has shape [-1, 2, 29]; expected [-1, 1, 29]",
     ),
     "scores that are computed on": (
         behind("raw_logits", "Tanh"),
-        "'inserted' is a Tanh where Reshape is expected",
+        "'inserted' has the op Tanh; expected Reshape",
     ),
 }
 
 GATHERED: dict[str, tuple[Edit, str]] = {
     "a factor of two": (
         constant(f"{GATHER}/factor", 2),
-        f"'{GATHER}/mul' (Mul) has a factor [2] where [1] is expected",
+        f"'{GATHER}/mul' (Mul) has a factor [2]; expected [1]",
     ),
     "no factor": (
         takes(f"{GATHER}/add", 0, "input_lengths"),
-        f"'{GATHER}/add' (Add) takes no Mul where one is expected",
+        f"'{GATHER}/add' (Add) takes no Mul; expected one",
     ),
     "other lengths": (
         edits(
@@ -213,91 +213,94 @@ GATHERED: dict[str, tuple[Edit, str]] = {
             ),
             takes(f"{GATHER}/mul", 0, "others"),
         ),
-        f"'{GATHER}/mul' takes 'others' where 'input_lengths' is expected",
+        f"'{GATHER}/mul' takes 'others'; expected 'input_lengths'",
     ),
     "a fixed length": (
         takes(f"{GATHER}/mul", 0, f"{LSTM}/SequenceMask/Const"),
-        f"'{GATHER}/mul' (Mul) takes no Placeholder where one is expected",
+        f"'{GATHER}/mul' (Mul) takes no Placeholder; expected one",
     ),
     "clips from the second on": (
         constant(f"{LSTM}/range/start", 1),
-        f"'{LSTM}/range' (Range) has ends [1] where [0] is expected",
+        f"'{LSTM}/range' (Range) has ends [1]; expected [0]",
     ),
     "more clips": (
         constant(f"{LSTM}/range/limit", 2),
-        f"'{LSTM}/range' (Range) has ends [2] where [1] is expected",
+        f"'{LSTM}/range' (Range) has ends [2]; expected [1]",
     ),
     "rows of another size": (
         constant(f"{GATHER}/shape", [-1, 16]),
-        f"'{GATHER}/rows' (Reshape) has shape [-1, 16] where [-1, 32] is expected",
+        f"'{GATHER}/rows' (Reshape) has shape [-1, 16]; expected [-1, 32]",
     ),
     "rows of something else": (
         takes(f"{GATHER}/rows", 0, f"{LSTM}/BlockLSTM:1"),
-        f"'{LSTM}/BlockLSTM' is a BlockLSTM where ConcatV2 is expected",
+        f"'{LSTM}/BlockLSTM' has the op BlockLSTM; expected ConcatV2",
     ),
     "the other state's rows": (
         takes(f"{GATHER}/rows", 0, f"{LSTM}/concat_1"),
-        "'Assign_2' sets 'previous_state_c' where the state that it takes is expected",
+        "'Assign_2' sets 'previous_state_c'; expected the state that it takes",
     ),
     "rows that are no rows": (
         takes(GATHER, 0, f"{LSTM}/concat"),
-        f"'{LSTM}/concat' is a ConcatV2 where Reshape is expected",
+        f"'{LSTM}/concat' has the op ConcatV2; expected Reshape",
     ),
     "indices of another kind": (
         takes(GATHER, 1, "input_lengths"),
-        "'input_lengths' is a Placeholder where Add or AddV2 is expected",
+        "'input_lengths' has the op Placeholder; expected Add or AddV2",
     ),
-    "a difference": (op(f"{GATHER}/add", "Sub"), f"'{GATHER}/add' is a Sub where Add or AddV2"),
+    "a difference": (
+        op(f"{GATHER}/add", "Sub"),
+        f"'{GATHER}/add' has the op Sub; expected Add or AddV2",
+    ),
 }
 
 SLICED: dict[str, tuple[Edit, str]] = {
     "the first step": (
         edits(constant(f"{SLICE}/stack", [0]), constant(f"{SLICE}/stack_1", [1])),
-        f"'{SLICE}' (StridedSlice) has ends [0] where [-1] is expected",
+        f"'{SLICE}' (StridedSlice) has ends [0]; expected [-1]",
     ),
     "the last step but one": (
         edits(constant(f"{SLICE}/stack", [-2]), constant(f"{SLICE}/stack_1", [-1])),
-        f"'{SLICE}' (StridedSlice) has ends [-2] where [-1] is expected",
+        f"'{SLICE}' (StridedSlice) has ends [-2]; expected [-1]",
     ),
     "to another end": (
         constant(f"{SLICE}/stack_1", [1]),
-        f"'{SLICE}' (StridedSlice) has ends [1] where [0] is expected",
+        f"'{SLICE}' (StridedSlice) has ends [1]; expected [0]",
     ),
     "backward": (
         constant(f"{SLICE}/stack_2", [-1]),
-        f"'{SLICE}' (StridedSlice) has ends [-1] where [1] is expected",
+        f"'{SLICE}' (StridedSlice) has ends [-1]; expected [1]",
     ),
     "a list of one": (
         attributes(SLICE, shrink_axis_mask=0),
-        f"'{SLICE}' (StridedSlice) has shrink_axis_mask 0 where 1 is expected",
+        f"'{SLICE}' (StridedSlice) has shrink_axis_mask 0; expected 1",
     ),
     "all from the first on": (
         attributes(SLICE, begin_mask=1),
-        f"'{SLICE}' (StridedSlice) has begin_mask 1 where 0 is expected",
+        f"'{SLICE}' (StridedSlice) has begin_mask 1; expected 0",
     ),
     "all to the last": (
         attributes(SLICE, end_mask=1),
-        f"'{SLICE}' (StridedSlice) has end_mask 1 where 0 is expected",
+        f"'{SLICE}' (StridedSlice) has end_mask 1; expected 0",
     ),
     "a new axis": (
         attributes(SLICE, new_axis_mask=1),
-        f"'{SLICE}' (StridedSlice) has new_axis_mask 1 where 0 is expected",
+        f"'{SLICE}' (StridedSlice) has new_axis_mask 1; expected 0",
     ),
     "an ellipsis": (
         attributes(SLICE, ellipsis_mask=1),
-        f"'{SLICE}' (StridedSlice) has ellipsis_mask 1 where 0 is expected",
+        f"'{SLICE}' (StridedSlice) has ellipsis_mask 1; expected 0",
     ),
     "the gates": (
         takes(SLICE, 0, f"{LSTM}/BlockLSTM"),
-        f"'{SLICE}' takes '{LSTM}/BlockLSTM' where the steps of a state is expected",
+        f"'{SLICE}' takes '{LSTM}/BlockLSTM'; expected the steps of a state",
     ),
     "the hidden state for the cell": (
         takes(SLICE, 0, f"{LSTM}/BlockLSTM:6"),
-        "'Assign_2' sets 'previous_state_c' where the state that it takes is expected",
+        "'Assign_2' sets 'previous_state_c'; expected the state that it takes",
     ),
     "the steps of something else": (
         takes(SLICE, 0, "Reshape_2"),
-        f"'{SLICE}' takes 'Reshape_2' where the steps of a state is expected",
+        f"'{SLICE}' takes 'Reshape_2'; expected the steps of a state",
     ),
     "picked in another way": (
         edits(
@@ -308,60 +311,60 @@ SLICED: dict[str, tuple[Edit, str]] = {
             ),
             takes("Assign_2", 1, "picked"),
         ),
-        f"'picked' is a GatherNd where {LAST} is expected",
+        f"'picked' has the op GatherNd; expected {LAST}",
     ),
     "fewer steps": (
         constant(f"{LSTM}/steps", 15),
-        f"'{LSTM}/ToInt64' (Cast) has a number of steps [15] where [16] is expected",
+        f"'{LSTM}/ToInt64' (Cast) has a number of steps [15]; expected [16]",
     ),
     "more steps": (
         constant(f"{LSTM}/steps", 17),
-        f"'{LSTM}/ToInt64' (Cast) has a number of steps [17] where [16] is expected",
+        f"'{LSTM}/ToInt64' (Cast) has a number of steps [17]; expected [16]",
     ),
     "layers that take the cells": (
         takes("Reshape_3", 0, f"{LSTM}/BlockLSTM:1"),
-        f"'{LSTM}/BlockLSTM' gives its output 1 where output 6 of BlockLSTM is expected",
+        f"'{LSTM}/BlockLSTM' gives its output 1; expected output 6 of BlockLSTM",
     ),
     "a mask that nobody asked for": (
         lambda graph: edits(
             added("masked", "Mul", f"{LSTM}/BlockLSTM:6", f"{LSTM}/BlockLSTM:1"),
             takes("Reshape_3", 0, "masked"),
         )(graph),
-        f"'Reshape_3' takes 'masked' where '{LSTM}/BlockLSTM' is expected",
+        f"'Reshape_3' takes 'masked'; expected '{LSTM}/BlockLSTM'",
     ),
 }
 
 STATELESS: dict[str, tuple[Edit, str]] = {
     "a first state of ones": (
         constant("first/Const", 1.0),
-        "'first' (Fill) has a value [1.0] where [0] is expected",
+        "'first' (Fill) has a value [1.0]; expected [0]",
     ),
     "lengths of one clip": (
         attributes("input_lengths", shape=(1,)),
-        "'input_lengths' has shape (1,) where an int32 of [-1] is expected",
+        "'input_lengths' is int32 of shape [1]; expected int32 of shape [?]",
     ),
     "scores of one clip": (
         constant("raw_logits/shape", [-1, 1, 29], np.int32),
-        "'raw_logits' has shape [-1, 1, 29] where [-1, -1, 29] is expected",
+        "'raw_logits' has shape [-1, 1, 29]; expected [-1, -1, 29]",
     ),
     "clips counted by steps": (
         edits(
             constant("strided_slice/stack", [1]),
             constant("strided_slice/stack_1", [2]),
         ),
-        "'strided_slice' (StridedSlice) has ends [1] where [0] is expected",
+        "'strided_slice' (StridedSlice) has ends [1]; expected [0]",
     ),
     "clips of something else": (
         takes("Shape", 0, "transpose"),
-        "'Shape' takes 'transpose' where 'input_node' is expected",
+        "'Shape' takes 'transpose'; expected 'input_node'",
     ),
     "sizes side by side": (
         attributes("raw_logits/shape", axis=1),
-        "'raw_logits/shape' (Pack) has axis 1 where 0 is expected",
+        "'raw_logits/shape' (Pack) has axis 1; expected 0",
     ),
     "no batch at all": (
         attributes("input_node", shape=(0, -1, 19, 26)),
-        "'input_node' has shape [0, -1, 19, 26] where",
+        "'input_node' has shape [0, ?, 19, 26]; expected",
     ),
     "a state that is given": (
         added("given", "Tanh", f"{LSTM}/BlockLSTM:1"),
@@ -397,7 +400,7 @@ def test_other_rows_are_refused(what: str, small_graph: Graph) -> None:
 def test_the_factor_of_the_rows_is_the_batch(factor: int, batch: int, small_graph: Graph) -> None:
     """Rows of two clips are two a step."""
     graph = early(small_graph if batch == 1 else batch_of_two(small_graph), "0.2")
-    says = f"'{GATHER}/mul' (Mul) has a factor [{factor}] where [{batch}] is expected"
+    says = f"'{GATHER}/mul' (Mul) has a factor [{factor}]; expected [{batch}]"
     check(constant(f"{GATHER}/factor", factor), says, graph)
 
 
@@ -423,7 +426,7 @@ def test_other_graphs_without_states_are_refused(what: str, small_graph: Graph) 
 def test_the_constant_shape_must_have_the_batch_of_the_windows(small_graph: Graph) -> None:
     """0.5 takes the batch from such a constant; its steps stay as they were when they are set."""
     graph = early(small_graph, "0.5")
-    says = "'Shape' is a shape of another batch where one of 1 is expected"
+    says = "'Shape' is a shape of another batch; expected one of 1"
     check(constant("Shape", [2, 16, 19, 26]), says, graph)
     assert recognise(set_steps(graph, 32)).steps == 32
 

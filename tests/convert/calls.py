@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.convert.options import Scores
-from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.steps import set_steps
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, Tensors
 from dsconv.runtime.registry import open_model
@@ -44,12 +46,36 @@ class Call:
         }
 
 
+@cache
 def speech_windows(model: Path, models: Path) -> Windows:
     """All windows of the clip that the original exports were trained on, at a model's rate."""
     opened = open_model(model)
     features = clip_features(opened, original_clip(models, opened.interface))
     (windows,) = chunks(features, 9, len(features))
+    windows.flags.writeable = False
     return windows[None]
+
+
+def random_call(frames: int, length: int, seed: int = 2) -> Call:
+    """Windows and states of a network with 32 cells, none of them zero."""
+    rng = np.random.default_rng(seed)
+    windows = rng.normal(size=(1, frames, 19, 26)).astype(np.float32)
+    c, h = (rng.normal(size=(1, 32)).astype(np.float32) for _ in range(2))
+    return Call(windows, length, c, h)
+
+
+def parts(windows: Windows, size: int) -> Iterator[tuple[Windows, int]]:
+    """A clip in calls of so many frames, the last one filled up, and how many are valid."""
+    for start in range(0, windows.shape[1], size):
+        part = windows[:, start : start + size]
+        padded = np.zeros((1, size, *windows.shape[2:]), np.float32)
+        padded[:, : part.shape[1]] = part
+        yield padded, part.shape[1]
+
+
+def zero_states(cells: int = 100) -> list[Any]:
+    """The states at the beginning of a clip."""
+    return [np.zeros((1, cells), np.float32)] * 2
 
 
 class Reference:
@@ -71,6 +97,13 @@ class Reference:
         return c, h
 
 
+@cache
+def reference_of(tensorflow: Any, path: Path, steps: int | None = None) -> Reference:
+    """TensorFlow running a graph as it is, or with other steps; each is loaded once."""
+    graph = open_graph(path)
+    return Reference(tensorflow, graph if steps is None else set_steps(graph, steps))
+
+
 def answers(model: Model, call: Call) -> list[Any]:
     """What a converted model says to a call; one without lengths takes all frames for valid."""
     names = {spec.name for spec in model.interface.inputs}
@@ -81,7 +114,7 @@ def answers(model: Model, call: Call) -> list[Any]:
 
 def scores_of(model: Model) -> Scores:
     """What a conversion must be asked for, to give what a model gives."""
-    return "raw" if model.interface.raw_scores else "probabilities"
+    return "logits" if model.interface.gives_logits else "probabilities"
 
 
 def calls(windows: Windows, frames: int, lengths: Iterable[int], states: Any) -> Iterator[Call]:

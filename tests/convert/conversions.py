@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ToolkitError
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.write import write_graph

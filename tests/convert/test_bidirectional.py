@@ -14,16 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from dsconv.acoustic.network import DenseLayer, Lstm, Network
 from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.source import Source
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.form import form_of
 from dsconv.convert.network_target import NetworkTarget
-from dsconv.convert.options import CoreMlOptions, Options, Plan, Precision, make_plan
+from dsconv.convert.options import Options, Precision, Scores
 from dsconv.convert.properties import properties
 from dsconv.convert.registry import TARGETS
-from dsconv.convert.target import Job
 from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.coreml.file import open_core_ml
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.formats.storage import Storage
@@ -32,10 +34,13 @@ from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.speech.decode import softmax
-from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
+from dsconv.speech.early_features import early_features
+from dsconv.speech.framing import whitened_windows
+from dsconv.speech.settings import WHOLE_CLIP
 from dsconv.speech.wav import read_wav
 from tests.convert.conversions import require_toolkits
 from tests.convert.coreml.forms import kinds
+from tests.convert.sources import NetworkSource
 from tests.reference import run_graph
 from tests.runtime.speech import distance
 
@@ -144,12 +149,12 @@ def built(form: str, network: Network, folder: Path, precision: Precision = "fp3
     require_toolkits(name)
     target = TARGETS[name]
     assert isinstance(target, NetworkTarget)
-    plan = Plan(network, DYNAMIC, precision, "frozen", "io", front_end=False, core_ml=core_ml)
-    options = Options(core_ml=core_ml)
+    scores: Scores = "probabilities" if network.softmax else "logits"
+    options = Options(core_ml=core_ml, precision=precision, scores=scores)
     path = folder / f"model{target.suffix_for(options)}"
-    job = Job(Graph([]), folder, path, options)
-    texts = properties(network, plan.weights_precision, "0" * 64)
-    assert target.write(target.build(plan), texts, job) == sum(
+    chosen = target.form(NetworkSource(network), options)
+    texts = properties(network, chosen.weights_precision, "0" * 64)
+    assert target.write(target.build(chosen), texts, path, force=False) == sum(
         file.stat().st_size for file in folder.rglob("*") if file.is_file()
     )
     return path
@@ -308,18 +313,15 @@ def test_integers_in_onnx_are_one_node_too(small_model: Path, tmp_path: Path) ->
 
 
 @pytest.fixture
-def read_as_bidirectional(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the graph is."""
-    network = bidirectional(small_model)
-    monkeypatch.setattr("dsconv.convert.options.recognise", lambda _: network)
+def whole_clips(small_model: Path) -> Source:
+    """A source of a network that reads both ways."""
+    return NetworkSource(bidirectional(small_model))
 
 
-@pytest.mark.usefixtures("read_as_bidirectional")
 @pytest.mark.parametrize(
     ("asked", "option"),
     [
         ({"steps": 16}, "--n-steps"),
-        ({"core_ml": CoreMlOptions(step_choices=(1, 16)), "steps": DYNAMIC}, "--n-steps"),
         ({"input_shape": (1, 16, 19, 26)}, "--input-shape"),
         ({"input_shape": (1, -1, 494)}, "--input-shape"),
         ({"lengths": "input"}, "--lengths input"),
@@ -330,29 +332,30 @@ def read_as_bidirectional(small_model: Path, monkeypatch: pytest.MonkeyPatch) ->
 )
 @pytest.mark.parametrize("target", ["onnx", "openvino", "tflite", "coreml"])
 def test_what_chunks_want_is_refused(
-    target: str, asked: dict[str, Any], option: str, small_graph: Graph
+    target: str, asked: dict[str, Any], option: str, whole_clips: Source
 ) -> None:
     """The option that makes no sense for whole clips is named, by every target."""
     says = f"the graph's network reads whole clips, .* from fresh states; leave out {option}.$"
     with pytest.raises(ConversionError, match=says):
-        TARGETS[target].check(small_graph, Options(**asked))
+        TARGETS[target].plan(whole_clips, Options(**asked))
 
 
-@pytest.mark.usefixtures("read_as_bidirectional")
 @pytest.mark.parametrize("asked", [{}, {"steps": DYNAMIC}, {"lengths": "frozen"}, {"states": "io"}])
-def test_plans_are_of_whole_clips(asked: dict[str, Any], small_graph: Graph) -> None:
+def test_forms_are_of_whole_clips(asked: dict[str, Any], whole_clips: Source) -> None:
     """Whatever the target likes best and the graph's own steps."""
-    plan = make_plan(small_graph, Options(**asked), lengths="input", states=("internal", "io"))
-    assert (plan.steps, plan.lengths, plan.states) == (DYNAMIC, "frozen", "io")
-    assert plan.whole_clip
-    assert not plan.front_end
-    assert plan.window_shape == (494,)
+    form = form_of(whole_clips, Options(**asked), lengths="input", states=("internal", "io"))
+    assert (form.steps, form.lengths, form.states) == (DYNAMIC, "frozen", "io")
+    assert form.whole_clip
+    assert not form.front_end
+    assert form.window_shape == (494,)
 
 
-@pytest.mark.usefixtures("read_as_bidirectional")
-def test_core_ml_takes_as_many_frames_as_asked(small_graph: Graph) -> None:
-    """The longest clip is the user's choice."""
-    TARGETS["coreml"].check(small_graph, Options(core_ml=CoreMlOptions(max_steps=9000)))
+def test_core_ml_takes_as_many_frames_as_asked(whole_clips: Source) -> None:
+    """The longest clip is the user's choice; a choice of several numbers is one of chunks."""
+    chunks = Options(core_ml=CoreMlOptions(step_choices=(1, 16)), steps=DYNAMIC)
+    with pytest.raises(ConversionError, match="reads whole clips, .* leave out --n-steps"):
+        TARGETS["coreml"].plan(whole_clips, chunks)
+    TARGETS["coreml"].plan(whole_clips, Options(core_ml=CoreMlOptions(max_steps=9000)))
 
 
 @pytest.mark.models

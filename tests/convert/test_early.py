@@ -10,7 +10,8 @@ import pytest
 
 from dsconv.acoustic.overrides import Overrides
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.demo_model import SPEECH
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.inspect.parity.validate import Options as HowToValidate
@@ -18,7 +19,7 @@ from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.registry import open_model
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import find_clips, shortest
-from dsconv.speech.early_features import EVERY_SECOND, HAMMING, EarlySettings
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, EarlySettings
 from tests.acoustic.early import Version, early
 from tests.acoustic.edits import batch_of_two
 from tests.convert.conversions import convert, converted, saved
@@ -53,7 +54,7 @@ def test_features_and_labels_go_along(
         features.window_ms,
         20,
     )
-    assert not interface.raw_scores
+    assert not interface.gives_logits
 
 
 @pytest.mark.parametrize("target", BUILT)
@@ -75,14 +76,14 @@ def test_scores_are_as_asked(
     """A softmax or none, whatever the graph has; the loop makes probabilities of either."""
     path = source(small_graph, version, tmp_path)
     with_softmax = converted(target, path, tmp_path / "with", precision="fp32")
-    raw = converted(target, path, tmp_path / "raw", precision="fp32", scores="raw")
-    assert (with_softmax.interface.raw_scores, raw.interface.raw_scores) == (False, True)
+    logits = converted(target, path, tmp_path / "raw", precision="fp32", scores="logits")
+    assert (with_softmax.interface.gives_logits, logits.interface.gives_logits) == (False, True)
     windows = np.random.default_rng(7).normal(size=(1, 16, 19, 26)).astype(np.float32)
-    sums = [called(model, windows).sum(axis=-1) for model in (with_softmax, raw)]
+    sums = [called(model, windows).sum(axis=-1) for model in (with_softmax, logits)]
     np.testing.assert_allclose(sums[0], 1, rtol=0, atol=1e-5)
     assert np.abs(sums[1] - 1).max() > 1e-2
     wanted, _ = run_clip(open_model(path), FEATURES)
-    for model in (with_softmax, raw):
+    for model in (with_softmax, logits):
         found, _ = run_clip(model, FEATURES)
         assert distance(found, wanted) <= 1e-5
 
@@ -101,10 +102,10 @@ def called(model: Any, windows: Any) -> Any:
 def test_raw_scores_are_validated_as_probabilities(small_graph: Graph, tmp_path: Path) -> None:
     """Either against the other: both are compared after the softmax."""
     path = source(small_graph, "0.4", tmp_path)
-    raw = convert("onnx", path, tmp_path / "raw", scores="raw")
+    logits = convert("onnx", path, tmp_path / "raw", scores="logits")
     plain = convert("onnx", path, tmp_path / "plain")
     how = HowToValidate(beam=2)
-    for reference, candidates in ((path, [raw, plain]), (raw, [plain])):
+    for reference, candidates in ((path, [logits, plain]), (logits, [plain])):
         result = validate_models(reference, candidates, shortest(find_clips([SPEECH]), 1), how)
         assert [candidate.verdict for candidate in result.candidates] == ["pass"] * len(candidates)
 

@@ -19,7 +19,8 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.network import Network
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options, Precision
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import ALPHABET, clips
 from dsconv.fixtures.random_model import random_weights

@@ -6,31 +6,35 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.options import Options, Plan, States, make_plan
+from dsconv.convert.form import Form, form_of
+from dsconv.convert.options import Options, States
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from tests.acoustic.edits import attributes, batch_of_two, constant, edits
+from tests.convert.sources import GraphSource
 
 BOTH: tuple[States, ...] = ("io", "internal")
 
 
-def plan(graph: Graph, offered: tuple[States, ...] = ("io",), **asked: Any) -> Plan:
+def plan(graph: Graph, offered: tuple[States, ...] = ("io",), **asked: Any) -> Form:
     """The plan of a target whose models take lengths, and keep their states as offered."""
-    return make_plan(graph, Options(**asked), lengths="input", states=offered)
+    return form_of(GraphSource(graph), Options(**asked), lengths="input", states=offered)
 
 
 @pytest.mark.parametrize("steps", [1, 16, 32, DYNAMIC])
 def test_defaults_are_the_graphs_and_the_targets(steps: int, small_graph: Graph) -> None:
     """Steps as in the graph; precision, lengths and states as the target likes them."""
     graph = set_steps(small_graph, steps)
-    found = make_plan(graph, Options(), lengths="frozen", states=("internal", "io"))
+    found = form_of(GraphSource(graph), Options(), lengths="frozen", states=("internal", "io"))
     assert (found.steps, found.dynamic) == (steps, steps == DYNAMIC)
     assert (found.precision, found.lengths, found.states) == ("fp32", "frozen", "internal")
     assert not found.front_end
     assert found.network.lstm.cells == 32
-    found = make_plan(graph, Options(), lengths="input", states=("io",), precision="int8")
+    found = form_of(
+        GraphSource(graph), Options(), lengths="input", states=("io",), precision="int8"
+    )
     assert (found.precision, found.lengths, found.states) == ("int8", "input", "io")
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file, default_output
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file, default_output
 from dsconv.errors import ConversionError, ModelError, OutputError
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import open_graph

@@ -14,7 +14,7 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.acoustic.weights import (
     input_kernel,
     lstm_bias,
-    quantized,
+    quantize,
     recurrent_kernel,
     values,
 )
@@ -257,7 +257,7 @@ def test_quantized_weights_are_within_half_a_step() -> None:
     """Symmetric around zero, a scale for each output, the largest weight at 127."""
     rng = np.random.default_rng(5)
     weights = (rng.normal(size=(1300, 7)) * 10.0 ** np.arange(-3, 4)).astype(np.float32)
-    found = quantized(weights)
+    found = quantize(weights)
     assert found.values.dtype == np.int8
     assert found.scales.dtype == np.float32
     assert (found.values.shape, found.scales.shape) == ((1300, 7), (7,))
@@ -269,7 +269,7 @@ def test_quantized_weights_are_within_half_a_step() -> None:
 def test_quantizing_is_symmetric() -> None:
     """The opposite weights give the opposite integers and the same scales."""
     weights = np.random.default_rng(6).normal(size=(64, 5)).astype(np.float32)
-    found, opposite = quantized(weights), quantized(-weights)
+    found, opposite = quantize(weights), quantize(-weights)
     np.testing.assert_array_equal(opposite.values, -found.values)
     np.testing.assert_array_equal(opposite.scales, found.scales)
 
@@ -278,29 +278,29 @@ def test_quantizing_is_symmetric() -> None:
 def test_extreme_weights_reach_127(largest: float) -> None:
     """Never -128, which has no opposite; what is on the grid stays exactly what it is."""
     grid = np.arange(-127, 128, dtype=np.float32)[:, None]
-    found = quantized((grid / 127 * np.float32(largest)).astype(np.float32))
+    found = quantize((grid / 127 * np.float32(largest)).astype(np.float32))
     np.testing.assert_array_equal(found.values, grid.astype(np.int8))
-    found = quantized(np.array([[-largest], [largest / 300], [0]], np.float32))
+    found = quantize(np.array([[-largest], [largest / 300], [0]], np.float32))
     assert found.values.ravel().tolist() == [-127, 0, 0]
 
 
 def test_an_output_of_zeros_has_a_scale() -> None:
     """Nothing is divided by zero, and its neighbours do not change."""
     weights = np.array([[0, 1], [0, -2]], np.float32)
-    found = quantized(weights)
+    found = quantize(weights)
     assert found.scales[0] == 1
     assert found.values.tolist() == [[0, 64], [0, -127]]
-    np.testing.assert_array_equal(quantized(weights[:, 1:]).values, found.values[:, 1:])
-    assert quantized(np.zeros((0, 3), np.float32)).scales.tolist() == [1, 1, 1]
+    np.testing.assert_array_equal(quantize(weights[:, 1:]).values, found.values[:, 1:])
+    assert quantize(np.zeros((0, 3), np.float32)).scales.tolist() == [1, 1, 1]
 
 
 def test_quantizing_leaves_the_weights_alone() -> None:
     """They may be a read-only view of the mapped file, in any order."""
     weights = np.random.default_rng(7).normal(size=(600, 40)).astype(np.float32)
     weights.flags.writeable = False
-    expected = quantized(weights)
+    expected = quantize(weights)
     for view in (np.asfortranarray(weights), np.repeat(weights, 2, axis=1)[:, ::2]):
-        np.testing.assert_array_equal(quantized(view).values, expected.values)
+        np.testing.assert_array_equal(quantize(view).values, expected.values)
 
 
 @pytest.mark.parametrize("order", ["icfo", "iofc", "fico", "ifco"])

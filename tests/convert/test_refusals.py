@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import open_graph
 from tests.acoustic.edits import constant

@@ -13,8 +13,7 @@ from dsconv.acoustic.export import LSTM, ExportSettings
 from dsconv.errors import ModelError
 from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.report import CheckpointInfo, Inspection
-from dsconv.inspect.text import render
+from dsconv.inspect.report import CheckpointInfo, Inspection, render
 from dsconv.speech.alphabet import Alphabet
 from tests.formats.checkpoint.writer import trained_variables, write_checkpoint
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.report import Inspection
-from dsconv.inspect.text import render
+from dsconv.inspect.report import Inspection, render
 from dsconv.version import __version__
 from tests.convert.conversions import convert, require_toolkits
 

@@ -17,10 +17,9 @@ import pytest
 
 from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
-from dsconv.inspect.coreml.network import _WEIGHTS
+from dsconv.inspect.coreml.network import WEIGHTS
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.report import Inspection
-from dsconv.inspect.text import render
+from dsconv.inspect.report import Inspection, render
 from tests.inspect import coreml_models as made
 
 DENSE_BYTES = 4 * made.PARAMETERS
@@ -195,11 +194,11 @@ def test_enumerated_sizes(shapes: list[list[int]], text: str, tmp_path: Path) ->
 def test_sizes_that_go_together_and_without_limit() -> None:
     """No size is shown with another that it does not go with."""
     from dsconv.inspect.report import TensorInfo
-    from dsconv.inspect.text import sizes_text
+    from dsconv.inspect.text import tensor_shape_text
 
     paired = TensorInfo("x", "float32", [-1, -1], shapes=[[1, 2], [3, 4]])
-    assert sizes_text(paired) == "[1, 2] | [3, 4]"
-    assert sizes_text(TensorInfo("x", "float32", [-1], ranges=[[2, -1]])) == "[2..]"
+    assert tensor_shape_text(paired) == "[1, 2] | [3, 4]"
+    assert tensor_shape_text(TensorInfo("x", "float32", [-1], ranges=[[2, -1]])) == "[2..]"
 
 
 def test_states_are_inside(tmp_path: Path) -> None:
@@ -273,25 +272,20 @@ def test_every_weight_of_every_layer_is_known() -> None:
     made.coremltools()
     from coremltools.proto import NeuralNetwork_pb2 as schema
 
-    def ways(message: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], str]]:
+    def ways(message: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         for field in message.fields:
             kind = field.message_type
             if kind is None or kind.name == "NeuralNetwork":
                 continue
             if kind.name == "WeightParams":
-                yield (*way, field.number), field.name
+                yield (*way, field.name)
             elif not (way and kind.name == "ActivationParams"):
-                yield from ways(kind, (*way, field.number))
+                yield from ways(kind, (*way, field.name))
 
-    found: dict[str, dict[tuple[int, ...], str]] = {}
-    layers = schema.NeuralNetworkLayer.DESCRIPTOR
-    for way, name in ways(layers):
-        found.setdefault(layers.fields_by_number[way[0]].name, {})[way[1:]] = name
-    known = {
-        kind: {way: name for way, (name, _) in weights.items()}
-        for kind, weights in _WEIGHTS.items()
-    }
-    assert found == known
+    found: dict[str, set[str]] = {}
+    for kind, *way in ways(schema.NeuralNetworkLayer.DESCRIPTOR):
+        found.setdefault(kind, set()).add(".".join(way))
+    assert found == {kind: set(weights) for kind, weights in WEIGHTS.items()}
 
 
 def test_an_lstm_layer(tmp_path: Path) -> None:
@@ -387,10 +381,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut model": (lambda p: halve(p / MODEL), "copy or download the model again"),
     "no model": (lambda p: (p / MODEL).unlink(), "model.mlmodel does not exist"),
     "empty model": (lambda p: (p / MODEL).write_bytes(b""), "model.mlmodel is empty"),
-    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin ends behind the end of the file"),
+    "cut weights": (lambda p: halve(p / BLOBS), "weight.bin ends after the end of the file"),
     "cut within weights": (
         lambda p: (p / BLOBS).write_bytes((p / BLOBS).read_bytes()[:-1]),
-        "weight.bin ends behind the end of the file",
+        "weight.bin ends after the end of the file",
     ),
     "no weights": (lambda p: (p / BLOBS).unlink(), "weight.bin is missing"),
     "empty weights": (lambda p: (p / BLOBS).write_bytes(b""), "weight.bin is empty"),
@@ -459,10 +453,11 @@ def test_a_cut_network_is_named(tmp_path: Path) -> None:
 def test_a_network_with_too_few_weights_is_named(tmp_path: Path) -> None:
     """What its layer says and what the file holds must be equal."""
     model = made.as_network(made.dense())
-    layer = model._spec.neuralNetwork.layers[0]
+    specification = model.get_spec()
+    layer = specification.neuralNetwork.layers[0]
     del layer.innerProduct.weights.floatValue[-1:]
     path = tmp_path / "a.mlmodel"
-    path.write_bytes(model._spec.SerializeToString())
+    path.write_bytes(specification.SerializeToString())
     with pytest.raises(ModelError, match="the weights of layer 'dense' have 16,380 bytes"):
         inspect_file(path)
 

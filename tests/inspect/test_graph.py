@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ModelError
 from dsconv.fixtures.write import write_random_model
-from dsconv.inspect.registry import inspect_file
+from dsconv.workflows.inspection import inspect_model
 
 RECENT = "DeepSpeech 0.7 to 0.9, or Coqui STT"
 STREAMING: dict[str, Any] = {
@@ -40,7 +41,7 @@ EVERY_RECENT = ["0.6.1", "0.7.4", "0.8.2", "0.9.3"]
 # What differs from STREAMING, and the runtimes that open the model.
 EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "deepspeech-0.2.0-static.pb": (
-        {"exported_by": "DeepSpeech 0.2", "output": "raw scores", **OLD_STATES, **NO_AUDIO},
+        {"exported_by": "DeepSpeech 0.2", "output": "logits", **OLD_STATES, **NO_AUDIO},
         ["0.2.0"],
     ),
     "deepspeech-0.4.1-static.pb": (
@@ -85,7 +86,7 @@ def test_identity_of_streaming_exports(
     path = models / name
     if packaged:
         path = convert_file(TARGETS["pbmm"], path, tmp_path / "a.pbmm").output
-    inspection = inspect_file(path)
+    inspection = inspect_model(path)
     differences, runtimes = EXPECTED[name]
     identity = vars(inspection.identity)
     for key, value in (STREAMING | differences).items():
@@ -100,7 +101,7 @@ def test_identity_of_streaming_exports(
 @pytest.mark.models
 def test_interface_of_a_recent_export(models: Path) -> None:
     """Inputs, outputs, states and weights, by their names in the graph, without ``:0``."""
-    inspection = inspect_file(models / "deepspeech-0.9.3-static.pb")
+    inspection = inspect_model(models / "deepspeech-0.9.3-static.pb")
     assert {tensor.name: tensor.shape for tensor in inspection.inputs} == {
         "input_samples": [512],
         "input_node": [1, 16, 19, 26],
@@ -130,11 +131,11 @@ def test_interface_of_a_recent_export(models: Path) -> None:
 @pytest.mark.models
 def test_bidirectional_and_unfrozen(models: Path) -> None:
     """The network of 0.1 is named, and so is a graph whose weights are elsewhere."""
-    old = inspect_file(models / "deepspeech-0.1.1-static.pb")
+    old = inspect_model(models / "deepspeech-0.1.1-static.pb")
     assert old.identity.network == "bidirectional LSTM acoustic model"
     assert (old.identity.n_hidden, old.identity.classes, old.identity.steps) == (100, 29, -1)
     assert old.opened_by == ["deepspeech 0.1.1"]
-    unfrozen = inspect_file(models / "not-frozen-0.1.1.pb")
+    unfrozen = inspect_model(models / "not-frozen-0.1.1.pb")
     assert not unfrozen.identity.frozen
     assert unfrozen.not_opened_because == "not frozen"
     assert [tensor.name for tensor in unfrozen.inputs] == ["input_node", "input_lengths"]
@@ -148,7 +149,7 @@ def test_bidirectional_and_unfrozen(models: Path) -> None:
 
 def test_hash_size_and_targets(small_model: Path) -> None:
     """The file's own figures, and what can be made of it."""
-    inspection = inspect_file(small_model)
+    inspection = inspect_model(small_model)
     data = small_model.read_bytes()
     assert inspection.bytes == len(data)
     assert inspection.sha256 == hashlib.sha256(data).hexdigest()
@@ -159,14 +160,14 @@ def test_hash_size_and_targets(small_model: Path) -> None:
 
 def test_json_holds_only_plain_values(small_model: Path) -> None:
     """The schema goes through JSON and back unchanged."""
-    values = inspect_file(small_model).to_json()
+    values = inspect_model(small_model).to_json()
     assert json.loads(json.dumps(values)) == values
 
 
 def test_peephole_fill_of_large_models_is_no_weight(tmp_path: Path) -> None:
     """From 1000 hidden units on the exporter writes zeros in another form."""
     (path,) = write_random_model(tmp_path, n_hidden=1000)
-    inspection = inspect_file(path)
+    inspection = inspect_model(path)
     assert inspection.identity.n_hidden == 1000
     assert inspection.ops["Fill"] == 1
     assert len(inspection.weights) == 12
@@ -177,4 +178,4 @@ def test_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "model.pb"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(40))
     with pytest.raises(ModelError, match="HDF5 file"):
-        inspect_file(path)
+        inspect_model(path)

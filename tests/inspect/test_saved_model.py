@@ -13,8 +13,7 @@ from dsconv.acoustic.metadata import read_metadata
 from dsconv.errors import DsconvError, ModelError
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.report import TensorInfo
-from dsconv.inspect.text import render
+from dsconv.inspect.report import TensorInfo, render
 from dsconv.speech.alphabet import Alphabet
 from dsconv.workflows.freeze import freeze_checkpoint
 from dsconv.workflows.freeze_options import FreezeOptions

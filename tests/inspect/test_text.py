@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from dsconv.acoustic.export import LSTM
-from dsconv.inspect.registry import inspect_file
-from dsconv.inspect.text import render, shape_text
+from dsconv.inspect.report import render
+from dsconv.inspect.text import shape_text
+from dsconv.workflows.inspection import inspect_model
 
 
 def rendered(path: Path) -> str:
-    return render(inspect_file(path))
+    return render(inspect_model(path))
 
 
 def test_fits_80_columns(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

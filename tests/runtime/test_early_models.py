@@ -13,8 +13,7 @@ from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.runtime.graph import NumpyGraphModel
 from dsconv.runtime.stream import Stream
-from dsconv.speech.early_features import EVERY_SECOND, HAMMING
-from dsconv.speech.features import FeatureSettings
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, FeatureSettings
 from tests.acoustic.early import VERSIONS, Version, early, stateless
 from tests.acoustic.edits import attributes, batch_of_two
 from tests.reference import import_graph
@@ -35,7 +34,7 @@ def test_how_early_models_are_run(version: Version, small_graph: Graph) -> None:
         False,
     )
     assert (interface.lengths is None) == (version == "0.4 without lengths")
-    assert interface.raw_scores == (version == "0.2")
+    assert interface.gives_logits == (version == "0.2")
     expected = {"0.2": EVERY_SECOND, "0.4": HAMMING, "0.4 without lengths": HAMMING}
     if version == "0.5":
         assert isinstance(interface.features_from, FeatureSettings)

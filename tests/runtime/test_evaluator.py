@@ -23,8 +23,9 @@ from dsconv.runtime.model import Tensors
 from dsconv.runtime.ops import OPS
 from dsconv.runtime.stream import front_end_features
 from dsconv.speech.decode import softmax
-from dsconv.speech.early_features import WHOLE_CLIP, early_features, whitened_windows
-from dsconv.speech.framing import sample_windows
+from dsconv.speech.early_features import early_features
+from dsconv.speech.framing import sample_windows, whitened_windows
+from dsconv.speech.settings import WHOLE_CLIP
 from dsconv.speech.wav import read_wav
 from tests.acoustic.edits import removed
 from tests.formats.graphdef.test_steps import STREAMING

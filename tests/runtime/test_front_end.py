@@ -11,8 +11,9 @@ from dsconv.fixtures import demo_model
 from dsconv.inspect.parity.structure import compare_structure
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
-from dsconv.speech.features import FeatureSettings, cosines, hann, mel_weights
+from dsconv.speech.features import cosines, hann, mel_weights
 from dsconv.speech.framing import chunks
+from dsconv.speech.settings import FeatureSettings
 from dsconv.speech.wav import read_wav
 
 CLASSES = 5

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsconv.acoustic.front_end import usual_settings
 from dsconv.acoustic.metadata import Metadata, read_metadata
 from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.fixtures.demo_model import MODEL
@@ -19,7 +20,6 @@ from dsconv.runtime.model import State, TensorSpec
 from dsconv.runtime.onnx import open_onnx_model
 from dsconv.runtime.stream import Stream
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.features import FeatureSettings
 from tests.runtime.networks import IR_VERSION, OPSET, helper, onnx, write_onnx
 from tests.runtime.speech import clip_features, distance, packaged_speech, run_clip, state_bound
 
@@ -92,7 +92,7 @@ def test_interface(frames: int | str, small_graph: Graph, tmp_path: Path) -> Non
     )
     assert interface.lengths is None
     assert interface.samples is None
-    assert not interface.raw_scores
+    assert not interface.gives_logits
 
 
 @pytest.mark.parametrize("metadata", METADATA, ids=["none", "odd"])
@@ -117,8 +117,9 @@ def test_features_follow_the_metadata(small_graph: Graph, tmp_path: Path) -> Non
     """Without a front end, the settings are made of the rate and the milliseconds."""
     path = write_onnx(tmp_path / "a.onnx", small_graph, 16, ODD_METADATA)
     settings = open_onnx_model(path).interface.feature_settings
-    assert settings == FeatureSettings.from_metadata(ODD_METADATA, 26)
-    assert (settings.window, settings.step, settings.mfcc.upper_frequency) == (200, 80, 4000)
+    usual = usual_settings(ODD_METADATA, 26)
+    assert settings == usual
+    assert (usual.window, usual.step, usual.mfcc.upper_frequency) == (200, 80, 4000)
 
 
 @pytest.mark.parametrize(

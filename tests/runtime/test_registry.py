@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.metadata import Metadata
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, DsconvError, ModelError, ToolkitError
 from dsconv.fixtures.demo_model import ALPHABET, MODEL, clips
 from dsconv.formats.graphdef.edit import cut

@@ -20,13 +20,9 @@ from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.runtime.tflite import TfliteModel, open_tflite_model
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import DEFAULT_BEAM, beam_text
-from dsconv.speech.features import (
-    FeatureSettings,
-    MfccSettings,
-    SpectrogramSettings,
-    features,
-)
+from dsconv.speech.features import features
 from dsconv.speech.framing import sample_windows
+from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
 from tests.runtime.speech import TEXT, clip_features, distance, original_clip, run_clip
 
 ORIGINALS = ["deepspeech-0.9.3-tflite.tflite", "coqui-1.4.0-tflite.tflite"]
@@ -60,7 +56,7 @@ def test_interface_of_the_exporters(model: TfliteModel) -> None:
     assert (interface.format, interface.precision, interface.steps) == ("tflite", "int8", 16)
     assert interface.runtime.startswith("LiteRT ")
     assert (interface.context, interface.features, interface.classes) == (9, 26, 29)
-    assert not interface.raw_scores
+    assert not interface.gives_logits
     assert interface.lengths is None
     assert interface.states == (
         State("previous_state_c", "new_state_c", (1, 100)),

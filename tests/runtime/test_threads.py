@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.write import write_random_model
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream
 from dsconv.runtime.threads import one_thread, thread_limit
 from dsconv.speech.features import FloatArray
+from tests.runtime.toolkits import results_of
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -47,35 +49,49 @@ def test_digits_do_not_depend_on_the_machine(tmp_path: Path) -> None:
     assert found[0].tobytes() == found[1].tobytes()
 
 
-def test_onnx_runtime_keeps_to_it(small_model: Path, tmp_path: Path) -> None:
+def test_onnx_runtime_keeps_to_it(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A session that is opened inside has one thread, one outside as many as it likes."""
-    pytest.importorskip("onnxruntime")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    sessions = results_of(monkeypatch, onnxruntime, "InferenceSession")
     path = convert_file(TARGETS["onnx"], small_model, tmp_path / "a.onnx").output
 
     def threads() -> int:
-        model: Any = open_model(path)
-        return int(model._session.get_session_options().intra_op_num_threads)
+        open_model(path)
+        return int(sessions.pop().get_session_options().intra_op_num_threads)
 
     with one_thread():
         assert threads() == 1
     assert threads() == 0
 
 
-def test_openvino_keeps_to_it(small_model: Path, tmp_path: Path) -> None:
+def test_openvino_keeps_to_it(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A model that is compiled inside has one thread."""
-    pytest.importorskip("openvino")
+    openvino = pytest.importorskip("openvino")
+    compiled = results_of(monkeypatch, openvino.Core, "compile_model")
     path = convert_file(TARGETS["openvino"], small_model, tmp_path / "a.xml").output
     with one_thread():
-        model: Any = open_model(path)
-    compiled = model._request.get_compiled_model()
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+        open_model(path)
+    assert compiled[-1].get_property("INFERENCE_NUM_THREADS") == 1
 
 
 @pytest.mark.tensorflow
-def test_tensorflow_keeps_to_it(small_model: Path, tensorflow: object) -> None:
+def test_tensorflow_keeps_to_it(
+    small_model: Path, tensorflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A session that is opened inside has one thread for an op, and one for ops."""
-    assert tensorflow
+    asked: list[Any] = []
+    whole = tensorflow.compat.v1.Session
+
+    def session(*, graph: Any, config: Any) -> Any:
+        asked.append(config)
+        return whole(graph=graph, config=config)
+
+    monkeypatch.setattr(tensorflow.compat.v1, "Session", session)
     with one_thread():
-        model: Any = open_model(small_model, tensorflow=True)
-    config = model._session._config
+        open_model(small_model, tensorflow=True)
+    (config,) = asked
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (1, 1)

@@ -7,8 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dsconv.speech.corpus_rates import Estimate, corpus_rates
-from dsconv.speech.scores import Edits, count_edits
+from dsconv.speech.rates import Edits, Estimate, corpus_rates, count_edits
 
 
 def test_a_clip_counts_by_its_length() -> None:

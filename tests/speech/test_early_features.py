@@ -17,15 +17,10 @@ from dsconv.runtime.graph import open_graph_model
 from dsconv.runtime.stream import Speech, Stream
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import beam_text, greedy_text, softmax, text_of
-from dsconv.speech.early_features import (
-    EVERY_SECOND,
-    HAMMING,
-    WHOLE_CLIP,
-    EarlySettings,
-    early_features,
-    whitened_windows,
-)
+from dsconv.speech.early_features import early_features
 from dsconv.speech.features import FloatArray
+from dsconv.speech.framing import whitened_windows
+from dsconv.speech.settings import EVERY_SECOND, HAMMING, WHOLE_CLIP, EarlySettings
 from dsconv.speech.wav import Samples, read_wav
 
 CONTEXT = 9
@@ -264,7 +259,7 @@ def test_streamed_exports_transcribe_as_their_runtimes(name: str, models: Path) 
     probabilities = np.concatenate(said)
     for frame, row in expected.items():
         found, wanted = probabilities[frame, SAMPLED_CLASSES], np.array(row)
-        if model.interface.raw_scores:
+        if model.interface.gives_logits:
             # Up to what a softmax takes away from all scores of a frame alike.
             found, wanted = np.diff(np.log(found)), np.diff(wanted)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)

@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from dsconv.acoustic.front_end import usual_settings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.fixtures.demo_model import Clip, clips
-from dsconv.speech.features import (
-    FeatureSettings,
-    FloatArray,
-    MfccSettings,
-    SpectrogramSettings,
-    features,
-)
+from dsconv.speech.features import FloatArray, features
+from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
 from dsconv.speech.wav import read_wav
 
 LARGEST_DIFFERENCE = 1e-6
@@ -192,11 +188,11 @@ def test_no_windows_give_no_features() -> None:
 )
 def test_settings_from_metadata(metadata: Metadata, expected: FeatureSettings) -> None:
     """Milliseconds become samples, half the rate the limit; what is missing is the usual."""
-    assert FeatureSettings.from_metadata(metadata, 26) == expected
+    assert usual_settings(metadata, 26) == expected
 
 
 def test_settings_take_the_number_of_features() -> None:
     """The model says how many coefficients it wants."""
-    settings = FeatureSettings.from_metadata(Metadata(), 13)
+    settings = usual_settings(Metadata(), 13)
     assert settings.mfcc.coefficients == 13
     assert (settings.window, settings.step) == (512, 320)

@@ -10,8 +10,12 @@ from dsconv.convert.registry import TARGETS
 from dsconv.convert.toolkit.check import OutputDifference, RandomCheck
 from dsconv.fixtures import demo_model
 from dsconv.formats.toolkits import Toolkit
-from dsconv.workflows.all_page import conversions_of, write_all_page
-from dsconv.workflows.all_targets import AllTargets, TargetResult
+from dsconv.workflows.all_results import (
+    AllTargets,
+    TargetResult,
+    verdict_of_all,
+    write_all_page,
+)
 from tests.inspect.parity.test_page import Page
 from tests.test_cli import assert_one_line_error, run
 
@@ -36,18 +40,19 @@ def written(verdict: float | None, **more: object) -> TargetResult:
 )
 def test_the_whole_verdict(results: list[TargetResult], verdict: str) -> None:
     """One that fails fails all; what is not installed does not."""
-    assert conversions_of(AllTargets(Path("a.pb"), results)).verdict == verdict
+    assert verdict_of_all(AllTargets(Path("a.pb"), results)) == verdict
 
 
 def test_a_file_without_speech_says_how_it_was_checked(tmp_path: Path) -> None:
-    """The route, the check on random inputs and the notes stand beside the file."""
-    result = written(1e-6, route="toolkit", notes=("a note",))
+    """The check on random inputs and the notes, that on the route among them, are beside it."""
+    notes = ("the toolkit's own converter made the result.", "a note")
+    result = written(1e-6, route="toolkit", notes=notes)
     write_all_page(AllTargets(Path("a.pb"), [result]), tmp_path / "all.html")
     page = Page((tmp_path / "all.html").read_text(encoding="utf-8"))
     row = page.row("onnx")
     assert row[1:2] == ["pass"]
-    assert row[2].startswith("a.onnx made by the toolkit's own converter; pass: ")
-    assert row[2].endswith("; a note")
+    assert row[2].startswith("a.onnx pass: ")
+    assert row[2].endswith("; the toolkit's own converter made the result.; a note")
     assert row[3:] == ["9", "0.50", "70", "e" * 64]
 
 
@@ -70,5 +75,5 @@ def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert row[3] == f"{(tmp_path / 'output_graph.onnx').stat().st_size:,}"
     assert "pip install" in page.row("openvino")[2]
     assert len(page.attributes("figure", **{"class": "map"})) == 4
-    assert "What the reference heard" in page.text
+    assert "The reference's probabilities" in page.text
     assert_one_line_error(run(*command), 6, "all.html exists.*--force")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dsconv.commands.tables import render_all
-from dsconv.inspect.parity.finding import Finding, Severity
-from dsconv.workflows.all_targets import AllTargets, TargetResult
+from dsconv.inspect.parity.result import Finding, Severity
+from dsconv.workflows.all_results import AllTargets, TargetResult, render_all
 from tests.inspect.parity.test_page import passing
 from tests.workflows.test_all_page import written
 
@@ -28,12 +27,12 @@ def test_what_speaks_against_a_file_is_told() -> None:
     candidate = passing()
     assert shown(written(None, parity=candidate))[-2:] == ["sha256", f"onnx {'e' * 64}"]
     candidate.findings += [
-        Finding("transcripts", Severity.WARNING, f"{number}.wav: another text")
+        Finding("transcripts", Severity.WARNING, f"{number}.wav: another transcript")
         for number in range(14)
     ]
     lines = shown(written(None, parity=candidate))
     assert "a.onnx 9 0.50 70 2.5e-07 1.1e-06 warning" in lines
-    assert lines[-11] == "onnx: warning, transcripts: 0.wav: another text"
+    assert lines[-11] == "onnx: warning, transcripts: 0.wav: another transcript"
     assert lines[-1] == "onnx: warning, transcripts: 4 more; --json lists them all"
     assert not any("note" in line for line in lines)
 

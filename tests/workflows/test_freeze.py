@@ -193,7 +193,7 @@ def test_an_alphabet_that_is_not_there(tmp_path: Path) -> None:
 def test_windows_of_another_size(tmp_path: Path) -> None:
     """The context of a changed training code is not guessed."""
     folder = trained(tmp_path, n_context=5)
-    with pytest.raises(ConversionError, match=r"take 286 numbers a frame.* make 494"):
+    with pytest.raises(ConversionError, match=r"take 286 values per frame.* make 494"):
         freeze_checkpoint(folder, tmp_path / "graph.pb")
     freeze_checkpoint(folder, tmp_path / "graph.pb", FreezeOptions(n_context=5))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dsconv.acoustic.exporters import COQUI_1_4_0, DEEPSPEECH_0_9_3
+from dsconv.acoustic.versions import EXPORTERS
 from dsconv.errors import ConversionError
 from dsconv.workflows.model_card import ModelCard
 
@@ -39,19 +39,20 @@ It is small.
 
 def test_text() -> None:
     """Key by key, in the exporter's order."""
-    assert CARD.text(DEEPSPEECH_0_9_3, "de-Latn-DE") == TEXT
+    assert CARD.text(EXPORTERS["0.9.3"], "de-Latn-DE") == TEXT
     assert CARD.file_name == "someone_small_1.2.3.md"
 
 
 def test_coqui_names_its_own_versions() -> None:
     """Two keys differ, and their placeholders."""
-    assert CARD.text(COQUI_1_4_0, "de-Latn-DE") == TEXT.replace("ds_version", "stt_version")
-    assert "\nmin_stt_version: <minimum Coqui STT version (incl" in ModelCard().text(COQUI_1_4_0)
+    coqui = EXPORTERS["coqui-1.4.0"]
+    assert CARD.text(coqui, "de-Latn-DE") == TEXT.replace("ds_version", "stt_version")
+    assert "\nmin_stt_version: <minimum Coqui STT version (incl" in ModelCard().text(coqui)
 
 
 def test_defaults_wait_to_be_replaced() -> None:
     """What nobody said is the flag's own help in angle brackets; an empty language stays empty."""
-    lines = ModelCard().text(DEEPSPEECH_0_9_3).split("\n")
+    lines = ModelCard().text(EXPORTERS["0.9.3"]).split("\n")
     filled = {"---", "author: author", "model_name: model", "model_version: 0.0.1", ""}
     placeholders = [line for line in lines if line not in filled and line != "runtime: tensorflow"]
     assert len(placeholders) == 8
@@ -61,7 +62,7 @@ def test_defaults_wait_to_be_replaced() -> None:
         "with>"
     ) in lines
     assert ModelCard().file_name == "author_model_0.0.1.md"
-    assert "\nlanguage: \n" in ModelCard().text(DEEPSPEECH_0_9_3, "")
+    assert "\nlanguage: \n" in ModelCard().text(EXPORTERS["0.9.3"], "")
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\\b", "", "a\0"])

@@ -1,5 +1,1 @@
-"""The Core ML target."""
-
-from dsconv.convert.coreml.target import CoreMlTarget
-
-__all__ = ["CoreMlTarget"]
+"""Core ML, for Apple's devices."""

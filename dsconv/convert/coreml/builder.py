@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsconv.acoustic.weights import halved
+from dsconv.acoustic.weights import to_float16
 from dsconv.formats.toolkits import import_coremltools
 
 _OPEN = -1
@@ -86,7 +86,7 @@ class ProgramBuilder:
     def constant(self, numbers: ArrayLike) -> NDArray[np.floating[Any]]:
         """Constants in that type. Raises ConversionError for one too large for it."""
         array = np.ascontiguousarray(numbers, np.float32)
-        return halved(array) if self.half else array
+        return to_float16(array) if self.half else array
 
     def least(self, value: float) -> Any:
         """A number that keeps others from zero, at least the smallest normal one of the type."""

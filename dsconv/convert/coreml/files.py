@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.convert.coreml.builder import ProgramBuilder
+from dsconv.convert.coreml.form import CoreMlForm
 from dsconv.convert.coreml.precision import compressed_network, pipeline
-from dsconv.convert.options import Plan
 from dsconv.errors import ToolkitError
 from dsconv.formats.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
 from dsconv.runtime.model import reason_of
 
 
 def write_package(
-    builder: ProgramBuilder, plan: Plan, properties: Mapping[str, str], path: Path
+    builder: ProgramBuilder, form: CoreMlForm, properties: Mapping[str, str], path: Path
 ) -> None:
     """Write a program as a package. Raises ToolkitError if the toolkit fails."""
     specification = _converted(
@@ -27,40 +27,40 @@ def write_package(
         minimum_deployment_target=builder.target,
         # The program computes in float16 where it was built so.
         compute_precision=builder.coremltools.precision.FLOAT32,
-        pass_pipeline=pipeline(plan),
+        pass_pipeline=pipeline(form),
         # The weights are written where they stay.
         package_dir=str(path),
     ).get_spec()
     # The toolkit's version is there too.
     specification.mlProgram.attributes.clear()
-    describe(specification, plan, properties)
+    describe(specification, form, properties)
     _write(specification, path / MODEL_FOLDER / MODEL_NAME)
     write_manifest(path)
 
 
 def write_neural_network(
-    builder: ProgramBuilder, plan: Plan, properties: Mapping[str, str], path: Path
+    builder: ProgramBuilder, form: CoreMlForm, properties: Mapping[str, str], path: Path
 ) -> None:
     """Write a neural network. Raises ToolkitError if the toolkit fails."""
     passes = builder.coremltools.PassPipeline()
     passes.remove_passes({"common::fuse_layernorm_or_instancenorm"})
     model = _converted(builder, convert_to="neuralnetwork", pass_pipeline=passes)
     with _quiet():
-        specification = compressed_network(model, plan)
-    describe(specification, plan, properties)
+        specification = compressed_network(model, form)
+    describe(specification, form, properties)
     _write(specification, path)
 
 
-def describe(specification: Any, plan: Plan, properties: Mapping[str, str]) -> None:
+def describe(specification: Any, form: CoreMlForm, properties: Mapping[str, str]) -> None:
     """Write what a model says about itself."""
     metadata = specification.description.metadata
-    network = plan.network
+    network = form.network
     metadata.shortDescription = (
         f"Acoustic model of speech, LSTM of {network.lstm.cells} cells, {network.classes} classes."
     )
-    metadata.author = plan.core_ml.author
-    metadata.license = plan.core_ml.license
-    metadata.versionString = plan.core_ml.model_version
+    metadata.author = form.core_ml.author
+    metadata.license = form.core_ml.license
+    metadata.versionString = form.core_ml.model_version
     # What the toolkit writes about itself differs from machine to machine.
     metadata.userDefined.clear()
     metadata.userDefined.update(properties)

@@ -16,8 +16,8 @@ from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import DenseLayer, Network
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
-from dsconv.speech.features import LOG_FLOOR, FeatureSettings
-from dsconv.speech.products import front_end_matrices
+from dsconv.speech.features import LOG_FLOOR, front_end_matrices
+from dsconv.speech.settings import FeatureSettings
 
 FRONT_END = "front_end"
 MATRICES = tuple(f"{FRONT_END}_{name}" for name in ("spectrum", "mel", "cosines"))

@@ -14,7 +14,7 @@ import numpy as np
 from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel
 from dsconv.convert.coreml.builder import ProgramBuilder
-from dsconv.convert.options import Plan
+from dsconv.convert.coreml.form import CoreMlForm
 from dsconv.speech.features import FloatArray
 
 GATES = "ifoc"
@@ -32,11 +32,11 @@ class LstmBuilder:
     """Adds an LSTM to a program; `backward` one that reads from the last frame to the first."""
 
     def __init__(
-        self, builder: ProgramBuilder, lstm: Lstm, plan: Plan, *, backward: bool = False
+        self, builder: ProgramBuilder, lstm: Lstm, form: CoreMlForm, *, backward: bool = False
     ) -> None:
         self.builder = builder
         self.lstm = lstm
-        self.plan = plan
+        self.form = form
         self.backward = backward
         self.prefix = "backward_" if backward else ""
         self.name = f"{self.prefix}lstm"
@@ -93,7 +93,7 @@ class LstmBuilder:
 
     def wide(self, name: str, weights: FloatArray) -> Any:
         """Weights in float32; the toolkit compresses no others than plain constants."""
-        if self.plan.precision == "int8":
+        if self.form.precision == "int8":
             return np.ascontiguousarray(weights)
         return self.builder.wide(f"{self.name}_{name}", weights)
 
@@ -115,19 +115,19 @@ class LstmBuilder:
         )
         cells = self.lstm.cells
         reach = others + np.abs(lstm_bias(self.lstm, "if")) + _SATURATED
-        wanted = _MARGIN * float(reach.max())
+        target = _MARGIN * float(reach.max())
         usual = np.abs(self.inputs[: 2 * cells]).max(axis=1)
-        drive = min(wanted / max(float(usual.min()), 1e-6), _LARGEST_DRIVE)
+        drive = min(target / max(float(usual.min()), 1e-6), _LARGEST_DRIVE)
         column = np.zeros((4 * cells, 1), np.float32)
-        column[: 2 * cells, 0] = np.maximum(usual, wanted / drive)
+        column[: 2 * cells, 0] = np.maximum(usual, target / drive)
         column[:cells] *= -1
         return drive, np.concatenate([self.inputs, column], axis=1)
 
     def invalid(self, rows: Any, lengths: Any) -> Any:
         """Which frames are not valid [frames, 1, 1]."""
         builder = self.builder
-        if not self.plan.dynamic:
-            numbers: Any = np.arange(self.plan.steps, dtype=np.int32)[:, None, None]
+        if not self.form.dynamic:
+            numbers: Any = np.arange(self.form.steps, dtype=np.int32)[:, None, None]
         else:
             sizes = builder.op("shape", "input_sizes", x=rows)
             frames = builder.op("gather", "frames", x=sizes, indices=0, axis=0)

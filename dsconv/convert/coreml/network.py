@@ -10,53 +10,54 @@ from dsconv.acoustic.names import LENGTHS, SAMPLES
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
 from dsconv.convert.coreml.builder import ProgramBuilder
+from dsconv.convert.coreml.form import CoreMlForm
 from dsconv.convert.coreml.front_end import add_front_end, samples_shape
 from dsconv.convert.coreml.lstm import LstmBuilder
-from dsconv.convert.options import MOST_STEPS, Plan
+from dsconv.convert.coreml.options import MOST_STEPS
 
 
-def add_network(builder: ProgramBuilder, plan: Plan) -> None:
-    """All of the model that a plan asks for."""
-    network = _NetworkBuilder(builder, plan)
+def add_network(builder: ProgramBuilder, form: CoreMlForm) -> None:
+    """All of the model in a form."""
+    network = _NetworkBuilder(builder, form)
     network.declare()
     with builder:
         network.add()
 
 
 class _NetworkBuilder:
-    def __init__(self, builder: ProgramBuilder, plan: Plan) -> None:
+    def __init__(self, builder: ProgramBuilder, form: CoreMlForm) -> None:
         self.builder = builder
-        self.plan = plan
-        self.network = plan.network
+        self.form = form
+        self.network = form.network
         self.lengths = self.network.names.lengths or LENGTHS
 
     def declare(self) -> None:
         """The inputs, in the order of the graph."""
-        builder, plan, names = self.builder, self.plan, self.network.names
-        if plan.front_end:
-            most = plan.core_ml.max_steps or MOST_STEPS
+        builder, form, names = self.builder, self.form, self.network.names
+        if form.front_end:
+            most = form.core_ml.max_steps or MOST_STEPS
             shape = samples_shape(builder, self.network, most)
             builder.input(names.samples or SAMPLES, shape)
             return
         builder.input(names.windows, self.windows_shape())
-        if plan.whole_clip:
+        if form.whole_clip:
             return
-        if plan.lengths == "input":
+        if form.lengths == "input":
             builder.input(self.lengths, (1,), "int32")
         for name in (names.previous_c, names.previous_h):
-            declare = builder.state if plan.states == "internal" else builder.input
+            declare = builder.state if form.states == "internal" else builder.input
             declare(name, (1, self.network.lstm.cells))
 
     def windows_shape(self) -> Any:
         """The shape of the windows, with all numbers of frames that a call may have."""
-        ct, plan = self.builder.coremltools, self.plan
-        window = plan.window_shape
-        if plan.core_ml.step_choices:
-            shapes = [(1, steps, *window) for steps in plan.core_ml.step_choices]
+        ct, form = self.builder.coremltools, self.form
+        window = form.window_shape
+        if form.core_ml.step_choices:
+            shapes = [(1, steps, *window) for steps in form.core_ml.step_choices]
             return ct.EnumeratedShapes(shapes=shapes, default=shapes[0])
-        if not plan.dynamic:
-            return (1, plan.steps, *window)
-        most = plan.core_ml.max_steps or MOST_STEPS
+        if not form.dynamic:
+            return (1, form.steps, *window)
+        most = form.core_ml.max_steps or MOST_STEPS
         usual = min(self.network.steps, most) if self.network.steps > 0 else min(16, most)
         return (1, ct.RangeDim(1, most, default=usual), *window)
 
@@ -64,7 +65,7 @@ class _NetworkBuilder:
         """From the inputs to the outputs."""
         network = self.network
         first, *others = network.before
-        if self.plan.front_end:
+        if self.form.front_end:
             rows = add_front_end(self.builder, network, first)
         else:
             rows = self.first_layer(first)
@@ -119,7 +120,7 @@ class _NetworkBuilder:
         builder = self.builder
         scale, offset = (builder.constant(values(part)) for part in (norm.scale, norm.offset))
         epsilon = builder.least(norm.epsilon)
-        if self.plan.core_ml.format == "mlprogram":
+        if self.form.core_ml.format == "mlprogram":
             given = {"gamma": scale, "beta": offset, "epsilon": epsilon}
             return builder.op("layer_norm", f"{name}_normalized", x=rows, axes=[-1], **given)
         # The layer for it does not say where the epsilon goes.
@@ -136,15 +137,15 @@ class _NetworkBuilder:
 
     def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
         """The LSTM's hidden states, and the states after the last valid frame that are outputs."""
-        names, plan, builder = self.network.names, self.plan, self.builder
-        if plan.whole_clip:
+        names, form, builder = self.network.names, self.form, self.builder
+        if form.whole_clip:
             return self.whole_clip(rows), {}
-        lstm = LstmBuilder(builder, self.network.lstm, plan)
-        lengths = builder.value(self.lengths) if plan.lengths == "input" else None
-        read = self.read if plan.states == "internal" else self.given
+        lstm = LstmBuilder(builder, self.network.lstm, form)
+        lengths = builder.value(self.lengths) if form.lengths == "input" else None
+        read = self.read if form.states == "internal" else self.given
         before = [read(name) for name in (names.previous_h, names.previous_c)]
         rows, hidden, cell = lstm.add(rows, lengths, *before)
-        if plan.states == "io":
+        if form.states == "io":
             return rows, {names.new_c: cell, names.new_h: hidden}
         # In the other order the toolkit fails to find the states that it updates.
         self.keep(names.previous_h, hidden)
@@ -154,10 +155,10 @@ class _NetworkBuilder:
     def whole_clip(self, rows: Any) -> Any:
         """The hidden states from fresh states: of one direction, or of both side by side."""
         builder, found = self.builder, []
-        for lstm in self.plan.lstms:
+        for lstm in self.form.lstms:
             backward = lstm is self.network.backward
             zeros = builder.constant(np.zeros((1, lstm.cells)))
-            direction = LstmBuilder(builder, lstm, self.plan, backward=backward)
+            direction = LstmBuilder(builder, lstm, self.form, backward=backward)
             found.append(direction.add(rows, None, zeros, zeros)[0])
         return found[0] if len(found) == 1 else builder.op("concat", "both", values=found, axis=1)
 

@@ -7,27 +7,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsconv.convert.coreml.form import CoreMlForm
+from dsconv.convert.coreml.options import DeploymentTarget
 from dsconv.convert.network_target import NetworkTarget
-from dsconv.convert.options import DeploymentTarget, Options, Plan
-from dsconv.convert.target import Job
+from dsconv.convert.options import Options
 from dsconv.errors import ConversionError, OutputError
 from dsconv.formats.disk_size import disk_size
-from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, check_steps
 from dsconv.formats.output import new_files
-from dsconv.formats.toolkits import Toolkit
+from dsconv.formats.table import CORE_ML_MODEL, CORE_ML_PACKAGE
 
 if TYPE_CHECKING:
+    from dsconv.acoustic.source import Source
     from dsconv.convert.coreml.builder import ProgramBuilder
 
-_SUFFIXES = {"mlprogram": ".mlpackage", "neuralnetwork": ".mlmodel"}
+_FORMATS = {"mlprogram": CORE_ML_PACKAGE, "neuralnetwork": CORE_ML_MODEL}
 
 
 @dataclass(frozen=True)
 class Built:
     """A program and what it was built from."""
 
-    plan: Plan
+    form: CoreMlForm
     builder: ProgramBuilder
 
 
@@ -36,13 +37,13 @@ class CoreMlTarget(NetworkTarget):
 
     name = "coreml"
     label = "Core ML"
-    toolkit = Toolkit("coreml", ("coremltools",))
-    suffix = _SUFFIXES["mlprogram"]
+    toolkit = CORE_ML_PACKAGE.toolkit
+    suffix = CORE_ML_PACKAGE.suffix
     states = ("io", "internal")
 
     def suffix_for(self, options: Options) -> str:
         """A program is a package, a neural network one file."""
-        return _SUFFIXES[options.core_ml.format]
+        return _FORMATS[options.core_ml.format].suffix
 
     def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:
         """The package or the file."""
@@ -54,49 +55,54 @@ class CoreMlTarget(NetworkTarget):
             )
         return (output,)
 
-    def plan(self, graph: Graph, options: Options) -> Plan:
+    def form(self, source: Source, options: Options) -> CoreMlForm:
         """What to build. Raises ConversionError for what this form of Core ML cannot do."""
         asked = options.core_ml
         _check_steps(options)
         if asked.step_choices:
-            options = replace(options, steps=DYNAMIC)
+            # What refuses a number of steps refuses a choice of them.
+            options = replace(options, steps=max(asked.step_choices))
         if asked.palette_bits is not None:
             _check_palette(options)
             options = replace(options, precision="fp16")
-        plan = super().plan(graph, options)
-        if asked.max_steps is not None and not plan.dynamic:
+        form = CoreMlForm(**vars(super().form(source, options)), core_ml=asked)
+        if asked.step_choices:
+            form = replace(form, steps=DYNAMIC)
+        if asked.max_steps is not None and not form.dynamic:
             raise ConversionError("--max-steps goes with --n-steps -1, or with --front-end.")
         if asked.format == "neuralnetwork":
-            _check_neural_network(plan)
-            return plan
-        oldest = _deployment_target(plan)
-        return replace(plan, core_ml=replace(asked, deployment_target=oldest))
+            _check_neural_network(form)
+            return form
+        oldest = _deployment_target(form)
+        return replace(form, core_ml=replace(asked, deployment_target=oldest))
 
-    def build(self, plan: Plan) -> Built:
+    def build(self, form: CoreMlForm) -> Built:
         """The program."""
         from dsconv.convert.coreml.builder import ProgramBuilder
         from dsconv.convert.coreml.network import add_network
 
-        builder = ProgramBuilder(plan.core_ml.deployment_target, half=_computes_in_half(plan))
-        add_network(builder, plan)
-        return Built(plan, builder)
+        builder = ProgramBuilder(form.core_ml.deployment_target, half=_computes_in_half(form))
+        add_network(builder, form)
+        return Built(form, builder)
 
-    def write(self, model: Built, properties: Mapping[str, str], job: Job) -> int:
+    def write(
+        self, model: Built, properties: Mapping[str, str], output: Path, *, force: bool
+    ) -> int:
         """Convert the program by the toolkit and write it."""
         from dsconv.convert.coreml.files import write_neural_network, write_package
 
-        write = write_package if job.output.suffix == self.suffix else write_neural_network
-        with new_files([job.output], force=job.force) as folder:
-            path = folder / job.output.name
-            write(model.builder, model.plan, properties, path)
+        write = write_package if output.suffix == self.suffix else write_neural_network
+        with new_files([output], force=force) as folder:
+            path = folder / output.name
+            write(model.builder, model.form, properties, path)
             return disk_size(path)
 
-    def notes(self, plan: Plan) -> tuple[str, ...]:
+    def notes(self, form: CoreMlForm) -> tuple[str, ...]:
         """What a user should know of the interface."""
-        if plan.states == "internal":
+        if form.states == "internal":
             return ("the states stay inside, in float16; a new MLState starts a clip.",)
-        names = plan.network.names
-        if plan.lengths == "frozen" and names.lengths and not plan.front_end:
+        names = form.network.names
+        if form.lengths == "frozen" and names.lengths and not form.front_end:
             return (f"{names.lengths} is frozen: all frames of a call are valid.",)
         return ()
 
@@ -120,9 +126,9 @@ def _check_steps(options: Options) -> None:
         raise ConversionError(f"--max-steps {most} leaves no frame; pass 1 or more.")
 
 
-def _computes_in_half(plan: Plan) -> bool:
+def _computes_in_half(form: CoreMlForm) -> bool:
     """Whether a program computes in float16, which is all that the Neural Engine knows."""
-    return plan.core_ml.format == "mlprogram" and plan.precision != "fp32"
+    return form.core_ml.format == "mlprogram" and form.precision != "fp32"
 
 
 def _check_palette(options: Options) -> None:
@@ -133,12 +139,12 @@ def _check_palette(options: Options) -> None:
         )
 
 
-def _check_neural_network(plan: Plan) -> None:
+def _check_neural_network(form: CoreMlForm) -> None:
     """Refuse what only programs know."""
     refused = {
-        "--palettize": plan.core_ml.palette_bits is not None,
-        "--target": plan.core_ml.deployment_target is not None,
-        "--states internal": plan.states == "internal",
+        "--palettize": form.core_ml.palette_bits is not None,
+        "--target": form.core_ml.deployment_target is not None,
+        "--states internal": form.states == "internal",
     }
     for option, given in refused.items():
         if given:
@@ -148,15 +154,15 @@ def _check_neural_network(plan: Plan) -> None:
             )
 
 
-def _deployment_target(plan: Plan) -> DeploymentTarget:
-    """As asked, else the oldest that knows what the plan needs."""
-    asked = plan.core_ml.deployment_target
+def _deployment_target(form: CoreMlForm) -> DeploymentTarget:
+    """As asked, else the oldest that knows what the form needs."""
+    asked = form.core_ml.deployment_target
     needed: DeploymentTarget = "ios16"
-    if plan.states == "internal":
+    if form.states == "internal":
         needed, what = "ios18", "--states internal"
-    elif plan.core_ml.palette_bits is not None:
+    elif form.core_ml.palette_bits is not None:
         needed, what = "ios17", "--palettize"
-    elif asked is None and plan.precision != "fp32":
+    elif asked is None and form.precision != "fp32":
         # Since then the LSTM computes in float16 too.
         needed = "ios17"
     if asked is not None and int(asked[3:]) < int(needed[3:]):

@@ -1,5 +1,1 @@
-"""The ONNX target."""
-
-from dsconv.convert.onnx.target import OnnxTarget
-
-__all__ = ["OnnxTarget"]
+"""ONNX, for ONNX Runtime and everything else that reads it."""

@@ -1,7 +1,7 @@
 """An ONNX file, written without a second copy of the weights.
 
 The model around the weights is a message of the onnx package; each weight is put into the file
-behind it, from the mapped graph or from an array that lives no longer than it takes.
+after it, from the mapped graph or from an array that lives no longer than it takes.
 
 Source: ``onnx.proto``.
 """
@@ -16,17 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv.formats.onnx.schema import GraphProto, ModelProto, TensorProto
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk, write_chunks
 from dsconv.formats.toolkits import import_onnx
 
 LARGEST_FILE = (1 << 31) - (1 << 20)
 """Protobuf reads no message above 2 GiB; weights that would not fit stand in a file beside."""
-
-# Field numbers: of ModelProto, GraphProto, TensorProto.
-_GRAPH = 7
-_INITIALIZER = 5
-_RAW_DATA = 9
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def write_model(path: Path, model: Any, initializers: list[Initializer]) -> None
     rest.ClearField("graph")
     with path.open("xb") as file:
         file.write(rest.SerializeToString())
-        file.write(wire.varint(_GRAPH << 3 | wire.LENGTH_DELIMITED) + wire.varint(size))
+        file.write(wire.header(ModelProto.number("graph"), size))
         file.write(graph)
         for entry, initializer in zip(entries, initializers, strict=True):
             file.write(entry)
@@ -89,9 +85,8 @@ def write_model(path: Path, model: Any, initializers: list[Initializer]) -> None
 
 def _entry(header: bytes, nbytes: int) -> bytes:
     """What stands before the values of an initializer inside the graph."""
-    raw = wire.varint(_RAW_DATA << 3 | wire.LENGTH_DELIMITED) + wire.varint(nbytes)
-    key = wire.varint(_INITIALIZER << 3 | wire.LENGTH_DELIMITED)
-    return key + wire.varint(len(header) + len(raw) + nbytes) + header + raw
+    start = header + wire.header(TensorProto.number("raw_data"), nbytes)
+    return wire.header(GraphProto.number("initializer"), len(start) + nbytes) + start
 
 
 def _header(initializer: Initializer) -> bytes:

@@ -15,8 +15,8 @@ from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.onnx.builder import GraphBuilder
 from dsconv.formats.toolkits import import_onnx
-from dsconv.speech.features import LOG_FLOOR, FeatureSettings
-from dsconv.speech.products import front_end_matrices
+from dsconv.speech.features import LOG_FLOOR, front_end_matrices
+from dsconv.speech.settings import FeatureSettings
 
 
 def add_front_end(builder: GraphBuilder, network: Network) -> str:

@@ -7,36 +7,36 @@ import numpy as np
 from dsconv.acoustic.names import LENGTHS
 from dsconv.acoustic.network import DenseLayer, LayerNorm, Network
 from dsconv.acoustic.weights import values
+from dsconv.convert.form import Form
 from dsconv.convert.onnx.builder import GraphBuilder, Size
 from dsconv.convert.onnx.front_end import add_front_end
-from dsconv.convert.onnx.products import Products, products_of
-from dsconv.convert.options import Plan
+from dsconv.convert.onnx.layers import Layers, layers_of
 
 FRAMES = "frames"
 """The name of the open dimension of the frames."""
 
 
-def add_network(builder: GraphBuilder, plan: Plan) -> None:
-    """All of the model that a plan asks for."""
-    _NetworkBuilder(builder, plan).add()
+def add_network(builder: GraphBuilder, form: Form) -> None:
+    """All of the model in a form."""
+    _NetworkBuilder(builder, form).add()
 
 
 class _NetworkBuilder:
-    def __init__(self, builder: GraphBuilder, plan: Plan) -> None:
+    def __init__(self, builder: GraphBuilder, form: Form) -> None:
         self.builder = builder
-        self.plan = plan
-        self.network: Network = plan.network
-        self.frames: Size = FRAMES if plan.dynamic else plan.steps
-        self.products: Products = products_of(plan.precision, builder, self.frames)
+        self.form = form
+        self.network: Network = form.network
+        self.frames: Size = FRAMES if form.dynamic else form.steps
+        self.layers: Layers = layers_of(form.precision, builder, self.frames)
 
     def add(self) -> None:
         """From the inputs to the outputs."""
         network, builder = self.network, self.builder
-        if not self.plan.front_end:
+        if not self.form.front_end:
             self.inputs()
-        rows = add_front_end(builder, network) if self.plan.front_end else self.windows()
+        rows = add_front_end(builder, network) if self.form.front_end else self.windows()
         first, *others = network.before
-        rows = self.activated(self.products.dense_of_features(rows, first), first)
+        rows = self.activated(self.layers.dense_of_features(rows, first), first)
         for layer in others:
             rows = self.dense(rows, layer)
         rows = self.lstm(rows)
@@ -51,17 +51,17 @@ class _NetworkBuilder:
         else:
             builder.result("Reshape", [scores, shape], name)
         builder.output(name, [self.frames, 1, network.classes])
-        if not self.plan.whole_clip:
+        if not self.form.whole_clip:
             for state in (network.names.new_c, network.names.new_h):
                 builder.output(state, [1, network.lstm.cells])
 
     def inputs(self) -> None:
         """The inputs, in the graph's order."""
         network, names = self.network, self.network.names
-        self.builder.input(names.windows, [1, self.frames, *self.plan.window_shape])
-        if self.plan.lengths == "input":
+        self.builder.input(names.windows, [1, self.frames, *self.form.window_shape])
+        if self.form.lengths == "input":
             self.builder.input(names.lengths or LENGTHS, [1], np.int32)
-        if self.plan.whole_clip:
+        if self.form.whole_clip:
             return
         for name in (names.previous_c, names.previous_h):
             self.builder.input(name, [1, network.lstm.cells])
@@ -74,7 +74,7 @@ class _NetworkBuilder:
 
     def dense(self, rows: str, layer: DenseLayer) -> str:
         """A dense layer with its activation and normalization."""
-        return self.activated(self.products.dense(rows, layer), layer)
+        return self.activated(self.layers.dense(rows, layer), layer)
 
     def activated(self, rows: str, layer: DenseLayer) -> str:
         """What follows the bias of a layer."""
@@ -105,13 +105,13 @@ class _NetworkBuilder:
 
         A model of whole clips has no states.
         """
-        builder, lstms = self.builder, self.plan.lstms
+        builder, lstms = self.builder, self.form.lstms
         self.axis = builder.constant("lstm/axis", [0], np.int64)
         shape = builder.constant("lstm/sequence/shape", [-1, 1, lstms[0].inputs], np.int64)
         sequence = builder.node("Reshape", [rows, shape], "lstm/sequence")
-        states = [] if self.plan.whole_clip else [self.state("h"), self.state("c")]
-        counts = self.valid_frames() if self.plan.lengths == "input" else None
-        found = self.products.lstm(sequence, lstms, counts[0] if counts else "", states)
+        states = [] if self.form.whole_clip else [self.state("h"), self.state("c")]
+        counts = self.valid_frames() if self.form.lengths == "input" else None
+        found = self.layers.lstm(sequence, lstms, counts[0] if counts else "", states)
         hidden, *after = found if counts is None else self.where_any(counts[1], *found, *states)
         if states:
             for kind, name in zip("hc", after, strict=True):

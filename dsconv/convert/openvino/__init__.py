@@ -1,5 +1,1 @@
-"""The OpenVINO target."""
-
-from dsconv.convert.openvino.target import OpenVinoTarget
-
-__all__ = ["OpenVinoTarget"]
+"""OpenVINO IR, for Intel's CPUs, GPUs and NPUs."""

@@ -19,8 +19,8 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.names import SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.openvino.builder import ModelBuilder
-from dsconv.speech.features import LOG_FLOOR, FeatureSettings, fft_length
-from dsconv.speech.products import front_end_matrices
+from dsconv.speech.features import LOG_FLOOR, fft_length, front_end_matrices
+from dsconv.speech.settings import FeatureSettings
 
 _REST = 1e-9
 
@@ -66,11 +66,11 @@ class _FrontEndBuilder:
         padded = self.padded("samples", samples, [0], [max(window, step)])
         return self.gathered("samples", padded, numbers, step, window)
 
-    def padded(self, name: str, source: Any, before: list[int], behind: list[int]) -> Any:
-        """Zeros before and behind."""
+    def padded(self, name: str, source: Any, before: list[int], after: list[int]) -> Any:
+        """Zeros before and after."""
         ends = [
             self.integer(f"{name}/{end}", sizes)
-            for end, sizes in (("before", before), ("behind", behind))
+            for end, sizes in (("before", before), ("behind", after))
         ]
         zero = self.builder.constant(f"{name}/silence", 0.0)
         return self.op("pad", f"{name}/padded", source, *ends, "constant", zero)

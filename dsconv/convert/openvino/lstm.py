@@ -15,7 +15,7 @@ import numpy as np
 from dsconv.acoustic.network import Lstm
 from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel
 from dsconv.convert.openvino.builder import ModelBuilder
-from dsconv.convert.openvino.products import MakeWeights, product
+from dsconv.convert.openvino.weights import MakeWeights, matmul
 from dsconv.formats.graphdef.steps import DYNAMIC
 
 # Compiling takes a fiftieth of a second a step.
@@ -42,7 +42,7 @@ class LstmBuilder:
         self.name = "backward" if backward else "lstm"
 
     def add(self, rows: Any, lengths: Any | None, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
-        """The hidden states [frames, cells], zero behind the lengths, and the last two states.
+        """The hidden states [frames, cells], zero after the lengths, and the last two states.
 
         `rows` are [frames, inputs], `lengths` is an int32 [1] or None for all frames, the states
         are [1, cells].
@@ -50,7 +50,7 @@ class LstmBuilder:
         builder, name = self.builder, self.name
         weights = self.weights(builder, f"{name}/W", input_kernel(self.lstm))
         bias = builder.constant(f"{name}/B", lstm_bias(self.lstm, "".join(self.lstm.gates))[None])
-        projection = product(builder, f"{name}/projection", rows, weights)
+        projection = matmul(builder, f"{name}/projection", rows, weights)
         projected = builder.op("add", f"{name}/projected", projection, bias)
         if self.backward or self.steps == DYNAMIC or self.steps > _UNROLLED_STEPS:
             return self.iterated(projected, lengths, hidden, cell)
@@ -138,7 +138,7 @@ class LstmBuilder:
     ) -> tuple[Any, Any]:
         """The hidden state and the cell after a frame."""
         op = self.builder.op
-        recurrence = product(self.builder, f"{name}/product", hidden, recurrent)
+        recurrence = matmul(self.builder, f"{name}/product", hidden, recurrent)
         gates = op("add", f"{name}/gates", projected, recurrence)
         axis = self.builder.constant(f"{name}/gates/axis", 1, np.int64)
         parts = op("split", f"{name}/split", gates, axis, 4).outputs()

@@ -9,38 +9,38 @@ import numpy as np
 from dsconv.acoustic.names import LENGTHS
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
+from dsconv.convert.form import Form
 from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.convert.openvino.front_end import add_front_end
 from dsconv.convert.openvino.lstm import LstmBuilder
-from dsconv.convert.openvino.products import (
+from dsconv.convert.openvino.weights import (
     WEIGHTS,
     MakeWeights,
-    product,
+    matmul,
     weights_of_features,
 )
-from dsconv.convert.options import Plan
 
 
-def add_network(builder: ModelBuilder, plan: Plan) -> None:
-    """All of the model that a plan asks for."""
-    _NetworkBuilder(builder, plan).add()
-    if plan.precision == "int8":
-        builder.quantize_at_run(plan.network.lstm.cells)
+def add_network(builder: ModelBuilder, form: Form) -> None:
+    """All of the model in a form."""
+    _NetworkBuilder(builder, form).add()
+    if form.precision == "int8":
+        builder.quantize_at_run(form.network.lstm.cells)
 
 
 class _NetworkBuilder:
-    def __init__(self, builder: ModelBuilder, plan: Plan) -> None:
+    def __init__(self, builder: ModelBuilder, form: Form) -> None:
         self.builder = builder
-        self.plan = plan
-        self.network = plan.network
-        self.weights = WEIGHTS[plan.precision]
+        self.form = form
+        self.network = form.network
+        self.weights = WEIGHTS[form.precision]
 
     def add(self) -> None:
         """From the inputs to the outputs."""
         network = self.network
-        rows = add_front_end(self.builder, network) if self.plan.front_end else self.windows()
+        rows = add_front_end(self.builder, network) if self.form.front_end else self.windows()
         first, *others = network.before
-        rows = self.dense(rows, first, weights_of_features(self.plan.precision))
+        rows = self.dense(rows, first, weights_of_features(self.form.precision))
         for layer in others:
             rows = self.dense(rows, layer, self.weights)
         rows, states = self.lstm(rows)
@@ -57,7 +57,7 @@ class _NetworkBuilder:
     def windows(self) -> Any:
         """The input of the windows as rows [frames, values]; there is one clip in the batch."""
         network = self.network
-        shape = (1, self.plan.steps, *self.plan.window_shape)
+        shape = (1, self.form.steps, *self.form.window_shape)
         source = self.builder.input(network.names.windows, shape)
         return self.reshape("windows", source, [-1, network.window_values])
 
@@ -65,7 +65,7 @@ class _NetworkBuilder:
         """A dense layer with its activation and normalization."""
         builder, name = self.builder, layer.name
         matrix = weights(builder, f"{name}/weights", values(layer.weights))
-        rows = product(builder, f"{name}/product", rows, matrix)
+        rows = matmul(builder, f"{name}/product", rows, matrix)
         bias = builder.constant(f"{name}/bias", values(layer.bias)[None])
         rows = builder.op("add", f"{name}/biased", rows, bias)
         if layer.clip is not None:
@@ -88,15 +88,15 @@ class _NetworkBuilder:
 
     def lstm(self, rows: Any) -> tuple[Any, dict[str, Any]]:
         """The LSTM's hidden states, and the states after the last valid frame that are outputs."""
-        names, plan, builder = self.network.names, self.plan, self.builder
+        names, form, builder = self.network.names, self.form, self.builder
         lengths = None
-        if plan.lengths == "input":
+        if form.lengths == "input":
             lengths = builder.input(names.lengths or LENGTHS, [1], np.int32)
-        if plan.whole_clip:
+        if form.whole_clip:
             return self.whole_clip(rows), {}
         shape = (1, self.network.lstm.cells)
-        lstm = LstmBuilder(builder, self.network.lstm, self.weights, plan.steps)
-        if plan.states == "internal":
+        lstm = LstmBuilder(builder, self.network.lstm, self.weights, form.steps)
+        if form.states == "internal":
             (cell, cell_variable), (hidden, hidden_variable) = (
                 builder.state(name, shape) for name in (names.previous_c, names.previous_h)
             )
@@ -111,9 +111,9 @@ class _NetworkBuilder:
     def whole_clip(self, rows: Any) -> Any:
         """The hidden states from fresh states: of one direction, or of both side by side."""
         builder, found = self.builder, []
-        for lstm in self.plan.lstms:
+        for lstm in self.form.lstms:
             backward = lstm is self.network.backward
-            direction = LstmBuilder(builder, lstm, self.weights, self.plan.steps, backward=backward)
+            direction = LstmBuilder(builder, lstm, self.weights, self.form.steps, backward=backward)
             zeros = np.zeros((1, lstm.cells))
             cell, hidden = (
                 builder.constant(f"{direction.name}/first_{kind}", zeros) for kind in "ch"

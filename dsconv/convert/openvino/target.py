@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsconv.convert.form import Form
 from dsconv.convert.network_target import NetworkTarget
-from dsconv.convert.options import Options, Plan
-from dsconv.convert.target import Job
+from dsconv.convert.options import Options
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.formats.disk_size import disk_size
 from dsconv.formats.output import new_files
-from dsconv.formats.toolkits import Toolkit
+from dsconv.formats.table import OPENVINO
 
 if TYPE_CHECKING:
     from dsconv.convert.openvino.builder import ModelBuilder
@@ -23,8 +23,8 @@ class OpenVinoTarget(NetworkTarget):
 
     name = "openvino"
     label = "OpenVINO IR"
-    toolkit = Toolkit("openvino", ("openvino",))
-    suffix = ".xml"
+    toolkit = OPENVINO.toolkit
+    suffix = OPENVINO.suffix
     states = ("io", "internal")
 
     def outputs(self, output: Path, options: Options) -> tuple[Path, ...]:  # noqa: ARG002
@@ -36,39 +36,41 @@ class OpenVinoTarget(NetworkTarget):
             )
         return output, output.with_suffix(".bin")
 
-    def build(self, plan: Plan) -> ModelBuilder:
+    def build(self, form: Form) -> ModelBuilder:
         """The ops."""
         from dsconv.convert.openvino.builder import ModelBuilder
         from dsconv.convert.openvino.network import add_network
 
         builder = ModelBuilder()
-        add_network(builder, plan)
+        add_network(builder, form)
         return builder
 
-    def write(self, model: ModelBuilder, properties: Mapping[str, str], job: Job) -> int:
+    def write(
+        self, model: ModelBuilder, properties: Mapping[str, str], output: Path, *, force: bool
+    ) -> int:
         """Write the IR by the toolkit's own function."""
-        paths = self.outputs(job.output, job.options)
-        with new_files(paths, force=job.force) as folder:
+        paths = (output, output.with_suffix(".bin"))
+        with new_files(paths, force=force) as folder:
             try:
-                model.save("acoustic", properties, folder / job.output.name)
+                model.save("acoustic", properties, folder / output.name)
             except RuntimeError as error:
                 reason = " ".join(str(error).split())
                 raise ToolkitError(f"OpenVINO does not write the result: {reason}") from error
             return disk_size(*(folder / path.name for path in paths))
 
-    def notes(self, plan: Plan) -> tuple[str, ...]:
+    def notes(self, form: Form) -> tuple[str, ...]:
         """What differs from the graph's own inputs and outputs, as users of `mo` know it."""
-        names = plan.network.names
-        if plan.front_end:
+        names = form.network.names
+        if form.front_end:
             return ()
         notes = []
-        if plan.lengths == "frozen" and names.lengths:
-            recipe = f"{names.lengths}->[{plan.steps}]"
+        if form.lengths == "frozen" and names.lengths:
+            recipe = f"{names.lengths}->[{form.steps}]"
             notes.append(
                 f"{names.lengths} is frozen, all frames of a call are valid"
-                + ("." if plan.dynamic else f": {recipe}.")
+                + ("." if form.dynamic else f": {recipe}.")
             )
-        if plan.states == "internal":
+        if form.states == "internal":
             notes.append(
                 "the states stay inside; reset_state() of the infer request starts a clip."
             )

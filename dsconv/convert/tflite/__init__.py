@@ -1,5 +1,1 @@
-"""The TFLite target."""
-
-from dsconv.convert.tflite.target import TfliteTarget
-
-__all__ = ["TfliteTarget"]
+"""TFLite, for LiteRT and for the original runtimes that people ship."""

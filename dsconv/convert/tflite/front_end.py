@@ -11,7 +11,8 @@ from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.names import FEATURES, SAMPLES
 from dsconv.acoustic.network import Network
 from dsconv.convert.tflite.builder import SubgraphBuilder
-from dsconv.speech.features import FeatureSettings, fft_length
+from dsconv.speech.features import fft_length
+from dsconv.speech.settings import FeatureSettings
 
 
 def add_window_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, int]:
@@ -39,16 +40,16 @@ def add_clip_front_end(graph: SubgraphBuilder, network: Network) -> tuple[int, i
 
 def _padded(graph: SubgraphBuilder, samples: int, settings: FeatureSettings) -> int:
     """The samples with a window more, filled up with zeros: a step, or what a window lacks."""
-    shape = graph.sizes(samples, "samples/shape", 1)
+    shape = graph.shape_of(samples, "samples/shape", 1)
     missing = graph.op(
         "SUB", [graph.integers(settings.window), shape], "samples/missing", [1], dtype="int32"
     )
-    behind = graph.op(
+    after = graph.op(
         "MAXIMUM", [missing, graph.integers(settings.step)], "samples/behind", [1], dtype="int32"
     )
     ends = graph.op(
         "PACK",
-        [graph.integers([0]), behind],
+        [graph.integers([0]), after],
         "samples/ends",
         [1, 2],
         dtype="int32",
@@ -70,7 +71,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
         "window_size": spectrogram.window,
     }
     graph.add(
-        "CUSTOM", [column], [spectra], custom=b"AudioSpectrogram", custom_options=_flexible(options)
+        "CUSTOM", [column], [spectra], custom="AudioSpectrogram", custom_options=_flexible(options)
     )
     features = graph.tensor("spectra/features", [1, frames, mfcc.coefficients])
     options = {
@@ -81,7 +82,7 @@ def _mfcc(graph: SubgraphBuilder, column: int, settings: FeatureSettings, frames
     }
     rate = graph.constant("sample_rate", int(mfcc.sample_rate), np.int32)
     graph.add(
-        "CUSTOM", [spectra, rate], [features], custom=b"Mfcc", custom_options=_flexible(options)
+        "CUSTOM", [spectra, rate], [features], custom="Mfcc", custom_options=_flexible(options)
     )
     return features
 

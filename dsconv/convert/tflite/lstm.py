@@ -156,7 +156,7 @@ class LoopedLstm(_LstmBuilder):
         """Zeros [frames, cells].
 
         Made of a tensor with as many frames: with sizes that are computed, the original runtimes
-        would not know them when they prepare the ops behind.
+        would not know them when they prepare the ops after it.
         """
         graph, shape, name = self.graph, [self.steps, self.lstm.cells], self.name
         ends = [graph.integers(end) for end in ([0, 0], [0, self.lstm.cells], [1, 1])]

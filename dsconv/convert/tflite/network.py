@@ -7,8 +7,8 @@ import numpy as np
 from dsconv.acoustic.names import LENGTHS
 from dsconv.acoustic.network import DenseLayer, LayerNorm
 from dsconv.acoustic.weights import values
-from dsconv.convert.options import Plan
 from dsconv.convert.tflite.builder import ModelBuilder, SubgraphBuilder
+from dsconv.convert.tflite.form import TfliteForm
 from dsconv.convert.tflite.front_end import add_clip_front_end, add_window_front_end
 from dsconv.convert.tflite.lstm import LoopedLstm, States, UnrolledLstm
 from dsconv.convert.tflite.metadata import add_metadata
@@ -16,24 +16,24 @@ from dsconv.convert.tflite.weights import WEIGHTS, feature_factors, product
 from dsconv.speech.features import FloatArray
 
 
-def add_network(model: ModelBuilder, plan: Plan) -> None:
-    """All of the model that a plan asks for."""
-    _NetworkBuilder(model, plan).add()
+def add_network(model: ModelBuilder, form: TfliteForm) -> None:
+    """All of the model in a form."""
+    _NetworkBuilder(model, form).add()
 
 
 class _NetworkBuilder:
-    def __init__(self, model: ModelBuilder, plan: Plan) -> None:
+    def __init__(self, model: ModelBuilder, form: TfliteForm) -> None:
         self.graph: SubgraphBuilder = model.subgraph("main")
-        self.plan = plan
-        self.network = plan.network
-        self.unrolled = plan.lstm == "unrolled"
-        self.weights = WEIGHTS[plan.precision]
+        self.form = form
+        self.network = form.network
+        self.unrolled = form.lstm == "unrolled"
+        self.weights = WEIGHTS[form.precision]
         lstm = UnrolledLstm if self.unrolled else LoopedLstm
-        self.lstm = lstm(self.graph, self.network.lstm, self.weights, plan.steps)
+        self.lstm = lstm(self.graph, self.network.lstm, self.weights, form.steps)
 
     def add(self) -> None:
         """From the inputs to the outputs, in the exporter's order."""
-        if self.plan.whole_clip:
+        if self.form.whole_clip:
             self.add_for_clips()
             return
         network, graph, names = self.network, self.graph, self.network.names
@@ -49,7 +49,7 @@ class _NetworkBuilder:
             inputs.append(samples)
             features.append(feature)
         lengths = None
-        if self.plan.lengths == "input":
+        if self.form.lengths == "input":
             lengths = graph.tensor(names.lengths or LENGTHS, [1], "int32")
             inputs.append(lengths)
         scores, after = self.scores(self.rows(windows), states, lengths)
@@ -59,7 +59,7 @@ class _NetworkBuilder:
     def add_for_clips(self) -> None:
         """From the samples or the windows of a clip to the scores."""
         graph, network = self.graph, self.network
-        if self.plan.front_end:
+        if self.form.front_end:
             clip, rows = add_clip_front_end(graph, network)
         else:
             clip = self.windows()
@@ -71,7 +71,7 @@ class _NetworkBuilder:
 
     def windows(self) -> int:
         """The input of the windows; there is one clip in the batch."""
-        shape = [1, self.plan.steps, *self.plan.window_shape]
+        shape = [1, self.form.steps, *self.form.window_shape]
         return self.graph.tensor(self.network.names.windows, shape)
 
     def rows(self, windows: int) -> int:
@@ -89,7 +89,7 @@ class _NetworkBuilder:
         rows = self.both(rows, hidden, states) if network.backward is not None else hidden
         for layer in network.after:
             rows = self.dense(rows, layer)
-        name, shape = names.probabilities, [self.plan.steps, network.classes]
+        name, shape = names.probabilities, [self.form.steps, network.classes]
         if not network.softmax:
             return self.dense(rows, network.output, name), after
         rows = self.dense(rows, network.output)
@@ -97,7 +97,7 @@ class _NetworkBuilder:
 
     def both(self, rows: int, hidden: int, states: States) -> int:
         """The hidden states [frames, cells] and those of the LSTM that reads backward, joined."""
-        graph, steps, backward = self.graph, self.plan.steps, self.network.backward
+        graph, steps, backward = self.graph, self.form.steps, self.network.backward
         assert backward is not None
         last_first = graph.reversed(rows, "backward/inputs", [steps, backward.inputs])
         lstm = LoopedLstm(graph, backward, self.weights, steps, "backward")
@@ -113,14 +113,14 @@ class _NetworkBuilder:
         feature, a loudness. Where its weights are small, they take over some of its size.
         """
         matrix = values(layer.weights)
-        if self.plan.precision != "int8" or self.unrolled:
+        if self.form.precision != "int8" or self.unrolled:
             return self.dense(rows, layer)
         factors = feature_factors(matrix, self.network.features)
         even = self.graph.op(
             "MUL",
             [rows, self.graph.constant("windows/factors", factors[None])],
             "windows/even",
-            [self.plan.steps, len(factors)],
+            [self.form.steps, len(factors)],
         )
         return self.dense(even, layer, matrix=matrix / factors[:, None])
 
@@ -132,7 +132,7 @@ class _NetworkBuilder:
         matrix: FloatArray | None = None,
     ) -> int:
         """A dense layer with its activation and normalization; `matrix` replaces its weights."""
-        graph, shape = self.graph, [self.plan.steps, layer.units]
+        graph, shape = self.graph, [self.form.steps, layer.units]
         name = name or f"{layer.name}/output"
         matrix = values(layer.weights) if matrix is None else matrix
         weights = self.weights(graph, f"{layer.name}/weights", matrix)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dsconv.acoustic.weights import halved, quantized_as_one
+from dsconv.acoustic.weights import quantize_with_one_scale, to_float16
 from dsconv.convert.options import Precision
 from dsconv.convert.tflite.builder import SubgraphBuilder
 from dsconv.speech.features import FloatArray
@@ -29,7 +29,7 @@ def float_weights(graph: SubgraphBuilder, name: str, matrix: FloatArray) -> int:
 
 def half_weights(graph: SubgraphBuilder, name: str, matrix: FloatArray) -> int:
     """The matrix in float16, which the runtime turns into float32 once."""
-    half = graph.constant(f"{name}/half", halved(matrix.T), np.float16)
+    half = graph.constant(f"{name}/half", to_float16(matrix.T), np.float16)
     return graph.op("DEQUANTIZE", [half], name, matrix.T.shape, version=_HYBRID)
 
 
@@ -37,7 +37,7 @@ def integer_weights(graph: SubgraphBuilder, name: str, matrix: FloatArray) -> in
     """8-bit integers with one scale; what they are multiplied with is quantized at run."""
     if matrix.size < _FEW_ELEMENTS:
         return float_weights(graph, name, matrix)
-    return graph.quantized(name, quantized_as_one(matrix.T))
+    return graph.quantized(name, quantize_with_one_scale(matrix.T))
 
 
 WEIGHTS: dict[Precision, MakeWeights] = {
@@ -75,5 +75,5 @@ def product(
         name,
         shape,
         version=_HYBRID if graph.is_quantized(weights) else 1,
-        activation=int(relu),
+        fused_activation_function=int(relu),
     )

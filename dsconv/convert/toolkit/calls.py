@@ -16,9 +16,9 @@ Arrays: TypeAlias = list[NDArray[np.generic]]
 def write_calls(path: Path, calls: Sequence[Arrays]) -> None:
     """Write the arrays of each call; all calls have as many."""
     named = {
-        f"{call}_{place}": array
+        f"{call}_{index}": array
         for call, arrays in enumerate(calls)
-        for place, array in enumerate(arrays)
+        for index, array in enumerate(arrays)
     }
     np.savez(path, **named)  # type: ignore[arg-type]
 

@@ -1,7 +1,8 @@
 """A converted file against TensorFlow, on the same random inputs.
 
-Two calls are compared, with other sizes where sizes are open. Numbers may differ by 1e-5, and by
-1e-5 of the largest number in the output, as sums in another order do; integers must be equal.
+Two calls are compared, with other sizes where dimensions are dynamic. Numbers may differ by 1e-5,
+and by 1e-5 of the largest number in the output, as sums in another order do; integers must be
+equal.
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.convert.toolkit.calls import Arrays, read_calls, write_calls
-from dsconv.convert.toolkit.convert import save
 from dsconv.convert.toolkit.prepare import Prepared
 from dsconv.convert.toolkit.process import run_module
-from dsconv.convert.toolkit.spec import Spec
+from dsconv.convert.toolkit.spec import SPEC, Spec, save
 from dsconv.runtime.model import TensorSpec
 
 ABSOLUTE = RELATIVE = 1e-5
 """What numbers may differ by, and by as much of the largest number in the output."""
 
 _SEED = 20
-# Sizes of open dimensions in each call, by their place; they differ, so that none is mistaken.
-_OPEN_SIZES = ((5, 7, 11, 13), (9, 6, 8, 10))
+# Sizes of dynamic dimensions in each call, by their index; they differ, so that none is mistaken.
+_SIZES = ((5, 7, 11, 13), (9, 6, 8, 10))
 # Integers are often indices: of two things in the smallest case.
 _INTEGERS = 2
 _FEEDS = "feeds.npz"
@@ -55,7 +55,7 @@ class OutputDifference:
 
 @dataclass(frozen=True)
 class RandomCheck:
-    """The differences of all outputs, and what ran the file."""
+    """A verdict on the differences of all outputs."""
 
     outputs: tuple[OutputDifference, ...]
 
@@ -80,6 +80,11 @@ class RandomCheck:
         parts = (f"{o.name} {o.max_abs:.1e} of {o.tolerance:.0e}" for o in self.outputs)
         return f"{self.verdict}: {', '.join(parts)}, on random inputs against TensorFlow"
 
+    @property
+    def remarks(self) -> list[str]:
+        """None: the line has all outputs."""
+        return []
+
     def to_json(self) -> dict[str, Any]:
         """The check as plain values; what is infinite is null."""
         outputs = [
@@ -95,7 +100,7 @@ class RandomCheck:
         return {
             "kind": "random inputs",
             "reference": "tensorflow",
-            "calls": len(_OPEN_SIZES),
+            "calls": len(_SIZES),
             "verdict": self.verdict,
             "passed": self.passed,
             "outputs": outputs,
@@ -111,19 +116,19 @@ def check_file(prepared: Prepared, path: Path, *, evaluated: bool = False) -> Ra
     """
     spec = Spec(prepared.inputs, prepared.outputs, settings={"evaluated": evaluated})
     calls = [
-        random_feeds(spec.inputs, sizes, _SEED + number) for number, sizes in enumerate(_OPEN_SIZES)
+        random_feeds(spec.inputs, sizes, _SEED + number) for number, sizes in enumerate(_SIZES)
     ]
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         graph = save(prepared.graph, spec, folder)
         write_calls(folder / _FEEDS, calls)
-        wanted = _answers("TensorFlow", "reference", graph, folder)
+        expected = _answers("TensorFlow", "reference", graph, folder)
         actual = _answers("the runtime", "runner", path, folder)
     found = [
         [compared(*each) for each in zip(spec.outputs, *answers, strict=True)]
-        for answers in zip(wanted, actual, strict=True)
+        for answers in zip(expected, actual, strict=True)
     ]
-    return RandomCheck(tuple(_worst(calls) for calls in zip(*found, strict=True)))
+    return RandomCheck(tuple(worst(calls) for calls in zip(*found, strict=True)))
 
 
 def random_feeds(inputs: Sequence[TensorSpec], sizes: Sequence[int], seed: int) -> Arrays:
@@ -132,8 +137,8 @@ def random_feeds(inputs: Sequence[TensorSpec], sizes: Sequence[int], seed: int) 
 
     def feed(given: TensorSpec) -> NDArray[np.generic]:
         shape = tuple(
-            size if size >= 0 else sizes[place % len(sizes)]
-            for place, size in enumerate(given.shape or ())
+            size if size >= 0 else sizes[index % len(sizes)]
+            for index, size in enumerate(given.shape or ())
         )
         kind = np.dtype(given.dtype)
         if kind.kind in "iub":
@@ -144,11 +149,11 @@ def random_feeds(inputs: Sequence[TensorSpec], sizes: Sequence[int], seed: int) 
 
 
 def compared(
-    name: str, wanted: NDArray[np.generic], found: NDArray[np.generic]
+    name: str, reference: NDArray[np.generic], found: NDArray[np.generic]
 ) -> OutputDifference:
     """How far one answer is from TensorFlow's. Toolkits may store integers in other sizes."""
-    exact = wanted.dtype.kind in "iub"
-    expected, actual = (np.asarray(array, np.float64) for array in (wanted, found))
+    exact = reference.dtype.kind in "iub"
+    expected, actual = (np.asarray(array, np.float64) for array in (reference, found))
     finite = np.isfinite(expected)
     largest = float(np.abs(expected, where=finite, out=np.zeros_like(expected)).max(initial=0.0))
     tolerance = 0.0 if exact else ABSOLUTE + RELATIVE * largest
@@ -156,7 +161,7 @@ def compared(
         return OutputDifference(name, np.inf, np.inf, tolerance)
     with np.errstate(invalid="ignore"):
         apart = np.abs(expected - actual)
-    # Infinities and NaNs must be the same in the same places.
+    # Infinities and NaNs must be the same at the same indices.
     apart[~finite] = np.where(_same(expected, actual)[~finite], 0.0, np.inf)
     apart[np.isnan(apart)] = np.inf
     most = float(apart.max(initial=0.0))
@@ -170,15 +175,15 @@ def _same(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray
 
 def _answers(label: str, module: str, model: Path, folder: Path) -> list[Arrays]:
     answers = folder / f"{module}.npz"
-    paths = (model, folder / "spec.json", folder / _FEEDS, answers)
+    paths = (model, folder / SPEC, folder / _FEEDS, answers)
     run_module(label, f"dsconv.convert.toolkit.{module}", *paths)
     return read_calls(answers)
 
 
-def _worst(calls: Sequence[OutputDifference]) -> OutputDifference:
+def worst(calls: Sequence[OutputDifference]) -> OutputDifference:
     """The call that is farthest from passing."""
-    worst = max(calls, key=lambda call: call.max_abs / (call.tolerance or 1.0))
-    return replace(worst, max_rel=max(call.max_rel for call in calls))
+    found = max(calls, key=lambda call: call.max_abs / (call.tolerance or 1.0))
+    return replace(found, max_rel=max(call.max_rel for call in calls))
 
 
 def _finite(value: float) -> float | None:

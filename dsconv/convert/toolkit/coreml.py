@@ -21,7 +21,7 @@ LABEL = "Core ML Tools"
 
 
 def convert(source: Path, spec_path: Path, output: Path) -> None:
-    """Write the graph as a package or an .mlmodel.
+    """Write the graph as a package.
 
     Raises ConversionError for ops that Core ML Tools do not know, and for names that they change.
     """
@@ -32,7 +32,6 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
         # The converter looks there for the bodies of loops.
         register_functions(definition)
     coremltools = import_coremltools(with_tensorflow=True)
-    program = output.suffix == ".mlpackage"
     try:
         model = coremltools.convert(
             definition,
@@ -40,7 +39,7 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
             inputs=_interface(coremltools, spec),
             outputs=[coremltools.TensorType(name=name) for name in spec.outputs],
             skip_model_load=True,
-            **_form(coremltools, spec, output if program else None),
+            **_form(coremltools, spec, output),
         )
     except Exception as error:  # Its exceptions have no common base.
         if ops := _unknown_ops(graph):
@@ -49,10 +48,9 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
     specification = model.get_spec()
     _check_names(specification.description, names)
     _describe(specification.description.metadata, spec)
-    path = output / MODEL_FOLDER / MODEL_NAME if program else output
+    path = output / MODEL_FOLDER / MODEL_NAME
     path.write_bytes(specification.SerializeToString(deterministic=True))
-    if program:
-        write_manifest(output)
+    write_manifest(output)
 
 
 def _names(spec: Spec) -> set[str]:
@@ -68,13 +66,13 @@ def _names(spec: Spec) -> set[str]:
     return set(found)
 
 
-def _check_names(description: Any, wanted: set[str]) -> None:
+def _check_names(description: Any, expected: set[str]) -> None:
     """Words of Core ML's language are replaced by names that nobody knows."""
     written = {one.name for one in (*description.input, *description.output)}
-    if others := sorted(written - wanted):
+    if others := sorted(written - expected):
         raise ConversionError(
-            f"{LABEL} replace {', '.join(sorted(wanted - written))} by {', '.join(others)}; choose "
-            "other names in the graph."
+            f"{LABEL} replace {', '.join(sorted(expected - written))} by {', '.join(others)}; "
+            "choose other names in the graph."
         )
 
 
@@ -88,9 +86,7 @@ def _describe(metadata: Any, spec: Spec) -> None:
     metadata.userDefined.update(spec.properties)
 
 
-def _form(coremltools: Any, spec: Spec, package: Path | None) -> dict[str, Any]:
-    if package is None:
-        return {"convert_to": "neuralnetwork"}
+def _form(coremltools: Any, spec: Spec, package: Path) -> dict[str, Any]:
     target = spec.settings.get("deployment_target") or "ios16"
     return {
         "convert_to": "mlprogram",
@@ -101,17 +97,17 @@ def _form(coremltools: Any, spec: Spec, package: Path | None) -> dict[str, Any]:
 
 
 def _interface(coremltools: Any, spec: Spec) -> list[Any]:
-    """The inputs. Open sizes in the same place are taken for equal, as those of a batch are."""
+    """The inputs. Dynamic dimensions of the same index are taken for equal, as of a batch."""
     most = int(spec.settings["max_steps"])
-    open_sizes: dict[int, Any] = {}
+    dynamic: dict[int, Any] = {}
 
-    def size(place: int, number: int) -> Any:
+    def size(index: int, number: int) -> Any:
         if number >= 0:
             return number
-        return open_sizes.setdefault(place, coremltools.RangeDim(1, most, default=1))
+        return dynamic.setdefault(index, coremltools.RangeDim(1, most, default=1))
 
     def declared(given: TensorSpec) -> Any:
-        shape = [size(place, number) for place, number in enumerate(given.shape or ())]
+        shape = [size(index, number) for index, number in enumerate(given.shape or ())]
         kind = np.int32 if given.dtype.startswith(("int", "uint")) else np.float32
         return coremltools.TensorType(name=given.name, shape=shape, dtype=kind)
 

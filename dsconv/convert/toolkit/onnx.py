@@ -1,7 +1,7 @@
 """tf2onnx, in a process of its own: GRAPH SPEC OUTPUT.
 
 It copies each constant many times over, so the large ones are taken out before and put back after:
-it sees inputs in their places.
+it sees inputs instead.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _unknown_ops(model: Any, graph: Any) -> Iterator[str]:
 
 
 def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:
-    """The large constants in the places of the inputs that stood for them."""
+    """The large constants instead of the inputs that stood for them."""
     onnx = import_onnx()
     names = {node.name for node in large}
     inputs = [given for given in model.graph.input if given.name not in names]
@@ -114,7 +114,7 @@ def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:
             tensor.CopyFrom(onnx.numpy_helper.from_array(array, node.name))
     for value in (*model.graph.input, *model.graph.output):
         for size in value.type.tensor_type.shape.dim:
-            # It counts the open sizes through the whole conversion.
+            # It counts the dynamic dimensions through the whole conversion.
             if size.HasField("dim_param"):
                 size.Clear()
 

@@ -42,21 +42,21 @@ def inner_graphs(node: Any) -> Iterator[Any]:
 def _shorten(loop: Any, read: Collection[str]) -> None:
     (body,) = inner_graphs(loop)
     variables = len(loop.input) - _LOOP_INPUTS
-    for place in reversed(range(variables)):
-        name = body.input[_BODY_INPUTS + place].name
-        if body.output[_BODY_OUTPUTS + place].name == name and loop.output[place] not in read:
-            _rename(body, name, loop.input[_LOOP_INPUTS + place])
-            del body.input[_BODY_INPUTS + place]
-            del body.output[_BODY_OUTPUTS + place]
-            del loop.input[_LOOP_INPUTS + place]
-            del loop.output[place]
+    for index in reversed(range(variables)):
+        name = body.input[_BODY_INPUTS + index].name
+        if body.output[_BODY_OUTPUTS + index].name == name and loop.output[index] not in read:
+            _rename(body, name, loop.input[_LOOP_INPUTS + index])
+            del body.input[_BODY_INPUTS + index]
+            del body.output[_BODY_OUTPUTS + index]
+            del loop.input[_LOOP_INPUTS + index]
+            del loop.output[index]
 
 
 def _rename(graph: Any, old: str, new: str) -> None:
     """Let the nodes of a graph, and of those inside it, take another tensor."""
     for node in graph.node:
-        for place, name in enumerate(node.input):
+        for index, name in enumerate(node.input):
             if name == old:
-                node.input[place] = new
+                node.input[index] = new
         for inner in inner_graphs(node):
             _rename(inner, old, new)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dsconv.convert.options import Options, ToolkitOptions
+from dsconv.convert.options import Options
+from dsconv.convert.toolkit.options import ToolkitOptions
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.cut import cut_states
 from dsconv.formats.graphdef.dtypes import DataType
@@ -64,7 +65,7 @@ def prepare(graph: Graph, options: Options) -> Prepared:
 
 
 def _without_defaults(graph: Graph) -> Graph:
-    """The graph with the default of each input that has one in its place."""
+    """The graph with the default of each input that has one as its value."""
 
     def settled(node: Node) -> Node:
         if node.op != "PlaceholderWithDefault":
@@ -164,7 +165,7 @@ def _value(node: Node, value: Any) -> Any:
     import numpy as np
 
     dtype = node.attribute("dtype", DataType)
-    wanted = f"input '{node.name}' is of {dtype.label}; --freeze {node.name}="
+    expected = f"input '{node.name}' is of {dtype.label}; --freeze {node.name}="
     try:
         given = np.asarray(value)
         if dtype is DataType.STRING:
@@ -179,7 +180,7 @@ def _value(node: Node, value: Any) -> Any:
                 raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise ConversionError(
-            f"{wanted}{value} is no such value; pass one, or lists of them such as [1, 2]."
+            f"{expected}{value} is no such value; pass one, or lists of them such as [1, 2]."
         ) from None
     shape = node.shape()
     if array.ndim == 0 and shape and min(shape) > 0:
@@ -279,7 +280,7 @@ def _check_shape(node: Node, shape: tuple[int, ...]) -> None:
 def _set_steps_of(graph: Graph, node: Node, shape: tuple[int, ...]) -> Graph:
     old = node.shape() or ()
     if (old[0], *old[2:]) != (shape[0], *shape[2:]):
-        sizes = ",".join("STEPS" if place == 1 else str(size) for place, size in enumerate(old))
+        sizes = ",".join("STEPS" if index == 1 else str(size) for index, size in enumerate(old))
         raise ConversionError(
             f"--input-shape {','.join(map(str, shape))} does not fit: input '{node.name}' takes "
             f"windows of shape {sizes}, STEPS being any number or -1."
@@ -301,23 +302,23 @@ def _inputs(graph: Graph, asked: Sequence[str], outputs: Iterable[str]) -> list[
     found = {node.name: node for node in graph if node.op == _INPUT}
     if not asked:
         return list(found.values())
-    wanted = [_input_name(name) for name in asked]
+    fed = [_input_name(name) for name in asked]
     for name in found:
-        if name not in wanted:
+        if name not in fed:
             raise ConversionError(
                 f"{_listed(outputs)} needs input '{name}' too; name it in --inputs, or pass "
                 f"--freeze {name}=VALUE."
             )
-    for name in wanted:
+    for name in fed:
         if name not in found:
             raise ConversionError(
                 f"{_listed(outputs)} does not need '{name}'; leave it out of --inputs."
             )
-    return [found[name] for name in dict.fromkeys(wanted)]
+    return [found[name] for name in dict.fromkeys(fed)]
 
 
 def _input_name(name: str) -> str:
-    """What `cut` calls the input in the place of a tensor."""
+    """What `cut` calls the input that replaces a tensor."""
     tensor = TensorName.parse(name)
     return f"{tensor.node}_{tensor.output}" if tensor.output else tensor.node
 

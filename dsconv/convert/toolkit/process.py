@@ -43,7 +43,7 @@ def run_module(label: str, module: str, *paths: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise _error(label, done) from WorkerError(_said(done))
+        raise _error(label, done) from WorkerError(_traceback(done))
 
 
 def _import_path() -> list[str]:
@@ -76,5 +76,5 @@ def _report(stdout: str) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
+def _traceback(done: subprocess.CompletedProcess[str]) -> str:
     return _report(done.stdout).get("traceback") or done.stderr

@@ -1,50 +1,40 @@
-"""Which way a graph goes: to dsconv's own builder, or to the toolkit's converter."""
+"""Which way a source goes: to dsconv's own builder, or to the toolkit's converter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from dsconv.acoustic.recognise import recognise
-from dsconv.convert.options import Options
+from dsconv.convert.toolkit.converters import CONVERTERS
 from dsconv.errors import ConversionError, ToolkitError
-from dsconv.formats.coreml.names import core_ml_name
 from dsconv.formats.graphdef.frozen import why_not_frozen
-from dsconv.formats.graphdef.graph import Graph
-from dsconv.formats.toolkits import Toolkit
+
+if TYPE_CHECKING:
+    from dsconv.acoustic.source import Source
+    from dsconv.convert.options import Options
+    from dsconv.convert.plan import Plan
 
 
-@dataclass(frozen=True)
-class Converter:
-    """A toolkit's own converter: the module that runs it, and what must be installed for that.
+def toolkit_plan(
+    target: str,
+    source: Source,
+    options: Options,
+    outputs: Callable[[Path], tuple[Path, ...]],
+) -> Plan | None:
+    """The conversion by the toolkit's converter; None where dsconv builds the target itself.
 
-    `name_of` says what it calls a tensor of the graph in its files.
+    `outputs` are all files of a conversion to one. Raises as `choose_route` does, and
+    ConversionError for a graph that cannot be prepared.
     """
+    if choose_route(target, source, options) == "build":
+        return None
+    from dsconv.convert.toolkit.plan import plan_by_toolkit
 
-    label: str
-    module: str
-    toolkit: Toolkit
-    name_of: Callable[[str], str] = str
-
-
-def _converter(
-    label: str, module: str, *modules: str, name_of: Callable[[str], str] = str
-) -> Converter:
-    toolkit = Toolkit("toolkit", modules)
-    return Converter(label, f"dsconv.convert.toolkit.{module}", toolkit, name_of)
+    return plan_by_toolkit(target, source, options, outputs)
 
 
-CONVERTERS = {
-    "onnx": _converter("tf2onnx", "onnx", "tensorflow", "tf2onnx"),
-    "coreml": _converter("Core ML Tools", "coreml", "tensorflow", name_of=core_ml_name),
-    "openvino": _converter("OpenVINO", "openvino"),
-    "tflite": _converter("the TFLite converter", "tflite", "tensorflow"),
-}
-"""By the names of the targets."""
-
-
-def choose_route(target: str, graph: Graph, options: Options) -> Literal["build", "toolkit"]:
+def choose_route(target: str, source: Source, options: Options) -> Literal["build", "toolkit"]:
     """As asked, else the builder for a network that is recognised and the toolkit for others.
 
     Raises ConversionError for options of the other route, and where no converter can be used for a
@@ -54,16 +44,16 @@ def choose_route(target: str, graph: Graph, options: Options) -> Literal["build"
     if converter is None or options.route == "build":
         _check_of_build(options)
         return "build"
-    reason = why_not_recognised(graph)
+    reason = source.why_not_recognised
     if options.route == "toolkit":
         if converter.toolkit.missing:
             raise ToolkitError(
                 f"{converter.label} is not installed; install it with "
                 f"`{converter.toolkit.install}`, or leave out --route toolkit."
             )
-        _check_of_toolkit(options, "", known=reason is None)
+        _check_of_toolkit(target, options, "", known=reason is None)
         return "toolkit"
-    if reason is None or why_not_frozen(graph):
+    if reason is None or why_not_frozen(source.graph):
         _check_of_build(options)
         return "build"
     if converter.toolkit.missing:
@@ -71,17 +61,8 @@ def choose_route(target: str, graph: Graph, options: Options) -> Literal["build"
             f"{reason} {converter.label} may convert it as it is: install that with "
             f"`{converter.toolkit.install}`."
         )
-    _check_of_toolkit(options, reason, known=False)
+    _check_of_toolkit(target, options, reason, known=False)
     return "toolkit"
-
-
-def why_not_recognised(graph: Graph) -> str | None:
-    """Why a graph holds no acoustic network that dsconv knows; None if it does."""
-    try:
-        recognise(graph)
-    except ConversionError as error:
-        return str(error)
-    return None
 
 
 def _check_of_build(options: Options) -> None:
@@ -95,23 +76,24 @@ def _check_of_build(options: Options) -> None:
             )
 
 
-def _check_of_toolkit(options: Options, reason: str, *, known: bool) -> None:
+def _check_of_toolkit(target: str, options: Options, reason: str, *, known: bool) -> None:
     """Refuse what only the builder can do; `reason` is why it is not asked.
 
     Of an acoustic network that is `known` the result may say more than the graph does.
     """
-    core_ml, said = options.core_ml, options.overrides
+    core_ml, overrides = options.core_ml, options.overrides
     given = {
         f"--precision {options.precision}": options.precision not in (None, "fp32"),
         f"--lengths {options.lengths}": options.lengths is not None,
         "--states internal": options.states == "internal",
         "--front-end": options.front_end,
         "--lstm": options.lstm is not None,
-        "--scores raw": options.scores == "raw",
+        "--scores logits": options.scores == "logits",
+        "--format neuralnetwork": target == "coreml" and core_ml.format == "neuralnetwork",
         "--palettize": core_ml.palette_bits is not None,
         "a choice of --n-steps": len(core_ml.step_choices) > 0,
-        "--alphabet": said.alphabet is not None and not known,
-        "--sample-rate": said.sample_rate is not None and not known,
+        "--alphabet": overrides.alphabet is not None and not known,
+        "--sample-rate": overrides.sample_rate is not None and not known,
     }
     for option, refused in given.items():
         if refused:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from dsconv.convert.toolkit.calls import read_calls, write_calls
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run
-from dsconv.errors import ToolkitError
+from dsconv.errors import ModelError, ToolkitError
 from dsconv.formats.coreml.names import core_ml_name
-from dsconv.formats.identify import FileFormat, identify
+from dsconv.formats.format import load
+from dsconv.formats.identify import describe, identify
 from dsconv.formats.toolkits import (
     import_coremltools,
     import_litert,
@@ -39,7 +40,10 @@ def answer(path: Path, spec_path: Path, feeds: Path, answers: Path) -> None:
     """
     spec = Spec.read(spec_path)
     names = [given.name for given in spec.inputs]
-    call = _OPENERS[identify(path)](path, spec)
+    file_format = identify(path)
+    if file_format.open_runtime is None:
+        raise ModelError(describe(path, file_format))
+    call: Call = load(file_format.open_runtime)(path, spec)
     found = []
     for arrays in read_calls(feeds):
         tensors = call(dict(zip(names, arrays, strict=True)))
@@ -50,13 +54,15 @@ def answer(path: Path, spec_path: Path, feeds: Path, answers: Path) -> None:
     write_calls(answers, found)
 
 
-def _onnx(path: Path, spec: Spec) -> Call:
+def open_onnx(path: Path, spec: Spec) -> Call:
+    """By ONNX Runtime."""
     session = import_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = list(spec.outputs)
     return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _openvino(path: Path, spec: Spec) -> Call:
+def open_openvino(path: Path, spec: Spec) -> Call:
+    """By OpenVINO, in float32."""
     core = import_openvino().Core()
     # Else it computes in bfloat16 where the CPU can.
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -69,7 +75,8 @@ def _openvino(path: Path, spec: Spec) -> Call:
     return call
 
 
-def _tflite(path: Path, _: Spec) -> Call:
+def open_tflite(path: Path, _: Spec) -> Call:
+    """By LiteRT, for inputs of any shape."""
     interpreter = import_litert().Interpreter(model_content=path.read_bytes())
 
     def call(feeds: Tensors) -> Tensors:
@@ -85,20 +92,17 @@ def _tflite(path: Path, _: Spec) -> Call:
     return call
 
 
-def _core_ml(path: Path, spec: Spec) -> Call:
+def open_core_ml(path: Path, spec: Spec) -> Call:
     """By Core ML itself on macOS, elsewhere by an evaluation of the saved file."""
     if sys.platform == "darwin" and not spec.settings.get("evaluated"):
         coremltools = import_coremltools()
         units = coremltools.ComputeUnit.CPU_ONLY
         predict = coremltools.models.MLModel(str(path), compute_units=units).predict
         return _by_names_of_graph(predict, spec)
-    from dsconv.formats.coreml.file import PROGRAM, open_core_ml
+    from dsconv.formats.coreml.file import open_core_ml
     from dsconv.runtime.coreml.evaluator import ProgramEvaluator
-    from dsconv.runtime.coreml.network import NetworkEvaluator
 
-    file = open_core_ml(path)
-    evaluator: Any = ProgramEvaluator(file) if file.kind == PROGRAM else NetworkEvaluator(file)
-    return _by_names_of_graph(evaluator.run, spec)
+    return _by_names_of_graph(ProgramEvaluator(open_core_ml(path)).run, spec)
 
 
 def _by_names_of_graph(run_model: Call, spec: Spec) -> Call:
@@ -110,15 +114,6 @@ def _by_names_of_graph(run_model: Call, spec: Spec) -> Call:
         return {outputs.get(name, name): value for name, value in found.items()}
 
     return call
-
-
-_OPENERS: dict[Any, Callable[[Path, Spec], Call]] = {
-    FileFormat.ONNX: _onnx,
-    FileFormat.OPENVINO: _openvino,
-    FileFormat.TFLITE: _tflite,
-    FileFormat.COREML_PACKAGE: _core_ml,
-    FileFormat.COREML_MODEL: _core_ml,
-}
 
 
 if __name__ == "__main__":

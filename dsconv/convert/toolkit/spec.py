@@ -8,14 +8,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
 from dsconv.runtime.model import TensorSpec
+
+GRAPH, SPEC = "prepared.pb", "spec.json"
+"""What the files for a process are called."""
 
 
 @dataclass(frozen=True)
 class Spec:
     """The inputs and outputs in their order, texts to put beside the model, and settings.
 
-    Sizes of -1 are open, the rank is known. The settings belong to the toolkit.
+    Dimensions of -1 are dynamic, the rank is known. The settings belong to the toolkit.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -36,3 +41,12 @@ class Spec:
             for given in values["inputs"]
         )
         return cls(inputs, tuple(values["outputs"]), values["properties"], values["settings"])
+
+
+def save(graph: Graph, spec: Spec, folder: Path) -> Path:
+    """Write a graph and its interface for another process; returns the graph's file."""
+    path = folder / GRAPH
+    with path.open("xb") as file:
+        write_graph(file, graph)
+    spec.write(folder / SPEC)
+    return path

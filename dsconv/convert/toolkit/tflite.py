@@ -25,7 +25,8 @@ _SLACK_BYTES = 1 << 20
 def convert(source: Path, spec_path: Path, output: Path) -> None:
     """Write the graph as TFLite.
 
-    Raises ConversionError for ops that TFLite does not have, and for lists of tensors of open size.
+    Raises ConversionError for ops that TFLite does not have, and for lists of tensors of dynamic
+    shape.
     """
     graph, spec = open_graph(source), Spec.read(spec_path)
     _check_lists(graph)

@@ -32,11 +32,11 @@ def run(label: str, work: Work) -> None:
 
 def unsupported(label: str, graph: Graph, ops: Iterable[str]) -> ConversionError:
     """The error for a graph with ops that a toolkit does not convert; it names their nodes."""
-    wanted = set(ops)
-    found = [f"'{node.name}' ({node.op})" for node in graph if node.op in wanted]
+    unknown = set(ops)
+    found = [f"'{node.name}' ({node.op})" for node in graph if node.op in unknown]
     # What a toolkit makes of a node may have another op than the graph.
     known = {node.op for node in graph}
-    found += [f"({op})" for op in sorted(wanted - known)]
+    found += [f"({op})" for op in sorted(unknown - known)]
     if len(found) > _MOST_NAMED:
         found[_MOST_NAMED:] = [f"{len(found) - _MOST_NAMED} more"]
     return ConversionError(

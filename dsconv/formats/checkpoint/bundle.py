@@ -15,10 +15,10 @@ from typing import BinaryIO, cast
 
 from dsconv.errors import ModelError, about
 from dsconv.formats.checkpoint.crc32c import Checksum
+from dsconv.formats.checkpoint.schema import BundleEntryProto, BundleHeaderProto
 from dsconv.formats.checkpoint.table import read_table
 from dsconv.formats.graphdef.dtypes import DataType, data_type
 from dsconv.formats.graphdef.tensor import Tensor, parse_shape
-from dsconv.formats.protobuf.message import Message
 from dsconv.formats.storage import Storage
 
 # The newest way of writing bundles that TensorFlow knows, and so dsconv.
@@ -137,8 +137,8 @@ class Checkpoint(Mapping[str, tuple[int, ...]]):
         if shard not in self._opened:
             if not path.exists():
                 raise ModelError(
-                    f"the checkpoint's data file {path} is missing; copy it to the place of its "
-                    ".index."
+                    f"the checkpoint's data file {path} is missing; copy it into the folder of "
+                    "its .index."
                 )
             self._opened[shard] = Storage.of_file(path)
         return self._opened[shard]
@@ -157,50 +157,40 @@ def open_checkpoint(prefix: Path) -> Checkpoint:
             raise ModelError(
                 "it has no header, so it is no checkpoint's index; pass the .index of one."
             )
-        shards = _read_header(_message(table.pop(b"")))
+        shards = _read_header(BundleHeaderProto.of_bytes(table.pop(b"")))
         entries = {
-            key.decode("utf-8", "replace"): _read_entry(_message(value))
+            key.decode("utf-8", "replace"): _read_entry(BundleEntryProto.of_bytes(value))
             for key, value in table.items()
         }
         return Checkpoint(prefix, entries, shards)
 
 
-def _read_header(header: Message) -> int:
+def _read_header(header: BundleHeaderProto) -> int:
     """The number of data files."""
-    if header.integer(2):
+    if header.endianness:
         raise ModelError(
             "it was saved on a big-endian machine, which dsconv does not read; save it again on "
             "another."
         )
-    needed = header.message(3).integer(2)
+    needed = header.version.min_consumer
     if needed > _VERSION:
         raise ModelError(
             f"it is of version {needed} of TensorFlow's checkpoints, and dsconv knows {_VERSION}; "
             "save it with TensorFlow 1 or 2."
         )
-    return header.integer(1)
+    return header.num_shards
 
 
-def _read_entry(entry: Message) -> _Entry:
-    shapes = entry.spans(2)
-    shape = parse_shape(shapes[-1]) if shapes else _NO_SHAPE_MEANS_SCALAR
+def _read_entry(entry: BundleEntryProto) -> _Entry:
+    shape = parse_shape(entry.shape) if entry.has("shape") else _NO_SHAPE_MEANS_SCALAR
     if shape is None or any(size < 0 for size in shape):
         raise ModelError(f"damaged: a variable has the shape {shape}; copy it again.")
     return _Entry(
-        data_type(entry.integer(1)),
+        data_type(entry.dtype),
         shape,
-        shard=entry.integer(3),
-        offset=entry.integer(4),
-        size=entry.integer(5),
-        checksum=_fixed32(entry, 6),
-        sliced=7 in entry,
+        shard=entry.shard_id,
+        offset=entry.offset,
+        size=entry.size,
+        checksum=entry.crc32c,
+        sliced=entry.has("slices"),
     )
-
-
-def _fixed32(message: Message, number: int) -> int:
-    spans = message.spans(number)
-    return int.from_bytes(spans[-1].view, "little") if spans else 0
-
-
-def _message(data: bytes) -> Message:
-    return Message.of_storage(Storage.of_bytes(data))

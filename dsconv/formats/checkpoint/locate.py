@@ -67,7 +67,7 @@ def saved_model_folder(path: Path) -> Path | None:
 
 
 def beside(prefix: Path, name: str) -> list[Path]:
-    """The places of a file that is kept beside a checkpoint, the one that counts most first.
+    """The paths of a file that is kept beside a checkpoint, the one that counts most first.
 
     What lies beside a SavedModel's variables lies in the folder above them.
     """
@@ -116,13 +116,13 @@ def _find_in_folder(folder: Path, states: Sequence[str]) -> Path:
 def _resolve(state: Path, escaped: bytes) -> Path:
     """The checkpoint that a file names, by a path from its folder or from another machine's root.
 
-    A folder that was moved still names its old place, so what lies beside the file goes first.
+    A folder that was moved still names its old path, so what lies beside the file goes first.
     """
     name = _ESCAPE.sub(_unescape, escaped).decode("utf-8", "replace")
     beside = state.with_name(re.split(r"[/\\]", name)[-1] or name)
     named = state.parent / name
-    places = [beside, named] if Path(name).is_absolute() else [named, beside]
-    for prefix in places:
+    candidates = [beside, named] if Path(name).is_absolute() else [named, beside]
+    for prefix in candidates:
         if has_index(prefix):
             return prefix
     raise ModelError(

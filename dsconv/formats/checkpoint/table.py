@@ -66,7 +66,7 @@ def _read_block(view: memoryview, start: int, size: int) -> Iterator[tuple[bytes
     if size < _COUNT_BYTES:
         raise _damaged(f"the block at byte {start:,} is too short")
     (restarts,) = struct.unpack_from("<I", block, size - _COUNT_BYTES)
-    # The places where keys are whole, for searching, stand between the entries and their count.
+    # The offsets of keys that are whole, for searching, stand between the entries and their count.
     end = size - _COUNT_BYTES * (restarts + 1)
     if end < 0:
         raise _damaged(f"the block at byte {start:,} is too short")

@@ -1,6 +1,6 @@
 """Open a Core ML model: an .mlmodel, or an .mlpackage, which is a folder with a model in it.
 
-Source: the field numbers of ``Model.proto``, and the manifests that coremltools writes.
+Source: the manifests that coremltools writes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dsconv.errors import ModelError
+from dsconv.formats.coreml.schema import FIRST_KIND, Model, ModelDescription
 from dsconv.formats.output import MANIFEST
 from dsconv.formats.protobuf.message import Message
-from dsconv.formats.storage import Storage, unreadable
+from dsconv.formats.storage import unreadable
 
-# The kinds of model that dsconv reads, by their field in Model.
-PROGRAM, NEURAL_NETWORK = 502, 500
+PROGRAM, NEURAL_NETWORK = Model.field_numbers("mlProgram", "neuralNetwork")
+"""The kinds of model that dsconv reads, by their field in Model."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class CoreMlFile:
     path: Path
     model_path: Path
     version: int
-    description: Message
+    description: ModelDescription
     kind: int
     body: Message
 
@@ -37,15 +38,15 @@ class CoreMlFile:
 def open_core_ml(path: Path) -> CoreMlFile:
     """Open a package or a model. Raises ModelError if it is damaged or something else."""
     model_path = _model_of_package(path) if path.is_dir() else path
-    message = Message.of_storage(Storage.of_file(model_path))
-    kinds = [number for number in message.numbers if number >= 200]
+    message = Model.of_file(model_path)
+    kinds = [number for number in message.numbers if number >= FIRST_KIND]
     if len(kinds) != 1:
         raise ModelError(f"{model_path} holds no Core ML model; copy or download it again.")
     return CoreMlFile(
         path,
         model_path,
-        message.integer(1),
-        message.message(2),
+        message.specificationVersion,
+        message.description,
         kinds[0],
         message.message(kinds[0]),
     )

@@ -1,22 +1,17 @@
-"""What a Core ML model takes, gives and says about itself: its ModelDescription.
-
-Source: the field numbers of ``Model.proto`` and ``FeatureTypes.proto``.
-"""
+"""What a Core ML model takes, gives and says about itself: its ModelDescription."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dsconv.errors import ModelError
-from dsconv.formats.protobuf.message import Message
+from dsconv.formats.coreml.schema import (
+    ARRAY_TYPES,
+    FeatureDescription,
+    FunctionDescription,
+    ModelDescription,
+)
 
-_ARRAY_TYPES = {
-    65568: "float32",
-    65600: "float64",
-    131104: "int32",
-    131080: "int8",
-    65552: "float16",
-}
 _DYNAMIC = -1
 
 
@@ -46,8 +41,8 @@ class Feature:
         return self.shape is None or shape == self.shape
 
     @property
-    def open_shape(self) -> tuple[int, ...] | None:
-        """The shape with -1 for every size that may be another one."""
+    def dynamic_shape(self) -> tuple[int, ...] | None:
+        """The shape with -1 for each dynamic dimension."""
         if self.shape is None:
             return None
         if self.ranges is not None:
@@ -72,35 +67,43 @@ class Description:
     properties: dict[str, str]
 
 
-def read_description(description: Message) -> Description:
+def read_description(description: ModelDescription) -> Description:
     """The description of a model. Raises ModelError if it is damaged."""
-    functions = {function.text(1): function for function in description.messages(20)}
+    functions = {function.name: function for function in description.functions}
+    described: ModelDescription | FunctionDescription = description
     if functions:
         # A model of several functions is run as its default one.
-        default = functions.get(description.text(21), next(iter(functions.values())))
-        parts = [default.messages(number) for number in (2, 3, 6)]
+        first = next(iter(functions.values()))
+        described = functions.get(description.defaultFunctionName, first)
+    metadata = description.metadata
+    return Description(
+        inputs=tuple(map(_feature, described.input)),
+        outputs=tuple(map(_feature, described.output)),
+        states=tuple(map(_feature, described.state)),
+        summary=metadata.shortDescription,
+        version=metadata.versionString,
+        author=metadata.author,
+        license=metadata.license,
+        properties=metadata.userDefined,
+    )
+
+
+def _feature(message: FeatureDescription) -> Feature:
+    """What is no array has no shape."""
+    name, kind = message.name, message.type
+    if kind.has("stateType"):
+        array = kind.stateType.arrayType
+    elif kind.has("multiArrayType"):
+        array = kind.multiArrayType
     else:
-        parts = [description.messages(number) for number in (1, 10, 13)]
-    inputs, outputs, states = (tuple(map(_feature, part)) for part in parts)
-    metadata = description.message(100)
-    summary, version, author, license_ = (metadata.text(number) for number in (1, 2, 3, 4))
-    properties = metadata.text_mapping(100)
-    return Description(inputs, outputs, states, summary, version, author, license_, properties)
-
-
-def _feature(message: Message) -> Feature:
-    """A FeatureDescription; what is no array has no shape."""
-    name, kind = message.text(1), message.message(3)
-    array = kind.message(8).message(1) if 8 in kind else kind.message(5)
-    if 8 not in kind and 5 not in kind:
         return Feature(name, "?", None)
-    shape = tuple(array.integers(1)) or None
+    shape = tuple(array.shape) or None
     ranges = shapes = None
-    if 31 in array:
-        sizes = array.message(31).messages(1)
-        ranges = tuple((size.integer(1), size.integer(2)) for size in sizes)
-    if 21 in array:
-        shapes = tuple(tuple(entry.integers(1)) for entry in array.message(21).messages(1))
+    if array.has("shapeRange"):
+        sizes = array.shapeRange.sizeRanges
+        ranges = tuple((size.lowerBound, size.upperBound) for size in sizes)
+    if array.has("enumeratedShapes"):
+        shapes = tuple(tuple(each.shape) for each in array.enumeratedShapes.shapes)
         if len({len(sizes) for sizes in shapes}) != 1:
             raise ModelError(f"'{name}' takes shapes of unequal rank; copy the model again.")
-    return Feature(name, _ARRAY_TYPES.get(array.integer(2), "?"), shape, ranges, shapes)
+    return Feature(name, ARRAY_TYPES.get(array.dataType, "?"), shape, ranges, shapes)

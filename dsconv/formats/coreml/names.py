@@ -5,5 +5,5 @@ import re
 
 def core_ml_name(name: str) -> str:
     """What Core ML Tools call a tensor: letters, digits and underscores, no digit first."""
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return f"_{plain}" if plain[:1].isdigit() else plain
+    name = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return f"_{name}" if name[:1].isdigit() else name

@@ -38,7 +38,7 @@ BITS = {
 
 _MODEL_PATH = "@model_path/"
 
-# A blob: sentinel, type, bytes, position of the data, unused bits behind the last element; padding.
+# A blob: sentinel, type, bytes, offset of the data, unused bits after the last element; padding.
 _HEADER = struct.Struct("<IIQQQ32x")
 _SENTINEL = 0xDEADBEEF
 _NUMBERS = {
@@ -73,7 +73,7 @@ class WeightFiles:
         """
         storage = self._open(blob.file_name)
         if not 0 <= blob.offset <= len(storage) - _HEADER.size:
-            raise _damaged(blob, "begins behind the end of the file")
+            raise _damaged(blob, "begins after the end of the file")
         sentinel, number, size, start, unused = _HEADER.unpack_from(storage.view, blob.offset)
         if sentinel != _SENTINEL:
             raise _damaged(blob, "has no header")
@@ -85,7 +85,7 @@ class WeightFiles:
         if unused != 8 * size - math.prod(kind.shape) * BITS[kind.dtype]:
             raise _damaged(blob, "has another number of elements")
         if start + size > len(storage):
-            raise _damaged(blob, "ends behind the end of the file")
+            raise _damaged(blob, "ends after the end of the file")
         return storage.span(start, start + size)
 
     def _open(self, name: str) -> Storage:

@@ -87,7 +87,7 @@ def _find_states(graph: Graph, variables: list[Node]) -> list[_State]:
         )
     (lstm,) = lstms
     sources = [graph.source(name) for name in lstm.data_inputs]
-    found = {letter: sources[place] for letter, place in _STATE_INPUTS.items()}
+    found = {letter: sources[index] for letter, index in _STATE_INPUTS.items()}
     names = {node.name for node in found.values()}
     for variable in variables:
         if variable.name not in names:
@@ -219,7 +219,7 @@ class _Edit:
         self.gone = setters | set(resets)
 
     def nodes(self) -> Iterator[Node]:
-        """All that stay, with an input in the place of each variable, and the outputs behind."""
+        """All that stay, with an input instead of each variable, and the outputs at the end."""
         inputs = {state.variable.name: state for state in self._states}
         for node in self._graph:
             if node.name in inputs:
@@ -237,11 +237,11 @@ class _Edit:
             for name in node.inputs
             if TensorName.parse(name).node not in self.gone
         ]
-        places = node.attributes.get("_class")
+        colocations = node.attributes.get("_class")
         changes = {}
-        if isinstance(places, list):
-            own = list(self._places(places))
-            if own != places:
+        if isinstance(colocations, list):
+            own = list(self._colocations(colocations))
+            if own != colocations:
                 changes["_class"] = own
         if tuple(inputs) == node.inputs and not changes:
             return node
@@ -251,12 +251,12 @@ class _Edit:
         parsed = TensorName.parse(name)
         return str(parsed._replace(node=self._names.get(parsed.node, parsed.node)))
 
-    def _places(self, places: Iterable[object]) -> Iterator[object]:
-        """The nodes that a node is to stand beside, those of the variables by their new names."""
-        for place in places:
-            old = place.decode() if isinstance(place, bytes) else ""
+    def _colocations(self, given: Iterable[object]) -> Iterator[object]:
+        """The nodes on whose device a node is to run, the variables by their new names."""
+        for each in given:
+            old = each.decode() if isinstance(each, bytes) else ""
             new = self._names.get(old.removeprefix("loc:@"))
-            yield f"loc:@{new}".encode() if new else place
+            yield f"loc:@{new}".encode() if new else each
 
 
 def _control_names(node: Node) -> set[str]:

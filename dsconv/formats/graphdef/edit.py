@@ -58,7 +58,7 @@ def cut(graph: Graph, tensor: str, shape: Shape, *, name: str | None = None) -> 
     """Make a tensor an input: what consumed it is fed by a new Placeholder.
 
     `tensor` is a node's name, or ``node:1`` for another of its outputs. `shape` is the
-    Placeholder's; its type is read from the node. The Placeholder takes the place of the node and
+    Placeholder's; its type is read from the node. The Placeholder replaces the node and
     its name, or `name`. Nodes that only the cut tensor needed stay until `extract` drops them.
     """
     target = TensorName.parse(tensor)
@@ -82,12 +82,12 @@ def rewired(node: Node, old: TensorName, new: str) -> Node:
     return node if tuple(inputs) == node.inputs else edited(node, inputs=inputs)
 
 
-def unused_name(graph: Graph, wanted: str) -> str:
-    """`wanted`, or `wanted_1`, `wanted_2` and so on: the first that no node has."""
-    name, count = wanted, 0
+def unused_name(graph: Graph, preferred: str) -> str:
+    """`preferred`, or `preferred_1`, `preferred_2` and so on: the first that no node has."""
+    name, count = preferred, 0
     while name in graph:
         count += 1
-        name = f"{wanted}_{count}"
+        name = f"{preferred}_{count}"
     return name
 
 
@@ -107,7 +107,7 @@ def _references(graph: Graph, name: str) -> list[TensorName]:
 
 def _fits(actual: tuple[int, ...], declared: tuple[int, ...]) -> bool:
     return len(actual) == len(declared) and all(
-        wanted in (-1, size) for size, wanted in zip(actual, declared, strict=True)
+        expected in (-1, size) for size, expected in zip(actual, declared, strict=True)
     )
 
 

@@ -13,8 +13,8 @@ def why_not_frozen(graph: Graph) -> str | None:
         return None
     return (
         f"it is not frozen: {len(variables)} of its weights are variables, whose values "
-        "are in a checkpoint; pass that to `dsconv freeze`, or up to DeepSpeech 0.5 export a "
-        "frozen graph with the training code (--export_dir)."
+        "are in a checkpoint; pass that to `dsconv freeze`, or, of a version that it does not "
+        "take, export a frozen graph with the training code (--export_dir)."
     )
 
 

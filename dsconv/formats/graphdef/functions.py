@@ -13,11 +13,9 @@ from typing import Any
 
 from dsconv.formats.graphdef import messages
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.graph import LIBRARY, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.protobuf import wire
-
-_LIBRARY = 2
 
 
 def new_function(
@@ -44,4 +42,4 @@ def with_functions(graph: Graph, functions: Iterable[Any]) -> Graph:
     """The same graph with more functions in its library."""
     library = messages.FunctionDefLibrary(function=list(functions)).SerializeToString()
     # A message that comes twice is merged.
-    return Graph(graph.nodes, [*graph.rest, *wire.nested(_LIBRARY, [library])], graph.regions)
+    return Graph(graph.nodes, [*graph.rest, *wire.nested(LIBRARY, [library])], graph.regions)

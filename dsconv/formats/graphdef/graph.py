@@ -14,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.formats.graphdef import package
+from dsconv.formats.graphdef import package, schema
 from dsconv.formats.graphdef.node import Node, TensorName, parse_node
 from dsconv.formats.graphdef.tensor import Tensor
-from dsconv.formats.identify import FileFormat, describe, identify
+from dsconv.formats.identify import describe, identify
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk, Span, Storage
+from dsconv.formats.table import GRAPH, PACKAGE
 
 CONSTANTS = ("Const", "ImmutableConst")
 """Ops that hold a value: in the graph itself, or in a region of the memory-mappable package."""
@@ -29,6 +30,10 @@ VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 
 NO_RESULTS = ("Assert", "NoOp")
 """Ops that compute nothing: they check others, or order them."""
+
+
+NODE, LIBRARY, VERSIONS = schema.GraphDef.field_numbers("node", "library", "versions")
+"""The numbers of a GraphDef's fields."""
 
 
 class Graph:
@@ -140,11 +145,11 @@ def open_graph(path: str | os.PathLike[str]) -> Graph:
     """
     path = Path(path)
     found = identify(path)
-    if found not in (FileFormat.GRAPH, FileFormat.PACKAGE):
+    if found not in (GRAPH, PACKAGE):
         raise ModelError(describe(path, found))
     with about(path):
         storage = Storage.of_file(path)
-        if found is FileFormat.PACKAGE:
+        if found is PACKAGE:
             regions = package.read_directory(storage)
             return parse_graph(regions.pop(package.GRAPH_REGION), regions)
         return parse_graph(storage.span(0, len(storage)))
@@ -155,11 +160,11 @@ def parse_graph(span: Span, regions: Mapping[str, Span] | None = None) -> Graph:
     nodes: list[Node] = []
     rest: list[Chunk] = []
     for field in wire.fields(span.storage.view, span.start, span.end):
-        if field.number == 1:
+        if field.number == NODE:
             nodes.append(parse_node(span.storage.span(field.start, field.end)))
         elif field.wire_type == wire.LENGTH_DELIMITED:
             rest.extend(wire.nested(field.number, [span.storage.span(field.start, field.end)]))
         else:
-            key = wire.varint(field.number << 3 | field.wire_type)
+            key = wire.key(field.number, field.wire_type)
             rest.extend([key, span.storage.span(field.start, field.end)])
     return Graph(nodes, rest, regions)

@@ -12,9 +12,13 @@ from pathlib import Path
 from dsconv.errors import ModelError, about
 from dsconv.formats.graphdef.dtypes import DataType, data_type
 from dsconv.formats.graphdef.graph import Graph, parse_graph
+from dsconv.formats.graphdef.schema import (
+    MetaGraphDef,
+    SavedModelProto,
+    SignatureDef,
+    TensorInfo,
+)
 from dsconv.formats.graphdef.tensor import Shape, parse_shape
-from dsconv.formats.protobuf.message import Message
-from dsconv.formats.storage import Storage
 
 SERVING = ("serve",)
 """The tags of the MetaGraph that is meant for use."""
@@ -44,34 +48,34 @@ class MetaGraph:
     Raises WireError, or ModelError for types that TensorFlow does not have, where it is damaged.
     """
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: MetaGraphDef) -> None:
         self._message = message
 
     @property
     def tags(self) -> tuple[str, ...]:
         """What the graph is for, such as ``serve``; none outside a SavedModel."""
-        return tuple(self._message.message(1).texts(4))
+        return tuple(self._message.meta_info_def.tags)
 
     @property
     def tensorflow_version(self) -> str:
         """The version of TensorFlow that wrote it; empty if it does not say."""
-        return self._message.message(1).text(5)
+        return self._message.meta_info_def.tensorflow_version
 
     @cached_property
     def graph(self) -> Graph:
         """The graph itself."""
-        return parse_graph(self._message.message(2).span)
+        return parse_graph(self._message.graph_def)
 
     @property
     def signatures(self) -> dict[str, Signature]:
         """The signatures by name."""
-        return {name: _signature(each) for name, each in self._message.mapping(5).items()}
+        return {name: _signature(each) for name, each in self._message.signature_def.items()}
 
 
 def read_saved_model(path: Path) -> list[MetaGraph]:
     """The MetaGraphs of a ``saved_model.pb``. Raises ModelError if it is damaged or has none."""
     with about(path):
-        found = [MetaGraph(message) for message in _file(path).messages(2)]
+        found = [MetaGraph(each) for each in SavedModelProto.of_file(path).meta_graphs]
         if not found:
             raise ModelError("the SavedModel holds no graph; save it again.")
         return found
@@ -80,25 +84,21 @@ def read_saved_model(path: Path) -> list[MetaGraph]:
 def read_meta_graph(path: Path) -> MetaGraph:
     """The MetaGraph of a ``.meta`` file. Raises ModelError if it is damaged."""
     with about(path):
-        return MetaGraph(_file(path))
+        return MetaGraph(MetaGraphDef.of_file(path))
 
 
-def _file(path: Path) -> Message:
-    return Message.of_storage(Storage.of_file(path))
-
-
-def _signature(message: Message) -> Signature:
+def _signature(signature: SignatureDef) -> Signature:
     inputs, outputs = (
-        {key: _tensor(each) for key, each in message.mapping(number).items()} for number in (1, 2)
+        {key: _tensor(each) for key, each in tensors.items()}
+        for tensors in (signature.inputs, signature.outputs)
     )
-    return Signature(message.text(3), inputs, outputs)
+    return Signature(signature.method_name, inputs, outputs)
 
 
-def _tensor(message: Message) -> SignatureTensor:
+def _tensor(tensor: TensorInfo) -> SignatureTensor:
     """The first output of a node is known by the name of the node."""
-    shapes = message.spans(3)
     return SignatureTensor(
-        message.text(1).removesuffix(":0"),
-        data_type(message.integer(2)),
-        parse_shape(shapes[-1]) if shapes else None,
+        tensor.name.removesuffix(":0"),
+        data_type(tensor.dtype),
+        parse_shape(tensor.tensor_shape) if tensor.has("tensor_shape") else None,
     )

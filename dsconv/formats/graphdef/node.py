@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from dsconv.errors import ModelError
+from dsconv.formats.graphdef import schema
 from dsconv.formats.graphdef.dtypes import DataType, data_type
 from dsconv.formats.graphdef.tensor import Shape, Tensor, parse_shape, parse_tensor
 from dsconv.formats.protobuf import wire
@@ -109,19 +110,18 @@ def parse_node(span: Span) -> Node:
     attributes: dict[str, Span] = {}
     view = span.storage.view
     for field in wire.fields(view, span.start, span.end):
-        if field.number == 5:
+        number = field.number
+        if number == _ATTR:
             key, value = _parse_map_entry(span.storage.span(field.start, field.end))
             attributes[key] = value
-        elif field.number in (1, 2, 3, 4):
-            text = _text(view, field)
-            if field.number == 1:
-                name = text
-            elif field.number == 2:
-                op = text
-            elif field.number == 3:
-                inputs.append(text)
-            else:
-                device = text
+        elif number == _INPUT:
+            inputs.append(_text(view, field))
+        elif number == _NAME:
+            name = _text(view, field)
+        elif number == _OP:
+            op = _text(view, field)
+        elif number == _DEVICE:
+            device = _text(view, field)
     return Node(name, op, tuple(inputs), device, Attributes(attributes), span)
 
 
@@ -135,9 +135,9 @@ def _text(view: memoryview, field: wire.Field) -> str:
 def _parse_map_entry(span: Span) -> tuple[str, Span]:
     key, value = "", span.storage.span(span.end, span.end)
     for field in wire.fields(span.storage.view, span.start, span.end):
-        if field.number == 1:
+        if field.number == wire.MAP_KEY:
             key = _text(span.storage.view, field)
-        elif field.number == 2:
+        elif field.number == wire.MAP_VALUE:
             value = span.storage.span(field.start, field.end)
     return key, value
 
@@ -145,7 +145,7 @@ def _parse_map_entry(span: Span) -> tuple[str, Span]:
 def _parse_value(span: Span) -> Value:
     view = span.storage.view
     for field in wire.fields(view, span.start, span.end):
-        if field.number == 1:
+        if field.number == _LIST:
             return _parse_list(span.storage.span(field.start, field.end))
         if field.number in _SINGLE:
             return _parse_single(span, field)
@@ -157,14 +157,14 @@ def _parse_value(span: Span) -> Value:
 def _parse_single(span: Span, field: wire.Field) -> Value:
     storage = span.storage
     kind = _SINGLE[field.number]
-    if kind == "bytes":
+    if kind == "s":
         return bytes(storage.view[field.start : field.end])
-    if kind == "int":
+    if kind == "i":
         return wire.signed(field.value)
-    if kind == "float":
+    if kind == "f":
         (number,) = struct.unpack("<f", storage.view[field.start : field.end])
         return float(number)
-    if kind == "bool":
+    if kind == "b":
         return bool(field.value)
     if kind == "type":
         return data_type(field.value)
@@ -186,7 +186,7 @@ def _parse_list(span: Span) -> list[Value]:
 
 def _parse_packed(span: Span, field: wire.Field) -> Iterator[Value]:
     view = span.storage.view
-    if _SINGLE[field.number] == "float":
+    if _SINGLE[field.number] == "f":
         for (number,) in struct.iter_unpack("<f", view[field.start : field.end]):
             yield float(number)
         return
@@ -197,6 +197,10 @@ def _parse_packed(span: Span, field: wire.Field) -> Iterator[Value]:
         yield _parse_single(span, wire.Field(field.number, wire.VARINT, start, position, value))
 
 
-# The value's field number in AttrValue, and in AttrValue.ListValue, where they are the same.
-_SINGLE = {2: "bytes", 3: "int", 4: "float", 5: "bool", 6: "type", 7: "shape", 8: "tensor"}
-_PACKABLE = {3, 4, 5, 6}
+_NAME, _OP, _INPUT, _DEVICE, _ATTR = schema.NodeDef.field_numbers(
+    "name", "op", "input", "device", "attr"
+)
+_LIST = schema.AttrValue.number("list")
+# The values of a list have the numbers of single ones.
+_SINGLE = {each.number: name for name, each in schema.ListValue.fields.items()}
+_PACKABLE = set(schema.ListValue.field_numbers("i", "f", "b", "type"))

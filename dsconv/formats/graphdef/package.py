@@ -1,7 +1,7 @@
 """The memory-mappable package (.pbmm): large constants beside the graph, ready to be mapped.
 
 Layout, offsets counted from the start of the file: the tensors, each padded to a multiple of 64
-bytes; the GraphDef, directly behind the last tensor; a directory message that lists offset, name
+bytes; the GraphDef, directly after the last tensor; a directory message that lists offset, name
 and length of each region, the graph last; eight bytes with the offset of the directory.
 
 A converted ``Const`` becomes an ``ImmutableConst`` with three attributes: dtype, shape and the name
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dsconv.errors import ModelError
+from dsconv.formats.graphdef import schema
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.tensor import Tensor
@@ -29,6 +30,9 @@ MINIMUM_BYTES = 10_000
 """Smaller constants stay in the graph; the original tool's default."""
 
 _FOOTER_BYTES = 8
+
+_ELEMENT = schema.MemmappedFileSystemDirectory.number("element")
+_OFFSET, _NAME, _LENGTH = schema.DirectoryElement.field_numbers("offset", "name", "length")
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class PackageWriter:
         self._add(GRAPH_REGION, sum(map(len, graph)))
         yield from graph
         for element in self._elements:
-            yield from wire.nested(1, _encode_element(element))
+            yield from wire.nested(_ELEMENT, _encode_element(element))
         yield self._end.to_bytes(_FOOTER_BYTES, "little")
 
     def _add(self, region: str, length: int) -> None:
@@ -122,15 +126,15 @@ class PackageWriter:
 
 def _parse_elements(storage: Storage, start: int, end: int) -> Iterator[_Element]:
     for field in wire.fields(storage.view, start, end):
-        if field.number != 1 or field.wire_type != wire.LENGTH_DELIMITED:
+        if field.number != _ELEMENT or field.wire_type != wire.LENGTH_DELIMITED:
             raise ModelError("not a memory-mappable package: no directory at its end.")
         name, offset, length = "", 0, None
         for inner in wire.fields(storage.view, field.start, field.end):
-            if inner.number == 1:
+            if inner.number == _OFFSET:
                 offset = inner.value
-            elif inner.number == 2:
+            elif inner.number == _NAME:
                 name = str(storage.view[inner.start : inner.end], "utf-8", "replace")
-            elif inner.number == 3:
+            elif inner.number == _LENGTH:
                 length = inner.value
         if not name.startswith(PREFIX):
             raise ModelError("not a memory-mappable package: no directory at its end.")
@@ -139,6 +143,6 @@ def _parse_elements(storage: Storage, start: int, end: int) -> Iterator[_Element
 
 def _encode_element(element: _Element) -> list[Chunk]:
     """A directory entry; protocol buffers leave out a field that is 0."""
-    name = wire.nested(2, [element.name.encode()])
-    encoded: list[Chunk] = [b"\x08" + wire.varint(element.offset)] if element.offset else []
-    return [*encoded, *name, b"\x18" + wire.varint(element.length or 0)]
+    offset = [wire.number(_OFFSET, element.offset)] if element.offset else []
+    name = wire.nested(_NAME, [element.name.encode()])
+    return [*offset, *name, wire.number(_LENGTH, element.length or 0)]

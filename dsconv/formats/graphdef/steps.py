@@ -1,6 +1,6 @@
 """The number of frames that an acoustic graph takes per call, and how to change it.
 
-The exporter writes that number into a few places. They are found by structure, so that every
+The exporter writes that number into a few uses. They are found by structure, so that every
 version's names will do:
 
 - the second dimension of the input Placeholder [batch, steps, ...];
@@ -39,7 +39,7 @@ _LENGTH_OPS = (*CONSTANTS, "Shape", "StridedSlice")
 
 
 @dataclass(frozen=True)
-class _Places:
+class _StepUses:
     """Where a graph holds its number of steps."""
 
     input: Node
@@ -73,41 +73,41 @@ def set_steps(graph: Graph, steps: int) -> Graph:
     know, and says where.
     """
     check_steps(steps)
-    places = _find_places(graph)
-    old = _steps(places.input)
+    uses = _find_uses(graph)
+    old = _steps(uses.input)
     if old == steps:
         return graph
-    changed = {places.input.name: _with_input_steps(places.input, steps)}
-    for node in places.score_shapes:
-        sizes = [steps, *graph.tensor(node).numbers()[1:]]
-        changed[node.name] = _int32_constant(node.name, sizes)
-    own_constants = all(graph.consumers[ref.node] == [user] for user, ref in places.length_users)
+    changed = {uses.input.name: _with_input_steps(uses.input, steps)}
+    for node in uses.score_shapes:
+        shape = [steps, *graph.tensor(node).numbers()[1:]]
+        changed[node.name] = _int32_constant(node.name, shape)
+    own_constants = all(graph.consumers[ref.node] == [user] for user, ref in uses.length_users)
     if own_constants and DYNAMIC not in (old, steps):
-        for _, length in places.length_users:
+        for _, length in uses.length_users:
             changed[length.node] = _int32_constant(length.node, steps)
         return graph.replacing(changed.get(node.name, node) for node in graph)
-    return _with_other_length(graph, places, steps, changed)
+    return _with_other_length(graph, uses, steps, changed)
 
 
 def _with_other_length(
-    graph: Graph, places: _Places, steps: int, changed: dict[str, Node]
+    graph: Graph, uses: _StepUses, steps: int, changed: dict[str, Node]
 ) -> Graph:
     """Apply `changed`, and exchange a constant length for one read from a shape, or back."""
-    scope = places.lstm.name.rpartition("/")[0]
+    scope = uses.lstm.name.rpartition("/")[0]
     lengths = (
-        _length_from_shape(graph, scope, places.lstm.data_inputs[1])
+        _length_from_shape(graph, scope, uses.lstm.data_inputs[1])
         if steps == DYNAMIC
         else [_int32_constant(unused_name(graph, f"{scope}/steps"), steps)]
     )
-    for user, old in places.length_users:
+    for user, old in uses.length_users:
         changed[user.name] = rewired(user, old, lengths[-1].name)
-    first_user = min(places.length_users, key=lambda place: graph.nodes.index(place[0]))[0]
+    first_user = min(uses.length_users, key=lambda use: graph.nodes.index(use[0]))[0]
     nodes: list[Node] = []
     for node in graph:
         if node is first_user:
             nodes.extend(lengths)
         nodes.append(changed.get(node.name, node))
-    return _without_dead(graph.replacing(nodes), [old.node for _, old in places.length_users])
+    return _without_dead(graph.replacing(nodes), [old.node for _, old in uses.length_users])
 
 
 def _length_from_shape(graph: Graph, scope: str, tensor: TensorName) -> list[Node]:
@@ -147,7 +147,7 @@ def _without_dead(graph: Graph, names: list[str]) -> Graph:
     return graph.replacing(node for node in graph if node.name not in dead)
 
 
-def _find_places(graph: Graph) -> _Places:
+def _find_uses(graph: Graph) -> _StepUses:
     node = input_node(graph)
     if node is None:
         raise ConversionError(
@@ -167,7 +167,7 @@ def _find_places(graph: Graph) -> _Places:
         )
     for user, length in users:
         _check_length(graph, user, length, _steps(node))
-    return _Places(node, lstms[0], users, _score_shapes(graph, node))
+    return _StepUses(node, lstms[0], users, _score_shapes(graph, node))
 
 
 def _mask_lengths(graph: Graph) -> list[tuple[Node, TensorName]]:

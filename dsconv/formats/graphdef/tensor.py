@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from dsconv.errors import ModelError
+from dsconv.formats.graphdef import schema
 from dsconv.formats.graphdef.dtypes import DataType, data_type
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Chunk, Span
@@ -24,28 +25,33 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...] | None
 """Sizes of the dimensions, -1 where unknown; None where even their number is unknown."""
 
-_CONTENT = 4
-_STRING_VALUES = 8
+_DIM, _UNKNOWN_RANK = schema.TensorShapeProto.field_numbers("dim", "unknown_rank")
+_SIZE = schema.Dim.number("size")
+_numbers = schema.TensorProto.field_numbers
+_DTYPE, _SHAPE, _CONTENT = _numbers("dtype", "tensor_shape", "tensor_content")
+(_STRING_VALUES,) = _numbers("string_val")
 # Complex values are pairs of floats or doubles.
-_FLOAT_VALUES = {5, 9}
-_DOUBLE_VALUES = {6, 12}
-_INTEGER_VALUES = {7, 10, 11, 13, 16, 17}
+_FLOAT_VALUES = {*_numbers("float_val", "scomplex_val")}
+_DOUBLE_VALUES = {*_numbers("double_val", "dcomplex_val")}
+_INTEGER_VALUES = {
+    *_numbers("int_val", "int64_val", "bool_val", "half_val", "uint32_val", "uint64_val")
+}
 
 
 def parse_shape(span: Span) -> Shape:
     """Read a TensorShapeProto."""
-    sizes: list[int] = []
+    shape: list[int] = []
     view = span.storage.view
     for field in wire.fields(view, span.start, span.end):
-        if field.number == 3 and field.value:
+        if field.number == _UNKNOWN_RANK and field.value:
             return None
-        if field.number == 2:
+        if field.number == _DIM:
             size = 0
             for inner in wire.fields(view, field.start, field.end):
-                if inner.number == 1:
+                if inner.number == _SIZE:
                     size = wire.signed(inner.value)
-            sizes.append(size)
-    return tuple(sizes)
+            shape.append(size)
+    return tuple(shape)
 
 
 @dataclass(frozen=True)
@@ -127,8 +133,8 @@ class Tensor:
         if self.dtype in (DataType.HALF, DataType.BFLOAT16):
             return np.array(numbers, np.uint16).view(dtype)
         if self.dtype in (DataType.COMPLEX64, DataType.COMPLEX128):
-            parts = np.array(numbers, np.float64)
-            return (parts[0::2] + 1j * parts[1::2]).astype(dtype)
+            pairs = np.array(numbers, np.float64)
+            return (pairs[0::2] + 1j * pairs[1::2]).astype(dtype)
         return np.array(numbers).astype(dtype)
 
     def _stored_numbers(self) -> Iterator[int | float]:
@@ -159,9 +165,9 @@ def parse_tensor(span: Span) -> Tensor:
     shape: tuple[int, ...] = ()
     content = None
     for field in wire.fields(span.storage.view, span.start, span.end):
-        if field.number == 1:
+        if field.number == _DTYPE:
             dtype = data_type(field.value)
-        elif field.number == 2:
+        elif field.number == _SHAPE:
             shape = parse_shape(span.storage.span(field.start, field.end)) or ()
         elif field.number == _CONTENT and field.end > field.start:
             content = span.storage.span(field.start, field.end)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dsconv.errors import ModelError
-from dsconv.formats.graphdef import messages
+from dsconv.formats.graphdef import messages, schema
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.graph import NODE, Graph
 from dsconv.formats.graphdef.node import Node, parse_node
 from dsconv.formats.graphdef.tensor import Shape, Tensor
 from dsconv.formats.protobuf import wire
@@ -39,7 +39,7 @@ def new_node(
     """
     message = messages.NodeDef(name=name, op=op, input=list(inputs), device=device)
     for key, value in (attributes or {}).items():
-        message.attr.append(messages.AttrEntry(key=key, value=_attribute_message(value)))
+        message.attr.add(key=key, value=_attribute_message(value))
     return _parsed(message)
 
 
@@ -95,10 +95,16 @@ def constant_chunks(
     """A serialized Const around raw bytes. `value_first` puts the value before the dtype."""
     tensor: list[Chunk] = [
         messages.TensorProto(dtype=dtype, tensor_shape=_shape_message(shape)).SerializeToString(),
-        *wire.nested(4, [content]),
+        *wire.nested(schema.TensorProto.number("tensor_content"), [content]),
     ]
-    value = [b"\x0a\x05value", *wire.nested(2, wire.nested(8, tensor))]
-    entries: list[list[Chunk]] = [[_attribute_entry("dtype", dtype)], wire.nested(5, value)]
+    value = [
+        *wire.nested(wire.MAP_KEY, [b"value"]),
+        *wire.nested(wire.MAP_VALUE, wire.nested(schema.AttrValue.number("tensor"), tensor)),
+    ]
+    entries = [
+        [_attribute_entry("dtype", dtype)],
+        wire.nested(schema.NodeDef.number("attr"), value),
+    ]
     head = messages.NodeDef(name=name, op="Const", input=list(inputs), device=device)
     first, second = reversed(entries) if value_first else entries
     return [head.SerializeToString(), *first, *second]
@@ -137,9 +143,9 @@ def graph_chunks(graph: Graph) -> Iterator[Chunk]:
                 device=node.device,
                 value_first=value_comes_first(node, "memory_region_name"),
             )
-            yield from wire.nested(1, chunks)
+            yield from wire.nested(NODE, chunks)
         else:
-            yield from wire.nested(1, [node.span])
+            yield from wire.nested(NODE, [node.span])
     yield from graph.rest
 
 
@@ -169,9 +175,10 @@ def _parsed(message: Any) -> Node:
     return parse_node(Storage.of_bytes(data).span(0, len(data)))
 
 
-def _attribute_entry(key: str, value: Any) -> bytes:
-    entry = messages.AttrEntry(key=key, value=_attribute_message(value))
-    return bytes(messages.NodeDef(attr=[entry]).SerializeToString())
+def _attribute_entry(key: str, value: Any) -> Chunk:
+    node = messages.NodeDef()
+    node.attr.add(key=key, value=_attribute_message(value))
+    return bytes(node.SerializeToString())
 
 
 def _attribute_message(value: Any) -> Any:

@@ -5,11 +5,18 @@ Nothing is copied until its value is asked for, so the weights of a mapped file 
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from dsconv.errors import ModelError
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Span, Storage
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Message:
@@ -22,9 +29,19 @@ class Message:
         self.span = span
 
     @classmethod
-    def of_storage(cls, storage: Storage) -> Message:
-        """The message that fills a file."""
+    def of_storage(cls, storage: Storage) -> Self:
+        """The message that fills a storage."""
         return cls(storage.span(0, len(storage)))
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """The message that fills a file, which is mapped."""
+        return cls.of_storage(Storage.of_file(path))
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Self:
+        """A message in memory."""
+        return cls.of_storage(Storage.of_bytes(data))
 
     def __contains__(self, number: int) -> bool:
         return number in self._fields
@@ -75,13 +92,13 @@ class Message:
         found = self.integers(number)
         return found[-1] if found else 0
 
-    def mapping(self, number: int) -> dict[str, Message]:
-        """A map from text to messages."""
-        return {entry.text(1): entry.message(2) for entry in self.messages(number)}
-
-    def text_mapping(self, number: int) -> dict[str, str]:
-        """A map from text to text."""
-        return {entry.text(1): entry.text(2) for entry in self.messages(number)}
+    def reals(self, number: int, code: Literal["f", "d"]) -> list[float]:
+        """A repeated float or double, packed or not. Raises ModelError if it is damaged."""
+        data = b"".join(span.view for span in self.spans(number))
+        size = struct.calcsize(code)
+        if len(data) % size:
+            raise ModelError(f"field {number} holds no whole floats; copy the model again.")
+        return list(struct.unpack(f"<{len(data) // size}{code}", data))
 
     @cached_property
     def _fields(self) -> dict[int, list[wire.Field]]:

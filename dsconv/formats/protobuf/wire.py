@@ -17,6 +17,9 @@ from dsconv.formats.storage import Chunk
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 
+MAP_KEY, MAP_VALUE = 1, 2
+"""The fields of an entry of a map."""
+
 _FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
 _LONGEST_VARINT = 10
 
@@ -26,7 +29,7 @@ class WireError(ModelError):
 
     @classmethod
     def at(cls, position: int, reason: str) -> WireError:
-        """The error for a place in the file."""
+        """The error at a position of the file."""
         return cls(f"damaged: {reason}, at byte {position:,}; copy or download the model again.")
 
 
@@ -58,8 +61,8 @@ def fields(buffer: memoryview, start: int, end: int) -> Iterator[Field]:
     """Yield the fields of the message that fills `buffer[start:end]`."""
     position = start
     while position < end:
-        key, position = read_varint(buffer, position, end)
-        number, wire_type = key >> 3, key & 7
+        tag, position = read_varint(buffer, position, end)
+        number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise WireError.at(position, "field number 0")
         if wire_type == VARINT:
@@ -76,7 +79,7 @@ def fields(buffer: memoryview, start: int, end: int) -> Iterator[Field]:
         if size > end - position:
             left = end - position
             raise WireError.at(
-                position, f"field {number} wants {size:,} bytes where {left:,} are left"
+                position, f"field {number} needs {size:,} bytes where {left:,} are left"
             )
         yield Field(number, wire_type, position, position + size, 0)
         position += size
@@ -97,8 +100,22 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+def key(number: int, wire_type: int) -> bytes:
+    """What stands before the value of a field."""
+    return varint(number << 3 | wire_type)
+
+
+def number(field: int, value: int) -> bytes:
+    """The field `field` of an outer message that holds a number of 0 or more."""
+    return key(field, VARINT) + varint(value)
+
+
+def header(number: int, size: int) -> bytes:
+    """What stands before the `size` bytes of a length-delimited field."""
+    return key(number, LENGTH_DELIMITED) + varint(size)
+
+
 def nested(number: int, chunks: Iterable[Chunk]) -> list[Chunk]:
     """Wrap chunks as the length-delimited field `number` of an outer message."""
     body = list(chunks)
-    header = varint(number << 3 | LENGTH_DELIMITED) + varint(sum(map(len, body)))
-    return [header, *body]
+    return [header(number, sum(map(len, body))), *body]

@@ -42,7 +42,7 @@ class Blobs:
 
 
 def constant_shape(kind: TensorType) -> list[int]:
-    """The shape of a constant. Raises ModelError if it is open."""
+    """The shape of a constant. Raises ModelError if it is dynamic."""
     if any(size < 0 for size in kind.shape):
-        raise ModelError("a constant has an open shape; copy or download the model again.")
+        raise ModelError("a constant has a dynamic shape; copy or download the model again.")
     return list(kind.shape)

@@ -34,7 +34,7 @@ class Constant:
         self.kind = operation.kind
         self.outputs = operation.outputs
         self._arguments = _arguments(operation)
-        self.parts = {
+        self.sources = {
             name: makers[argument.name]
             for name, argument in self._arguments.items()
             if argument.name in makers
@@ -43,11 +43,11 @@ class Constant:
     @property
     def values(self) -> list[Value]:
         """The values that it holds itself."""
-        held = (argument.value for argument in self._arguments.values())
-        return [value for value in held if value is not None]
+        values = (argument.value for argument in self._arguments.values())
+        return [value for value in values if value is not None]
 
     @property
-    def part_names(self) -> Iterable[str]:
+    def source_names(self) -> Iterable[str]:
         """The names of the values that it unpacks, or unpacks others with."""
         return (argument.name for argument in self._arguments.values() if argument.name)
 
@@ -58,8 +58,8 @@ class Constant:
             # Before opset CoreML8 they are packed into bytes.
             return f"uint{self._palette_bits}"
         name = _STORED.get(self.kind, "")
-        if name in self.parts:
-            return self.parts[name].stored_type
+        if name in self.sources:
+            return self.sources[name].stored_type
         kind = self._type(name)
         return kind.dtype if kind is not None else "?"
 
@@ -69,7 +69,7 @@ class Constant:
         if self.kind in ("const", "constexpr_cast"):
             return None
         name = _STORED.get(self.kind)
-        inner = self.parts[name].compression if name in self.parts else None
+        inner = self.sources[name].compression if name in self.sources else None
         return ", ".join([inner, self._words(inner)] if inner else [self._words(inner)])
 
     def _words(self, inner: str | None) -> str:
@@ -88,7 +88,7 @@ class Constant:
             words += ", per group"
         if vector > 1:
             words += f", vectors of {vector}"
-        inner = self.parts[_PALETTE].compression if _PALETTE in self.parts else None
+        inner = self.sources[_PALETTE].compression if _PALETTE in self.sources else None
         return f"{words}, {inner} palette" if inner else words
 
     @property
@@ -101,8 +101,8 @@ class Constant:
     def _linear(self) -> str:
         shape = self._shape("data_mask") or self._shape(_STORED[self.kind])
         scales = self._shape("scale")
-        sizes = zip(scales, shape, strict=True) if len(scales) == len(shape) else ()
-        blocks = any(1 < scale < size for scale, size in sizes)
+        pairs = zip(scales, shape, strict=True) if len(scales) == len(shape) else ()
+        blocks = any(1 < scale < size for scale, size in pairs)
         return f"{BITS.get(self.stored_type, 0)}-bit linear" + (", per block" if blocks else "")
 
     def _rank(self, name: str) -> int:
@@ -119,12 +119,12 @@ class Constant:
             return None
         if argument.value is not None:
             return argument.value.type
-        outputs = self.parts[name].outputs if name in self.parts else ()
+        outputs = self.sources[name].outputs if name in self.sources else ()
         return next((output.type for output in outputs if output.name == argument.name), None)
 
 
 def _arguments(operation: Operation) -> dict[str, Argument]:
     """The inputs of an op of constants; before opset CoreML8 they are attributes."""
     found = {name: many[0] for name, many in operation.inputs.items() if many}
-    held = operation.attributes.items()
-    return found | {name: Argument(None, value) for name, value in held if name != "name"}
+    attributes = operation.attributes.items()
+    return found | {name: Argument(None, value) for name, value in attributes if name != "name"}

@@ -1,7 +1,6 @@
 """Inspect a Core ML model, package or file, without coremltools.
 
-Source: the field numbers of ``Model.proto``, and the specification versions in the documentation of
-coremltools.
+Source: the specification versions in the documentation of coremltools.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from dsconv.acoustic.metadata import Metadata
 from dsconv.errors import ModelError
 from dsconv.formats.coreml.file import NEURAL_NETWORK, PROGRAM, CoreMlFile, open_core_ml
 from dsconv.formats.coreml.interface import Description, Feature, read_description
+from dsconv.formats.coreml.schema import OTHER_KINDS
 from dsconv.formats.digest import Digest
-from dsconv.formats.identify import FileFormat
+from dsconv.formats.format import Format
 from dsconv.formats.storage import unreadable
 from dsconv.inspect.converted import ConvertedFile, inspection_of
 from dsconv.inspect.coreml.network import read_network
@@ -22,43 +22,6 @@ from dsconv.inspect.report import CoreMlInfo, Inspection, TensorInfo
 from dsconv.inspect.runtimes import NO_ORIGINAL_RUNTIME
 
 _KINDS = {PROGRAM: "mlprogram", NEURAL_NETWORK: "neuralnetwork"}
-_OTHER_KINDS = {
-    200: "pipeline with a classifier",
-    201: "pipeline with a regressor",
-    202: "pipeline",
-    300: "linear regressor",
-    301: "support vector regressor",
-    302: "tree ensemble regressor",
-    303: "neural network regressor",
-    304: "Bayesian probit regressor",
-    400: "linear classifier",
-    401: "support vector classifier",
-    402: "tree ensemble classifier",
-    403: "neural network classifier",
-    404: "nearest neighbors classifier",
-    501: "item similarity recommender",
-    555: "custom model",
-    556: "linked model",
-    560: "class confidence thresholding",
-    600: "one-hot encoder",
-    601: "imputer",
-    602: "feature vectorizer",
-    603: "dictionary vectorizer",
-    604: "scaler",
-    606: "categorical mapping",
-    607: "normalizer",
-    609: "array feature extractor",
-    610: "non-maximum suppression",
-    900: "identity",
-    2000: "text classifier",
-    2001: "word tagger",
-    2002: "vision feature print",
-    2003: "sound analysis preprocessing",
-    2004: "gazetteer",
-    2005: "word embedding",
-    2006: "audio feature print",
-    3000: "serialized model",
-}
 # The first systems that open a specification version.
 _SYSTEMS = {
     1: "iOS 11, macOS 10.13",
@@ -75,7 +38,7 @@ _SYSTEMS = {
 _TOOLKIT = "com.github.apple.coremltools.version"
 
 
-def inspect_core_ml(path: Path, found: FileFormat, digest: Digest) -> Inspection:
+def inspect_core_ml(path: Path, found: Format, digest: Digest) -> Inspection:
     """Inspect a package or a file that was found to be Core ML.
 
     Raises ModelError if it is damaged, or a model of another kind than a program or a network.
@@ -96,7 +59,7 @@ def inspect_core_ml(path: Path, found: FileFormat, digest: Digest) -> Inspection
 def _read(path: Path) -> ConvertedFile:
     model = open_core_ml(path)
     if model.kind not in _KINDS:
-        kind = _OTHER_KINDS.get(model.kind, f"number {model.kind}")
+        kind = OTHER_KINDS.get(model.kind, f"number {model.kind}")
         raise ModelError(
             f"it is a Core ML model of another kind ({kind}); "
             "pass an ML program or a neural network."
@@ -146,7 +109,7 @@ def _producer(properties: dict[str, str]) -> str | None:
 
 
 def _tensor(feature: Feature) -> TensorInfo:
-    shape, ranges, shapes = feature.open_shape, feature.ranges, feature.shapes
+    shape, ranges, shapes = feature.dynamic_shape, feature.ranges, feature.shapes
     return TensorInfo(
         feature.name,
         feature.dtype,

@@ -1,12 +1,10 @@
-"""Layers and weights of a Core ML neural network.
-
-Source: the field numbers of ``NeuralNetwork.proto``.
-"""
+"""Layers and weights of a Core ML neural network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from dsconv.acoustic.names import PROBABILITIES
 from dsconv.errors import ConversionError, ModelError
@@ -20,6 +18,8 @@ from dsconv.formats.coreml.network import (
     WeightParams,
     read_weights,
 )
+from dsconv.formats.coreml.network_schema import InnerProductLayerParams
+from dsconv.formats.protobuf.message import Message
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.report import FEWEST_ELEMENTS, WeightInfo
 
@@ -28,55 +28,55 @@ _FLOAT_BYTES = 4
 _PEEPHOLES = ("inputGate", "forgetGate", "outputGate")
 _GRU_GATES = ("updateGate", "resetGate", "outputGate")
 
-# Of each kind of layer the weights: the way to them through its fields, their name, and the fields
-# with the sizes of their shape. Without such fields the shape is the number of values.
-_Weights = dict[tuple[int, ...], tuple[str, tuple[int, ...]]]
-_DENSE: _Weights = {(20,): ("weights", (2, 1)), (21,): ("bias", (2,))}
-_CONSTANT: _Weights = {(2,): ("data", (1,))}
+# Of each kind of layer the weights: the way to them through its fields, and the fields with the
+# sizes of their shape. Without such fields the shape is the number of values.
+_Weights = dict[str, tuple[str, ...]]
+_CHANNELS = ("outputChannels",)
+_CONSTANT: _Weights = {"data": ("shape",)}
+_VECTOR = ("outputVectorSize",)
+_MATRICES = {"Weight": (*_VECTOR, "inputVectorSize"), "Recursion": _VECTOR * 2}
+
+
+def _recurrent(gates: Sequence[str], start: str = "") -> _Weights:
+    """The weights of a recurrent layer, with those of each gate."""
+    matrices = {
+        f"{start}{gate}{name}Matrix": shape for name, shape in _MATRICES.items() for gate in gates
+    }
+    return {**matrices, **{f"{start}{gate}BiasVector": _VECTOR for gate in gates}}
+
+
 _LSTM: _Weights = {
-    **{(20, 1 + place): (f"{gate}WeightMatrix", (2, 1)) for place, gate in enumerate(LSTM_GATES)},
-    **{
-        (20, 20 + place): (f"{gate}RecursionMatrix", (2, 2))
-        for place, gate in enumerate(LSTM_GATES)
-    },
-    **{(20, 40 + place): (f"{gate}BiasVector", (2,)) for place, gate in enumerate(LSTM_GATES)},
-    **{(20, 60 + place): (f"{gate}PeepholeVector", (2,)) for place, gate in enumerate(_PEEPHOLES)},
+    **_recurrent(LSTM_GATES, "weightParams."),
+    **{f"weightParams.{gate}PeepholeVector": _VECTOR for gate in _PEEPHOLES},
 }
-_GRU: _Weights = {
-    **{(30 + place,): (f"{gate}WeightMatrix", (2, 1)) for place, gate in enumerate(_GRU_GATES)},
-    **{(50 + place,): (f"{gate}RecursionMatrix", (2, 2)) for place, gate in enumerate(_GRU_GATES)},
-    **{(70 + place,): (f"{gate}BiasVector", (2,)) for place, gate in enumerate(_GRU_GATES)},
-}
-_WEIGHTS: dict[str, _Weights] = {
+WEIGHTS: dict[str, _Weights] = {
     "activation": {
-        (25, 1): ("alpha", ()),
-        (71, 1): ("alpha", ()),
-        (71, 2): ("beta", ()),
+        "PReLU.alpha": (),
+        "parametricSoftplus.alpha": (),
+        "parametricSoftplus.beta": (),
     },
-    "batchedMatmul": {(8,): ("weights", (5, 6)), (9,): ("bias", ())},
-    "batchnorm": {
-        (15,): ("gamma", (1,)),
-        (16,): ("beta", (1,)),
-        (17,): ("mean", (1,)),
-        (18,): ("variance", (1,)),
+    "batchedMatmul": {
+        "weights": ("weightMatrixFirstDimension", "weightMatrixSecondDimension"),
+        "bias": (),
     },
-    "bias": {(2,): ("bias", (1,))},
+    "batchnorm": dict.fromkeys(("gamma", "beta", "mean", "variance"), ("channels",)),
+    "bias": {"bias": ("shape",)},
     "biDirectionalLSTM": _LSTM,
-    "convolution": {(90,): ("weights", ()), (91,): ("bias", (1,))},
-    "convolution3d": {(60,): ("weights", ()), (61,): ("bias", (1,))},
-    "custom": {(20,): ("weights", ())},
-    "embedding": _DENSE,
-    "embeddingND": _DENSE,
-    "gru": _GRU,
-    "innerProduct": _DENSE,
-    "layerNormalization": {(3,): ("gamma", (1,)), (4,): ("beta", (1,))},
+    "convolution": {"weights": (), "bias": _CHANNELS},
+    "convolution3d": {"weights": (), "bias": _CHANNELS},
+    "custom": {"weights": ()},
+    "embedding": {"weights": (*_CHANNELS, "inputDim"), "bias": _CHANNELS},
+    "embeddingND": {"weights": ("embeddingSize", "vocabSize"), "bias": ("embeddingSize",)},
+    "gru": _recurrent(_GRU_GATES),
+    "innerProduct": {"weights": (*_CHANNELS, "inputChannels"), "bias": _CHANNELS},
+    "layerNormalization": dict.fromkeys(("gamma", "beta"), ("normalizedShape",)),
     "loadConstant": _CONSTANT,
     "loadConstantND": _CONSTANT,
-    "scale": {(2,): ("scale", (1,)), (5,): ("bias", (4,))},
+    "scale": {"scale": ("shapeScale",), "bias": ("shapeBias",)},
     "simpleRecurrent": {
-        (30,): ("weightMatrix", (2, 1)),
-        (31,): ("recursionMatrix", (2, 2)),
-        (32,): ("biasVector", (2,)),
+        "weightMatrix": _MATRICES["Weight"],
+        "recursionMatrix": _MATRICES["Recursion"],
+        "biasVector": _VECTOR,
     },
     "uniDirectionalLSTM": _LSTM,
 }
@@ -85,7 +85,7 @@ _WEIGHTS: dict[str, _Weights] = {
 def read_network(model: CoreMlFile, file: ConvertedFile) -> None:
     """Add the layers and weights of a neural network.
 
-    Raises ModelError if it is damaged or has parts that dsconv does not know.
+    Raises ModelError if it is damaged or has layers or weights that dsconv does not know.
     """
     network = Network(model.body)
     try:
@@ -99,26 +99,38 @@ def read_network(model: CoreMlFile, file: ConvertedFile) -> None:
 
 def _weights(layer: Layer) -> Iterator[WeightInfo]:
     """The weights of a layer of any size."""
-    for way, (name, sizes) in _WEIGHTS.get(layer.kind, {}).items():
-        messages = [layer.parameters]
-        for number in way:
-            messages = [inner for message in messages for inner in message.messages(number)]
-        for place, message in enumerate(messages):
+    for way, sizes in WEIGHTS.get(layer.kind, {}).items():
+        *_, name = way.split(".")
+        for index, message in enumerate(_messages(layer.parameters, way)):
             params = read_weights(message)
             if params.form is None:
                 continue
             shape = _shape(layer, name, sizes, params)
             # A second one is that of the other direction.
-            weight = _weight(f"{layer.name}.{name}" + (f".{place}" if place else ""), shape, params)
+            weight = _weight(f"{layer.name}.{name}" + (f".{index}" if index else ""), shape, params)
             if weight.parameters >= FEWEST_ELEMENTS:
                 yield weight
 
 
-def _shape(layer: Layer, name: str, sizes: tuple[int, ...], params: WeightParams) -> list[int]:
+def _messages(parameters: Message, way: str) -> list[Message]:
+    """What is found on a way through fields, of which some are repeated."""
+    messages = [parameters]
+    for name in way.split("."):
+        messages = [inner for message in messages for inner in _values(message, name)]
+    return messages
+
+
+def _values(message: Message, name: str) -> list[Any]:
+    """The values of a field, whether it is repeated or not."""
+    value = getattr(message, name)
+    return value if isinstance(value, list) else [value]
+
+
+def _shape(layer: Layer, name: str, sizes: tuple[str, ...], params: WeightParams) -> list[int]:
     """The shape of weights. Raises ModelError if there are more or less in the file."""
     if not sizes:
         return [params.count]
-    shape = [size for number in sizes for size in layer.parameters.integers(number)]
+    shape = [size for each in sizes for size in _values(layer.parameters, each)]
     if (math.prod(shape) * params.bits + 7) // 8 != params.nbytes:
         raise ModelError(
             f"the {name} of layer '{layer.name}' have {params.nbytes:,} bytes, "
@@ -149,7 +161,7 @@ def _classes(network: Network) -> int | None:
     name = PROBABILITIES
     while name in makers:
         layer = makers.pop(name)
-        if layer.kind == "innerProduct":
-            return layer.parameters.integer(2)
+        if isinstance(layer.parameters, InnerProductLayerParams):
+            return layer.parameters.outputChannels
         name = layer.inputs[0] if layer.inputs else ""
     return None

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dsconv.formats.coreml.file import CoreMlFile
 from dsconv.formats.coreml.program import NamedType, Operation, read_function
+from dsconv.formats.coreml.schema import Program
 from dsconv.inspect.converted import ConvertedFile
 from dsconv.inspect.coreml.blobs import FLOATS, Blobs, constant_shape
 from dsconv.inspect.coreml.compression import Constant
@@ -22,8 +23,8 @@ def read_program(model: CoreMlFile, file: ConvertedFile) -> tuple[str, list[str]
     Of several functions the default one is read. Raises ModelError if anything is damaged, or
     weights are missing.
     """
-    functions = sorted(model.body.mapping(2))
-    function = read_function(model.body, model.description.text(21))
+    functions = sorted(Program(model.body.span).functions)
+    function = read_function(model.body, model.description.defaultFunctionName)
     operations = list(function.block.all_operations())
     file.ops.update(operation.kind for operation in operations if operation.kind != "const")
     file.weights += _weights(operations, Blobs(model.model_path.parent))
@@ -49,9 +50,9 @@ def _weights(operations: list[Operation], blobs: Blobs) -> Iterator[WeightInfo]:
         else:
             yield from _written_in(operation, blobs)
     constants = list(dict.fromkeys(makers.values()))
-    parts = {name for constant in constants for name in constant.part_names}
+    sources = {name for constant in constants for name in constant.source_names}
     for constant in constants:
-        if not any(output.name in parts for output in constant.outputs):
+        if not any(output.name in sources for output in constant.outputs):
             yield from _weight(constant, blobs)
 
 
@@ -73,8 +74,8 @@ def _size(constant: Constant, blobs: Blobs, counted: set[Constant]) -> int:
         return 0
     counted.add(constant)
     sizes = [(value.type, blobs.size(value)) for value in constant.values]
-    held = sum(size for kind, size in sizes if kind is not None and kind.dtype in _WEIGHT_TYPES)
-    return held + sum(_size(part, blobs, counted) for part in constant.parts.values())
+    own = sum(size for kind, size in sizes if kind is not None and kind.dtype in _WEIGHT_TYPES)
+    return own + sum(_size(source, blobs, counted) for source in constant.sources.values())
 
 
 def _written_in(operation: Operation, blobs: Blobs) -> Iterator[WeightInfo]:

@@ -31,13 +31,15 @@ def read_core_ml(path: Path) -> OpGraph:
 
 def _inputs(description: Description) -> list[Tensor]:
     return [
-        Tensor(each.name, each.dtype, None if each.open_shape is None else tuple(each.open_shape))
+        Tensor(
+            each.name, each.dtype, None if each.dynamic_shape is None else tuple(each.dynamic_shape)
+        )
         for each in (*description.inputs, *description.states)
     ]
 
 
 def _program(model: CoreMlFile, description: Description) -> OpGraph:
-    function = read_function(model.body, model.description.text(21))
+    function = read_function(model.body, model.description.defaultFunctionName)
     constants: list[Tensor] = []
     ops: list[Op] = []
     for operation in function.block.operations:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.formats.identify import FileFormat, describe, identify
+from dsconv.formats.format import load
+from dsconv.formats.identify import describe, identify
 from dsconv.formats.output import new_file
 from dsconv.inspect.drawing.fold import fold
 from dsconv.inspect.drawing.opgraph import OpGraph
 from dsconv.inspect.drawing.svg import draw_svg
-from dsconv.plugins import plugin_format
-
-# The function that reads the operations of each format; loaded when a file of that format comes.
-_READERS = {
-    FileFormat.GRAPH: "dsconv.inspect.drawing.tensorflow:read_tensorflow",
-    FileFormat.PACKAGE: "dsconv.inspect.drawing.tensorflow:read_tensorflow",
-    FileFormat.TFLITE: "dsconv.inspect.drawing.tflite:read_tflite",
-    FileFormat.OPENVINO: "dsconv.inspect.drawing.openvino:read_openvino",
-    FileFormat.ONNX: "dsconv.inspect.drawing.onnx:read_onnx",
-    FileFormat.COREML_PACKAGE: "dsconv.inspect.drawing.coreml:read_core_ml",
-    FileFormat.COREML_MODEL: "dsconv.inspect.drawing.coreml:read_core_ml",
-}
-_NO_GRAPH = (FileFormat.CHECKPOINT, FileFormat.SAVED_MODEL, FileFormat.META_GRAPH)
 
 
 def draw_graph(
@@ -45,18 +31,11 @@ def draw_graph(
 
 def read_ops(path: Path) -> OpGraph:
     """The operations of a model. Raises ModelError and ConversionError as `draw_graph` does."""
-    found = identify(path)
-    if found in _NO_GRAPH:
-        raise ConversionError(
-            f"{path}: a {found.label} is not drawn; freeze it with `dsconv freeze`, and draw the "
-            "frozen graph."
-        )
-    if found not in _READERS:
-        plugin = plugin_format(path)
-        if plugin is None:
+    found = identify(path, "draw")
+    if found.draw is None:
+        if found.no_drawing is None:
             raise ModelError(describe(path, found))
-        raise ConversionError(f"{path}: a {plugin.label} is a plug-in's format, and is not drawn.")
-    module, name = _READERS[found].split(":")
-    read: Callable[[Path], OpGraph] = getattr(import_module(module), name)
+        raise ConversionError(f"{path}: a {found.label} is not drawn; {found.no_drawing}.")
     with about(path):
-        return read(path)
+        graph: OpGraph = load(found.draw)(path)
+        return graph

@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Folded:
-    """Boxes, and the edges between them by their places."""
+    """Boxes, and the edges between them by their indices."""
 
     boxes: list[Box]
     edges: list[tuple[int, int]]
@@ -60,9 +60,13 @@ def fold(graph: OpGraph) -> Folded:
 class _Fold:
     def __init__(self, graph: OpGraph) -> None:
         self._graph = graph
-        self._held = _constant_values(graph)
+        self._constants = _constant_values(graph)
         self._ops = _ordered(
-            [op for op in graph.ops if not set(op.outputs) <= self._held.keys() or not op.outputs]
+            [
+                op
+                for op in graph.ops
+                if not set(op.outputs) <= self._constants.keys() or not op.outputs
+            ]
         )
         self._inputs = {tensor.name for tensor in graph.inputs}
         self._split = _split_scopes(self._users_of_matrices())
@@ -84,8 +88,8 @@ class _Fold:
         for key, box in self._boxes.items():
             if key.startswith(("after ", "op ")):
                 box.title = _common_name(box.names)
-        places = {key: place for place, key in enumerate(self._boxes)}
-        edges = [(places[start], places[end]) for start, end in self._edges]
+        indices = {key: index for index, key in enumerate(self._boxes)}
+        edges = [(indices[start], indices[end]) for start, end in self._edges]
         return Folded(list(self._boxes.values()), edges)
 
     def _place(self, op: Op) -> str:
@@ -95,13 +99,13 @@ class _Fold:
         box.kinds[op.kind] += 1
         box.inside += op.inside
         box.names.append(op.name)
-        held = [t for name in op.inputs for t in self._held.get(name, ())]
+        folded = [t for name in op.inputs for t in self._constants.get(name, ())]
         known = {tensor.name for tensor in box.tensors}
-        for tensor in (*held, *op.constants):
+        for tensor in (*folded, *op.constants):
             if tensor.name not in known:
                 known.add(tensor.name)
                 box.tensors.append(tensor)
-        self._used |= {tensor.name for tensor in held}
+        self._used |= {tensor.name for tensor in folded}
         self._maker |= dict.fromkeys(op.outputs, key)
         return key
 
@@ -120,10 +124,10 @@ class _Fold:
 
     def _matrix(self, op: Op) -> Tensor | None:
         """The largest matrix among the constants of an operation."""
-        held = [t for name in op.inputs for t in self._held.get(name, ())]
+        folded = [t for name in op.inputs for t in self._constants.get(name, ())]
         matrices = [
             tensor
-            for tensor in (*held, *op.constants)
+            for tensor in (*folded, *op.constants)
             if tensor.shape and len(tensor.shape) > 1 and tensor.size >= FEWEST_ELEMENTS
         ]
         return max(matrices, key=lambda tensor: tensor.size, default=None)
@@ -157,8 +161,8 @@ class _Fold:
 
     def _add_unused(self) -> None:
         """Constants that are outputs themselves, or that nothing takes: the metadata."""
-        values = [value for _, value in self._graph.outputs if value in self._held]
-        unused = {t.name: t for value in values for t in self._held[value]}
+        values = [value for _, value in self._graph.outputs if value in self._constants]
+        unused = {t.name: t for value in values for t in self._constants[value]}
         taken = {name for op in self._graph.ops for name in op.inputs}
         unused |= {t.name: t for t in self._graph.constants if t.name not in taken}
         unused = {name: tensor for name, tensor in unused.items() if name not in self._used}
@@ -169,18 +173,18 @@ class _Fold:
 
 def _constant_values(graph: OpGraph) -> dict[str, tuple[Tensor, ...]]:
     """The values that depend on no input, with the constants that they come from."""
-    held: dict[str, tuple[Tensor, ...]] = {tensor.name: (tensor,) for tensor in graph.constants}
+    values: dict[str, tuple[Tensor, ...]] = {tensor.name: (tensor,) for tensor in graph.constants}
     waiting = [op for op in graph.ops if op.inputs]
     while True:
         rest = []
         for op in waiting:
-            if all(name in held for name in op.inputs):
-                tensors = tuple(dict.fromkeys(t for name in op.inputs for t in held[name]))
-                held |= dict.fromkeys(op.outputs, tensors)
+            if all(name in values for name in op.inputs):
+                tensors = tuple(dict.fromkeys(t for name in op.inputs for t in values[name]))
+                values |= dict.fromkeys(op.outputs, tensors)
             else:
                 rest.append(op)
         if len(rest) == len(waiting):
-            return held
+            return values
         waiting = rest
 
 

@@ -1,6 +1,6 @@
 """A layered layout: every edge leads downwards, boxes of a layer stand beside each other.
 
-Layers by longest path, order by barycenters, places by least squares that keep the order.
+Layers by longest path, order by barycenters, positions by least squares that keep the order.
 
 Source: Sugiyama, Tagawa, Toda: Methods for Visual Understanding of Hierarchical System Structures
 (1981); the least squares are an isotonic regression (pool adjacent violators).
@@ -122,7 +122,7 @@ class _Grid:
             y += height + LAYER_GAP
         lefts = [c - size[0] / 2 for c, size in zip(self._centers, self._sizes, strict=True)]
         shift = -min(lefts, default=0.0)
-        row_of = {node: place for place, row in enumerate(self._rows) for node in row}
+        row_of = {node: index for index, row in enumerate(self._rows) for node in row}
         boxes = [
             (lefts[node] + shift, tops[row_of[node]] + self._slack(node, heights[row_of[node]]))
             for node in range(self._boxes)
@@ -146,31 +146,31 @@ class _Grid:
     ) -> list[tuple[float, float]]:
         """From the first box's edge through the layers in between to the last one's."""
         points = []
-        for place, node in enumerate(chain):
+        for index, node in enumerate(chain):
             x = self._centers[node] + shift
             row = row_of[node]
             if node >= self._boxes:
                 ends = [(x, tops[row]), (x, tops[row] + heights[row])]
                 points += ends if row_of[chain[0]] < row_of[chain[-1]] else ends[::-1]
                 continue
-            neighbour = chain[1] if place == 0 else chain[-2]
+            neighbour = chain[1] if index == 0 else chain[-2]
             top = boxes[node][1]
             points.append((x, top + self._sizes[node][1] if row_of[neighbour] > row else top))
         return points
 
     def _order(self) -> None:
-        """Sweep down and up, each layer sorted by the mean place of its neighbours."""
+        """Sweep down and up, each layer sorted by the mean index of its neighbours."""
         for sweep in range(_SWEEPS):
             down = sweep % 2 == 0
             neighbours = self._above if down else self._below
-            places = {node: p for row in self._rows for p, node in enumerate(row)}
+            indices = {node: i for row in self._rows for i, node in enumerate(row)}
             for row in self._rows if down else reversed(self._rows):
                 keys = {
-                    node: _mean([places[each] for each in neighbours.get(node, ())], places[node])
+                    node: _mean([indices[each] for each in neighbours.get(node, ())], indices[node])
                     for node in row
                 }
                 row.sort(key=keys.__getitem__)
-                places |= {node: place for place, node in enumerate(row)}
+                indices |= {node: i for i, node in enumerate(row)}
 
     def _place(self) -> None:
         """Centers near those of the neighbours, in the order that was found, with the gaps kept."""
@@ -198,11 +198,11 @@ class _Grid:
                 self._centers[node] = self._centers[previous] + width + GAP
 
     def _settle(self, row: list[int], wished: list[float]) -> None:
-        """The places that are nearest to the wished ones with the gaps kept."""
+        """The positions that are nearest to the wished ones with the gaps kept."""
         offsets, offset = [], 0.0
-        for place, node in enumerate(row):
-            if place:
-                offset += (self._sizes[row[place - 1]][0] + self._sizes[node][0]) / 2 + GAP
+        for index, node in enumerate(row):
+            if index:
+                offset += (self._sizes[row[index - 1]][0] + self._sizes[node][0]) / 2 + GAP
             offsets.append(offset)
         settled = _rising([wish - offset for wish, offset in zip(wished, offsets, strict=True)])
         for node, value, offset in zip(row, settled, offsets, strict=True):

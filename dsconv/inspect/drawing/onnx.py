@@ -1,79 +1,77 @@
-"""The operations of an ONNX model, without the onnx package.
-
-Source: the field numbers of ``onnx.proto``.
-"""
+"""The operations of an ONNX model, without the onnx package."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
-from dsconv.formats.protobuf.message import Message
-from dsconv.formats.storage import Storage
+from dsconv.formats.onnx.schema import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+)
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
-from dsconv.inspect.onnx import tensor_info, weight_info
 
 
 def read_onnx(path: Path) -> OpGraph:
     """Read a model. The inputs of a node include what the graphs inside it take from outside."""
-    graph = Message.of_storage(Storage.of_file(path)).message(7)
-    constants = [Tensor.of(weight_info(each)) for each in graph.messages(5)]
+    graph = ModelProto.of_file(path).graph
+    constants = list(map(_constant, graph.initializer))
     names = {tensor.name for tensor in constants}
     ops = []
-    for node in graph.messages(1):
-        if node.text(4) == "Constant":
-            constants += [Tensor(name, _value_type(node), None) for name in node.texts(2)]
+    for node in graph.node:
+        if node.op_type == "Constant":
+            constants += [Tensor(name, _value_type(node), None) for name in node.output]
         else:
             ops.append(_op(node))
-    values = [Tensor.of(tensor_info(each)) for each in graph.messages(11)]
-    inputs = [tensor for tensor in values if tensor.name not in names]
-    outputs = [each.text(1) for each in graph.messages(12)]
-    return OpGraph(inputs, constants, ops, [(name, name) for name in outputs])
+    inputs = [_value(each) for each in graph.input if each.name not in names]
+    return OpGraph(inputs, constants, ops, [(each.name, each.name) for each in graph.output])
 
 
-def _op(node: Message) -> Op:
+def _op(node: NodeProto) -> Op:
     inside: Counter[str] = Counter()
     constants: list[Tensor] = []
-    taken = node.texts(1)
-    for graph in _graphs(node):
-        kinds, held, outer = _contents(graph)
+    taken = list(node.input)
+    for graph in node.graphs:
+        kinds, inner_constants, outer = _contents(graph)
         inside += kinds
-        constants += held
+        constants += inner_constants
         taken += outer
-    outputs = tuple(filter(None, node.texts(2)))
-    name = node.text(3) or (outputs[0] if outputs else "")
+    outputs = tuple(filter(None, node.output))
+    name = node.name or (outputs[0] if outputs else "")
     inputs = tuple(dict.fromkeys(filter(None, taken)))
-    return Op(name, node.text(4), inputs, outputs, inside, tuple(constants))
+    return Op(name, node.op_type, inputs, outputs, inside, tuple(constants))
 
 
-def _graphs(node: Message) -> list[Message]:
-    """The graphs (6, 11) among the attributes of a node (5)."""
-    return [
-        graph
-        for attribute in node.messages(5)
-        for graph in (*attribute.messages(6), *attribute.messages(11))
-    ]
-
-
-def _contents(graph: Message) -> tuple[Counter[str], list[Tensor], list[str]]:
-    """What a graph inside a node runs, holds, and takes from outside."""
+def _contents(graph: GraphProto) -> tuple[Counter[str], list[Tensor], list[str]]:
+    """What a graph inside a node runs, its constants, and what it takes from outside."""
     kinds: Counter[str] = Counter()
-    constants = [Tensor.of(weight_info(each)) for each in graph.messages(5)]
-    known = {tensor.name for tensor in constants} | {g.text(1) for g in graph.messages(11)}
+    constants = list(map(_constant, graph.initializer))
+    known = {tensor.name for tensor in constants} | {each.name for each in graph.input}
     outer: list[str] = []
-    for node in graph.messages(1):
-        kinds[node.text(4)] += 1
-        outer += node.texts(1)
-        known |= set(node.texts(2))
-        for inner in _graphs(node):
-            inner_kinds, held, taken = _contents(inner)
+    for node in graph.node:
+        kinds[node.op_type] += 1
+        outer += node.input
+        known |= set(node.output)
+        for inner in node.graphs:
+            inner_kinds, inner_constants, taken = _contents(inner)
             kinds += inner_kinds
-            constants += held
+            constants += inner_constants
             outer += taken
     return kinds, constants, [name for name in outer if name not in known]
 
 
-def _value_type(node: Message) -> str:
-    """The type of the tensor (5) in the attribute of a Constant."""
-    tensors = [attribute.message(5) for attribute in node.messages(5) if 5 in attribute]
-    return weight_info(tensors[0]).dtype if tensors else "?"
+def _constant(tensor: TensorProto) -> Tensor:
+    return Tensor(tensor.name, tensor.dtype, tuple(tensor.dims))
+
+
+def _value(value: ValueInfoProto) -> Tensor:
+    return Tensor(value.name, value.dtype, None if value.shape is None else tuple(value.shape))
+
+
+def _value_type(node: NodeProto) -> str:
+    """The type of the tensor in the attribute of a Constant."""
+    tensors = [attribute.t for attribute in node.attribute if attribute.has("t")]
+    return tensors[0].dtype if tensors else "?"

@@ -63,7 +63,7 @@ class OpGraph:
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """Sizes as people write them: ``26 times 2048``, a question mark for an open one."""
+    """A shape as people write it: ``26 times 2048``, a question mark for a dynamic dimension."""
     if not shape:
         return "scalar"
     return TIMES.join("?" if size < 0 else str(size) for size in shape)

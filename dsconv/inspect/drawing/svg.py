@@ -71,8 +71,8 @@ def draw_svg(graph: Folded, title: str) -> str:
         f'<g transform="translate({_MARGIN} {_MARGIN + _HEAD})">',
         *_paths(graph, layout),
         *(
-            _drawn(box, label, place)
-            for box, label, place in zip(graph.boxes, labels, layout.boxes, strict=True)
+            _drawn(box, label, corner)
+            for box, label, corner in zip(graph.boxes, labels, layout.boxes, strict=True)
         ),
         "</g>",
         "</svg>",
@@ -85,7 +85,7 @@ def _operations(graph: Folded) -> int:
 
 
 def _paths(graph: Folded, layout: Layout) -> list[str]:
-    """The edges; each says what it connects."""
+    """The edges; each has a title with what it connects."""
     found = []
     for (start, end), points in zip(graph.edges, layout.edges, strict=True):
         words = f"{graph.boxes[start].title} to {graph.boxes[end].title}"
@@ -111,8 +111,8 @@ def _curve(points: list[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def _drawn(box: Box, label: _Label, place: tuple[float, float]) -> str:
-    x, y = place
+def _drawn(box: Box, label: _Label, corner: tuple[float, float]) -> str:
+    x, y = corner
     radius = 5 if box.kind == "ops" else 14
     lines = [
         f'<text class="{kind}" x="{_PADDING}" y="{_PADDING + _FONT - 2 + _LINE * number}">'

@@ -1,1 +1,1 @@
-"""Does a model still say the same as the one that it came from? Structure, numbers, transcripts."""
+"""Does a model still give what the model it came from gives? Structure, numbers, transcripts."""

@@ -1,10 +1,13 @@
-"""The largest difference of each frame of a clip, as a line over a logarithmic axis."""
+"""Charts of the page: sizes and times as bars, differences as lines, and their numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
+
+from dsconv.inspect.parity.validation import Validation
 
 # The drawing, in pixels at its natural size: as wide as a phone, so that its text stays legible.
 WIDTH, HEIGHT = 360, 190
@@ -105,3 +108,113 @@ def _decades(ceiling: int) -> list[Tick]:
 def _marked_frames(last: int) -> list[int]:
     """The first frame, the middle one and the last, as far as they differ."""
     return sorted({0, last // 2, last}) if last >= 0 else []
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One model: its `share` in percent of the longest bar, and what is written beside it.
+
+    `anchor` is where the page says more, None for the reference.
+    """
+
+    label: str
+    share: float
+    value: str
+    anchor: str | None
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars that belong together, the reference's first. `note` says how to read them."""
+
+    title: str
+    note: str
+    bars: list[Bar]
+
+
+def all_bars(validation: Validation) -> list[Bars]:
+    """Sizes and times as far as they are known, for two models or more."""
+    return [bars for bars in (_sizes(validation), _times(validation)) if len(bars.bars) > 1]
+
+
+def _sizes(validation: Validation) -> Bars:
+    models = [validation.reference, *(candidate.model for candidate in validation.candidates)]
+    sizes = [model.bytes for model in models]
+    bars = _bars(validation, sizes, lambda size: file_size(int(size)))
+    return Bars("Size", "All files of a model.", bars)
+
+
+def _times(validation: Validation) -> Bars:
+    """Seconds for a second of speech; a candidate that was not run over all clips has none."""
+    note = (
+        "Time for one second of speech, on one run on this machine, the first call included. A "
+        "reference graph is evaluated by dsconv itself, which is no measure of its own runtime."
+    )
+    speech = sum(clip.seconds for clip in validation.clips)
+    runs = [[clip.run_seconds for clip in validation.clips]]
+    runs += [[clip.run_seconds for clip in each.clips] for each in validation.candidates]
+    rates = [_rate(run, len(validation.clips), speech) for run in runs]
+    return Bars("Time", note, _bars(validation, rates, duration))
+
+
+def _rate(run: Sequence[float | None], clips: int, speech: float) -> float | None:
+    known = [seconds for seconds in run if seconds is not None]
+    return sum(known) / speech if speech and clips and len(known) == clips else None
+
+
+def _bars(
+    validation: Validation, values: Sequence[float | None], written: Callable[[float], str]
+) -> list[Bar]:
+    labels = ["reference", *(candidate.model.path for candidate in validation.candidates)]
+    largest = max((value for value in values if value is not None), default=0.0)
+    return [
+        Bar(
+            label,
+            round(100 * value / largest, 2) if largest else 0.0,
+            written(value),
+            f"candidate-{index}" if index else None,
+        )
+        for index, (label, value) in enumerate(zip(labels, values, strict=True))
+        if value is not None
+    ]
+
+
+def number(value: float) -> str:
+    """A difference with three digits, a plain 0, or a word."""
+    if math.isnan(value):
+        return "not a number"
+    if value == 0:
+        return "0"
+    return f"{value:.2e}" if math.isfinite(value) else "infinite"
+
+
+def rounded_up(value: float) -> str:
+    """The smallest tolerance that passes, with three digits that still pass; none if none does."""
+    if not math.isfinite(value):
+        return "none"
+    text = number(value)
+    if float(text) >= value:
+        return text
+    above = Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(value)
+    return number(float(above))
+
+
+def percent(share: float) -> str:
+    """A share in percent; 100 only if it is all."""
+    text = f"{share:.1%}"
+    return "99.9%" if text == "100.0%" and share < 1 else text
+
+
+def file_size(count: int) -> str:
+    """Bytes in the unit that fits, of powers of 1000."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that fits, with three digits."""
+    if seconds >= 1:
+        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"

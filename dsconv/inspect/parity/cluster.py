@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from dsconv.errors import DsconvError, ModelError, ToolkitError
 from dsconv.formats.toolkits import import_distributed
-from dsconv.inspect.parity import unit
-from dsconv.inspect.parity.contest import Clip, Contest
-from dsconv.inspect.parity.outcome import ContestInfo
-from dsconv.inspect.parity.unit import Answer
-from dsconv.inspect.parity.workers import PoolWorkers
+from dsconv.inspect.parity.pool import CLIPS_PER_WORKER, LOOK_SECONDS, Answer, Workers
+from dsconv.inspect.parity.task import Clip, Task, close_models, run_in_worker
 from dsconv.version import __version__
 
 CONNECT_SECONDS = 10.0
@@ -42,26 +37,22 @@ _WITHOUT_SCHEDULER = (
     "FutureCancelledError",
     "FuturesCancelledError",
 )
-_CLIPS_PER_THREAD = 2
-_LOOK_SECONDS = 5.0
 
 
 @contextmanager
-def cluster_workers(contest: Contest, address: str) -> Iterator[PoolWorkers]:
+def cluster_workers(task: Task, address: str) -> Iterator[Workers]:
     """The workers of the cluster whose scheduler has this address, until the block ends.
 
-    The paths of the contest are full ones. Raises ToolkitError if dask is not installed, if no
-    scheduler or worker is there, or if a worker has another dsconv; ModelError if a worker does not
-    see a file.
+    The paths of the task are full ones. Raises ToolkitError if dask is not installed, if no
+    scheduler or worker is there, or if a worker has another dsconv.
     """
     with _client(address) as client:
         _check_workers(client, address)
-        name = uuid.uuid4().hex
-        pool = _Cluster(client, contest, name)
+        workers = _Cluster(client, task)
         try:
-            yield PoolWorkers(pool, contest, pool.describe())
+            yield workers
         finally:
-            pool.close()
+            workers.close()
 
 
 @contextmanager
@@ -121,78 +112,47 @@ def _no_workers(address: str) -> ToolkitError:
 
 
 class _Cluster:
-    """The pool of a cluster."""
+    """The workers of a cluster that are there at any time."""
 
-    def __init__(self, client: Any, contest: Contest, name: str) -> None:
+    def __init__(self, client: Any, task: Task) -> None:
         self._client = client
-        self._contest = contest
-        self._name = name
-        self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._places: dict[str, int] = {}
-        self._futures: dict[str, Any] = {}
+        self._task = task
+        self._sent: WeakSet[Any] = WeakSet()
         self._looked = self._seen = time.monotonic()
         self._threads = self._count_threads()
 
-    @property
     def room(self) -> int:
         """A few clips for each thread of the workers that are there now."""
-        if time.monotonic() - self._looked > _LOOK_SECONDS:
+        if time.monotonic() - self._looked > LOOK_SECONDS:
             self._threads = self._count_threads()
-        return _CLIPS_PER_THREAD * max(1, self._threads)
+        if time.monotonic() - self._seen > WITHOUT_WORKERS_SECONDS:
+            raise _no_workers(self._client.scheduler.address)
+        return CLIPS_PER_WORKER * max(1, self._threads)
 
-    def describe(self) -> ContestInfo:
-        """The models, as one of the workers finds them."""
-        self._send(-1, _describe, self._name, self._contest)
-        _, answer = self._next()
-        if isinstance(answer, DsconvError):
-            raise answer
-        info: ContestInfo = answer
-        return info
+    def submit(self, clip: Clip | None) -> Any:
+        # The scheduler's pages list the clips by their keys.
+        key = f"dsconv-{self._task.run}-{clip.index if clip else 'models'}"
+        # Nothing is tried twice but for a lost worker: what fails once fails again.
+        future = self._client.submit(_run_on_worker, self._task, clip, key=key, pure=False)
+        self._sent.add(future)
+        return future
 
-    def submit(self, clip: Clip) -> None:
-        self._send(clip.place, _run_clip, self._name, self._contest, clip)
-
-    def next(self) -> tuple[int, Answer | DsconvError]:
-        return self._next()
+    def explain(self, error: Exception) -> ToolkitError:
+        kind = type(error).__name__
+        if kind == "KilledWorker":
+            return ToolkitError(
+                "several Dask workers ended over the same clip, perhaps for lack of memory; give "
+                "them more, or start fewer on a machine."
+            )
+        if kind in _WITHOUT_SCHEDULER:
+            return ToolkitError("the Dask scheduler is gone, or gave up the run; run it again.")
+        return ToolkitError(f"a Dask worker failed: {kind}: {error}")
 
     def close(self) -> None:
         """Give up what is not finished, and close the models on the workers."""
-        self._client.cancel(list(self._futures.values()), force=True)
+        self._client.cancel(list(self._sent), force=True)
         with suppress(Exception):
-            self._client.run(unit.forget, self._name, on_error="ignore")
-
-    def _send(self, place: int, function: Any, *arguments: Any) -> None:
-        key = f"dsconv-{self._name}-{place}"
-        # Nothing is tried twice but for a lost worker: what fails once fails again.
-        try:
-            future = self._client.submit(function, *arguments, key=key, pure=False)
-        except Exception as error:
-            raise _failed(error) from error
-        self._futures[key] = future
-        self._places[key] = place
-        future.add_done_callback(self._finished.put)
-
-    def _next(self) -> tuple[int, Any]:
-        future = self._wait()
-        place = self._places.pop(future.key)
-        try:
-            return place, future.result()
-        except DsconvError as error:
-            return place, error
-        except Exception as error:
-            return place, _failed(error)
-        finally:
-            # The scheduler forgets a result that nobody holds.
-            del self._futures[future.key]
-
-    def _wait(self) -> Any:
-        """The next future that is done, unless all workers are gone for too long."""
-        while True:
-            with suppress(queue.Empty):
-                return self._finished.get(timeout=_LOOK_SECONDS)
-            self._threads = self._count_threads()
-            if time.monotonic() - self._seen > WITHOUT_WORKERS_SECONDS:
-                raise _no_workers(self._client.scheduler.address)
+            self._client.run(close_models, self._task, on_error="ignore")
 
     def _count_threads(self) -> int:
         self._looked = time.monotonic()
@@ -205,44 +165,18 @@ class _Cluster:
         return threads
 
 
-def _failed(error: Exception) -> ToolkitError:
-    """What the scheduler says where no clip could be run, in one line."""
-    kind = type(error).__name__
-    if kind == "KilledWorker":
-        return ToolkitError(
-            "several Dask workers ended over the same clip, perhaps for lack of memory; give them "
-            "more, or start fewer on a machine."
-        )
-    if kind in _WITHOUT_SCHEDULER:
-        return ToolkitError("the Dask scheduler is gone, or gave up the run; run it again.")
-    return ToolkitError(f"a Dask worker failed: {kind}: {error}")
-
-
-def _describe(name: str, contest: Contest) -> ContestInfo:
-    """On a worker: open the models."""
-    with _on_worker(*contest.paths):
-        return unit.describe(name, contest)
-
-
-def _run_clip(name: str, contest: Contest, clip: Clip) -> Answer:
-    """On a worker: run a clip."""
-    with _on_worker(*contest.paths, clip.source.wav):
-        return unit.run_clip(name, contest, clip)
-
-
-@contextmanager
-def _on_worker(*files: Path) -> Iterator[None]:
-    """Errors name the worker that has them."""
+def _run_on_worker(task: Task, clip: Clip | None) -> Answer:
+    """On a worker: run a clip. Errors name the worker that has them."""
     from distributed import get_worker
 
     address = get_worker().address
-    for file in files:
+    for file in (*task.paths, *([clip.source.wav] if clip else [])):
         if not file.exists():
             raise ModelError(
                 f"worker {address} does not see {file}; put models and recordings into a folder "
                 "that all workers share, under the same path."
             )
     try:
-        yield
+        return run_in_worker(task, clip)
     except DsconvError as error:
         raise type(error)(f"worker {address}: {error}") from None

@@ -1,36 +1,55 @@
 """A file that keeps the clips that are done, so that a run that was stopped goes on from there.
 
-A line of JSON for each clip as it finishes, after a header that says what was run: the hashes and
+A line of JSON for each clip as it finishes, after a header with what was run: the hashes and
 runtimes of all models, the options, and the clips.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
+import types
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import (
+    Any,
+    BinaryIO,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import numpy as np
 
 from dsconv.errors import OutputError
-from dsconv.inspect.parity.options import Options
-from dsconv.inspect.parity.outcome import ClipOutcome, ClipRun, ContestInfo
+from dsconv.inspect.parity.outcome import ClipOutcome, ClipRun, TaskInfo
 from dsconv.inspect.parity.pictures import ClipPicture
-from dsconv.inspect.parity.plain import from_plain, to_plain
+from dsconv.inspect.parity.reference import ValidationOptions
 from dsconv.speech.corpus import ClipSource
 from dsconv.version import __version__
 
 _FORMAT = "dsconv-journal-1"
 
+T = TypeVar("T")
+
 Header: TypeAlias = dict[str, Any]
 
 
-def journal_header(info: ContestInfo, options: Options, clips: Sequence[ClipSource]) -> Header:
+def journal_header(
+    info: TaskInfo, options: ValidationOptions, clips: Sequence[ClipSource]
+) -> Header:
     """What a journal is of. Models count by their content, recordings by path, size and text."""
-    models = [info.reference, *(each.model for each in info.contestants)]
+    models = [info.reference, *(each.model for each in info.candidates)]
     return {
         "format": _FORMAT,
         "dsconv": __version__,
@@ -41,17 +60,17 @@ def journal_header(info: ContestInfo, options: Options, clips: Sequence[ClipSour
 
 
 class Journal:
-    """An open journal; `done` are the clips that it held, by their places."""
+    """An open journal; `done` are the clips that were in it, by their indices."""
 
     def __init__(self, file: BinaryIO, done: dict[int, ClipRun]) -> None:
         self._file = file
         self.done = done
 
-    def add(self, place: int, run: ClipRun, *, with_picture: bool) -> None:
+    def add(self, index: int, run: ClipRun, *, with_picture: bool) -> None:
         """Write a clip down. It survives the end of the process, whatever ends it."""
-        line = {"clip": place, "outcome": to_plain(run.outcome)}
+        line = {"clip": index, "outcome": to_json_value(run.outcome)}
         if with_picture:
-            line["picture"] = to_plain(run.picture)
+            line["picture"] = to_json_value(run.picture)
         self._write(line)
 
     def begin(self, header: Header) -> None:
@@ -147,23 +166,23 @@ def _clips(path: Path, lines: Sequence[bytes], count: int) -> tuple[dict[int, Cl
     done: dict[int, ClipRun] = {}
     for number, line in enumerate(lines):
         try:
-            place, run = _clip(json.loads(line))
-            if type(place) is not int or not 0 <= place < count or place in done:
-                raise ValueError(place)
+            index, run = _clip(json.loads(line))
+            if type(index) is not int or not 0 <= index < count or index in done:
+                raise ValueError(index)
         except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
             if number == len(lines) - 1:
                 return done, number
             raise OutputError(
                 f"{path} is damaged in line {number + 2}; delete it to begin anew."
             ) from error
-        done[place] = run
+        done[index] = run
     return done, len(lines)
 
 
 def _clip(values: dict[str, Any]) -> tuple[int, ClipRun]:
     picture = values.get("picture")
-    outcome = from_plain(ClipOutcome, values["outcome"])
-    return values["clip"], ClipRun(outcome, picture and from_plain(ClipPicture, picture))
+    outcome = from_json_value(ClipOutcome, values["outcome"])
+    return values["clip"], ClipRun(outcome, picture and from_json_value(ClipPicture, picture))
 
 
 def _digest(clips: Sequence[ClipSource]) -> str:
@@ -185,3 +204,63 @@ def _size(path: Path) -> int | None:
 def _unusable(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
     return OutputError(f"{path} cannot be written ({reason}); choose another file for --resume.")
+
+
+def to_json_value(value: Any) -> Any:
+    """A dataclass, or what it holds, as JSON knows it, exact to the last bit; bytes are packed."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json_value(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, np.ndarray):
+        packed = base64.b64encode(zlib.compress(np.ascontiguousarray(value, np.uint8).tobytes()))
+        return {"shape": list(value.shape), "bytes": packed.decode()}
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, Sequence):
+        return [to_json_value(item) for item in value]
+    if isinstance(value, (bool, int, float)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def from_json_value(kind: type[T], value: Any) -> T:
+    """What `to_json_value` made of a value of this type.
+
+    Raises ValueError, TypeError or KeyError for anything else.
+    """
+    built: T = _built(kind, value)
+    return built
+
+
+def _built(kind: Any, value: Any) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (types.UnionType, Union):
+        (some,) = (each for each in arguments if each is not type(None))
+        return None if value is None else _built(some, value)
+    if origin is np.ndarray:
+        data = zlib.decompress(base64.b64decode(value["bytes"], validate=True))
+        return np.frombuffer(data, np.uint8).reshape(value["shape"])
+    if origin is tuple:
+        return tuple(_built(each, item) for each, item in zip(arguments, value, strict=True))
+    if origin is not None and issubclass(origin, Sequence):
+        return [_built(arguments[0], item) for item in value]
+    if is_dataclass(kind):
+        return _dataclass(kind, value)
+    if issubclass(kind, Enum):
+        return kind(value)
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _dataclass(kind: Any, value: Any) -> Any:
+    hints = _hints(kind)
+    if set(value) != set(hints):
+        raise ValueError(f"other fields than those of {kind}")
+    return kind(**{name: _built(hints[name], item) for name, item in value.items()})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -1,4 +1,4 @@
-"""Heat maps over time: what the reference heard, and where candidates differ from it.
+"""Heat maps over time: the reference's probabilities, and where candidates differ from them.
 
 A frame is as many pixels wide in every drawing, so that the drawings of a clip can be compared.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsconv.inspect.parity.figures import number
+from dsconv.inspect.parity.charts import number
 from dsconv.inspect.parity.numbers import Difference
 from dsconv.inspect.parity.pictures import (
     AT_TOLERANCE,
@@ -20,7 +20,8 @@ from dsconv.inspect.parity.pictures import (
     levels,
 )
 from dsconv.inspect.parity.png import Colour, png_address
-from dsconv.inspect.parity.result import CandidateResult, ClipResult, Validation
+from dsconv.inspect.parity.result import CandidateResult, ClipResult
+from dsconv.inspect.parity.validation import Validation
 
 FRAME, ROW, STRIP = 8, 12, 18
 """Pixels: the width of a frame, the height of a class, the height of a strip with its gap."""
@@ -56,7 +57,7 @@ DIFFERENCE_COLOURS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Text:
-    """Something written at a place in pixels; `title` says more."""
+    """Something written at a position in pixels; `title` says more."""
 
     x: float
     y: float
@@ -74,8 +75,8 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A call of the model: place and width in pixels, colour, and what a pointer is told."""
+class CallBar:
+    """A call of the model: position and width in pixels, colour, and its tooltip."""
 
     x: float
     y: float
@@ -90,14 +91,14 @@ class Map:
     """A drawing: `labels` stand left of it and stay where they are when it is scrolled.
 
     The `overview` is the first picture alone, to be squeezed into the width of the page; None if
-    there is no need of it. `says` describes the drawing to who does not see it. `shown` of
+    there is no need of it. `description` is for screen readers. `shown` of
     `classes` have a row. `links` are anchors of what says more, and the words for them. Sizes are
     in pixels.
     """
 
     clip: str
     anchor: str
-    says: str
+    description: str
     overview: str | None
     frames: int
     classes: int
@@ -108,7 +109,7 @@ class Map:
     labels: list[Text]
     letters: list[Text]
     ticks: list[Text]
-    cells: list[Cell]
+    calls: list[CallBar]
     links: list[tuple[str, str]]
     top: float
     bottom: float
@@ -117,19 +118,20 @@ class Map:
 def probability_maps(validation: Validation) -> list[Map]:
     """The reference's probabilities of each clip that has a picture, a strip for each candidate."""
     return [
-        _probability_map(picture, validation.candidates, place)
-        for place, picture in enumerate(validation.pictures, 1)
+        _probability_map(picture, validation.candidates, i)
+        for i, picture in enumerate(validation.pictures, 1)
     ]
 
 
-def difference_maps(validation: Validation, place: int) -> list[Map]:
-    """The differences of a candidate, given by its place from 1 on, and those of its states."""
-    candidate = validation.candidates[place - 1]
+def difference_maps(validation: Validation, candidate_number: int) -> list[Map]:
+    """The differences of a candidate, which are counted from 1, and those of its states."""
+    index, anchor = candidate_number - 1, f"candidate-{candidate_number}"
+    candidate = validation.candidates[index]
     clips = {clip.clip: clip for clip in candidate.clips}
     return [
-        _difference_map(picture, levels_, clips[picture.clip], f"candidate-{place}-{number_}")
-        for number_, picture in enumerate(validation.pictures, 1)
-        if (levels_ := picture.differences[place - 1]) is not None
+        _difference_map(picture, levels_, clips[picture.clip], f"{anchor}-{i}")
+        for i, picture in enumerate(validation.pictures, 1)
+        if (levels_ := picture.differences[index]) is not None
     ]
 
 
@@ -139,7 +141,7 @@ def legend(colours: Sequence[Colour]) -> str:
 
 
 def _probability_map(
-    picture: ClipPicture, candidates: Sequence[CandidateResult], place: int
+    picture: ClipPicture, candidates: Sequence[CandidateResult], clip_number: int
 ) -> Map:
     frames, classes = picture.probabilities.shape
     rows = shown_classes(picture.probabilities)
@@ -150,20 +152,20 @@ def _probability_map(
     links = []
     y = bottom + _AXIS + 4.0
     pairs = zip(candidates, picture.differences, strict=True)
-    for number_, (candidate, drawn) in enumerate(pairs, 1):
+    for i, (candidate, drawn) in enumerate(pairs, 1):
         if drawn is not None:
-            links.append((f"candidate-{number_}-{place}", f"{number_} {candidate.model.path}"))
+            links.append((f"candidate-{i}-{clip_number}", f"{i} {candidate.model.path}"))
             strip = drawn.max(axis=1, initial=0)[None]
             images.append(Image(y, STRIP - 4, _address(strip, DIFFERENCE_COLOURS)))
-            label = f"{number_} {candidate.model.format}"
+            label = f"{i} {candidate.model.format}"
             labels.append(Text(0, y + 11, _cut(label), candidate.model.path))
             y += STRIP
     text = "".join(letter for _, letter in picture.letters)
-    says = f"Probabilities of {classes} classes in {frames} frames of {picture.clip}"
+    description = f"Probabilities of {classes} classes in {frames} frames of {picture.clip}"
     return Map(
         clip=picture.clip,
-        anchor=f"clip-{place}",
-        says=f"{says}; likeliest letters: {text}" if text else says,
+        anchor=f"clip-{clip_number}",
+        description=f"{description}; likeliest letters: {text}" if text else description,
         overview=images[0].address if frames > _NARROW else None,
         frames=frames,
         classes=classes,
@@ -177,7 +179,7 @@ def _probability_map(
             for frame, letter in picture.letters
         ],
         ticks=_ticks(frames, bottom),
-        cells=[],
+        calls=[],
         links=links,
         top=_MAP_TOP,
         bottom=bottom,
@@ -194,16 +196,16 @@ def _difference_map(picture: ClipPicture, drawn: ByteArray, clip: ClipResult, an
         for text in _class_labels(picture.labels, rows, classes)
     ]
     y = bottom + _AXIS + 4.0
-    cells = []
+    calls = []
     for difference in (d for d in clip.differences if d.tensor != "probabilities" and d.windows):
-        cells += _calls(difference, clip.state_ends, y)
+        calls += _call_bars(difference, clip.state_ends, y)
         labels.append(Text(0, y + 11, _cut(difference.tensor), difference.tensor))
         y += STRIP
     states = ", ".join(f"{d.tensor} {number(d.max_abs)}" for d in clip.differences)
     return Map(
         clip=picture.clip,
         anchor=anchor,
-        says=f"Differences in {frames} frames of {picture.clip}; largest: {states}",
+        description=f"Differences in {frames} frames of {picture.clip}; largest: {states}",
         overview=None,
         frames=frames,
         classes=classes,
@@ -214,17 +216,17 @@ def _difference_map(picture: ClipPicture, drawn: ByteArray, clip: ClipResult, an
         labels=labels,
         letters=[],
         ticks=_ticks(frames, bottom),
-        cells=cells,
+        calls=calls,
         links=[],
         top=top,
         bottom=bottom,
     )
 
 
-def _calls(difference: Difference, ends: Sequence[int], y: float) -> list[Cell]:
+def _call_bars(difference: Difference, ends: Sequence[int], y: float) -> list[CallBar]:
     """The differences of a state after each call; of very many calls the largest of a few."""
     run = -(-len(ends) // _MOST_CALLS)
-    cells, start = [], 0
+    bars, start = [], 0
     for first in range(0, len(ends), run):
         values, end = difference.windows[first : first + run], ends[first : first + run][-1]
         largest = max(values)
@@ -234,9 +236,9 @@ def _calls(difference: Difference, ends: Sequence[int], y: float) -> list[Cell]:
         title = f"{calls}, frames {start} to {end - 1}: {difference.tensor} {number(largest)}"
         fill = "#" + "".join(f"{value:02x}" for value in colour)
         width = FRAME * (end - start)
-        cells.append(Cell(FRAME * start, y, width, fill, round(opacity / 255, 2), title))
+        bars.append(CallBar(FRAME * start, y, width, fill, round(opacity / 255, 2), title))
         start = end
-    return cells
+    return bars
 
 
 def shown_classes(probabilities: ByteArray) -> list[int]:

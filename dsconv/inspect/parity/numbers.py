@@ -1,4 +1,4 @@
-"""The second level: the numbers over a whole clip, window by window."""
+"""The second level: the numbers over a whole clip, and what their differences look like."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from dsconv.speech.features import FloatArray
 # Below this a probability's logarithm says nothing; above that the logarithms differ for a reason.
 _SMALLEST = 1e-12
 _LOG_NOISE = 1e-3
+# The first frame starts from zero states: what only shows in these frames is carried.
+_EARLY = 2
+# A mistake in a conversion leaves fewer frames with the same likeliest class.
+_SAME_CLASSES = 0.95
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,11 @@ def compare_traces(reference: Trace, candidate: Trace, tolerance: Tolerance) -> 
     differences = [_probabilities(reference, candidate, tolerance.probabilities)]
     common = np.intersect1d(reference.state_ends, candidate.state_ends)
     rows = np.isin(reference.state_ends, common), np.isin(candidate.state_ends, common)
-    for name, wanted in reference.states.items():
+    for name, expected in reference.states.items():
         found = candidate.states.get(name)
         if found is not None and len(common):
-            allowed = tolerance.of_states(float(np.abs(wanted).max()))
-            pair = wanted[rows[0]], found[rows[1]]
+            allowed = tolerance.of_states(float(np.abs(expected).max()))
+            pair = expected[rows[0]], found[rows[1]]
             difference = _difference(name, *pair, allowed, common - 1)
             windows = [float(value) for value in _absolute(*pair).max(axis=1, initial=0.0)]
             differences.append(replace(difference, windows=windows))
@@ -123,31 +127,84 @@ def merged(differences: Iterable[Difference]) -> Difference:
     )
 
 
+def diagnose(
+    differences: list[Difference], chunk_ends: list[int], *, rounded: bool = False
+) -> str | None:
+    """A sentence on the first difference above its tolerance; None if all pass.
+
+    `chunk_ends` are the numbers of frames after each call; `rounded` tells that the candidate's
+    weights are of a lower precision.
+    """
+    failed = [difference for difference in differences if not difference.passed]
+    if not failed:
+        return None
+    names = ", ".join(difference.tensor for difference in failed)
+    worst = failed[0]
+    if worst.tensor == "mfccs":
+        return f"{names} differ: the front end (samples to features) is another"
+    not_finite = sum(difference.not_finite for difference in failed)
+    if not_finite:
+        return f"{names}: {not_finite:,} numbers are not finite"
+    frame = worst.divergence.frame if worst.divergence else 0
+    scores = next((d for d in differences if d.tensor == "probabilities"), None)
+    agreement = scores.argmax_agreement if scores else None
+    if rounded and agreement is not None and agreement >= _SAME_CLASSES:
+        return (
+            f"{names} differ from frame {frame} on, but {agreement:.1%} of the frames have the "
+            "same likeliest class: the rounding of the weights, on speech that is not this model's"
+        )
+    onset = scores.onset if scores else None
+    return f"{names} differ from frame {frame} on{_cause(onset, chunk_ends)}"
+
+
+def _cause(onset: int | None, chunk_ends: list[int]) -> str:
+    """What the first frame with any trace of the difference tells."""
+    if onset is None:
+        return ", by little more than rounding"
+    if onset == 0:
+        return ", with traces in frame 0: weights differ, or gates of the LSTM are in another order"
+    if onset in chunk_ends:
+        return (
+            f", with traces from frame {onset} on, the first of a call: the states are not fed "
+            "back from call to call"
+        )
+    if onset <= _EARLY:
+        return (
+            f", with traces from frame {onset} on: what the LSTM carries from frame to frame "
+            "differs (forget gate or forget_bias)"
+        )
+    return f", with traces from frame {onset} on: a weight differs, or the precision"
+
+
 def _probabilities(reference: Trace, candidate: Trace, tolerance: float) -> Difference:
-    wanted, found = reference.probabilities, candidate.probabilities
-    frames = np.arange(len(wanted))
-    difference = _difference("probabilities", wanted, found, tolerance, frames)
-    largest = _absolute(wanted, found).max(axis=1)
+    expected, found = reference.probabilities, candidate.probabilities
+    frames = np.arange(len(expected))
+    difference = _difference("probabilities", expected, found, tolerance, frames)
+    largest = _absolute(expected, found).max(axis=1)
     starts = np.concatenate([[0], reference.ends[:-1]]).astype(int)
     windows = np.maximum.reduceat(largest, starts) if len(reference.ends) else largest
-    agreement = float((wanted.argmax(axis=1) == found.argmax(axis=1)).mean())
+    agreement = float((expected.argmax(axis=1) == found.argmax(axis=1)).mean())
     return Difference(
         **{
             **vars(difference),
             "argmax_agreement": agreement,
-            "onset": _onset(wanted, found),
-            "divergence": _with_margin(difference.divergence, wanted),
+            "onset": _onset(expected, found),
+            "divergence": _with_margin(difference.divergence, expected),
             "windows": [float(value) for value in windows],
         }
     )
 
 
 def _difference(
-    tensor: str, wanted: FloatArray, found: FloatArray, tolerance: float, frames: NDArray[np.int64]
+    tensor: str,
+    expected: FloatArray,
+    found: FloatArray,
+    tolerance: float,
+    frames: NDArray[np.int64],
 ) -> Difference:
     """Compare rows; `frames` are the frames that they belong to."""
-    absolute = _absolute(wanted, found)
-    finite = np.isfinite(found) & np.isfinite(wanted)
+    absolute = _absolute(expected, found)
+    finite = np.isfinite(found) & np.isfinite(expected)
     rows = absolute.max(axis=1, initial=0.0)
     bad = np.flatnonzero(~(rows <= tolerance))
     first = None
@@ -170,23 +227,23 @@ def _difference(
     )
 
 
-def _absolute(wanted: FloatArray, found: FloatArray) -> NDArray[np.float64]:
+def _absolute(expected: FloatArray, found: FloatArray) -> NDArray[np.float64]:
     """Absolute differences; infinite where either has no finite number."""
-    absolute = np.abs(wanted.astype(np.float64) - found.astype(np.float64))
+    absolute = np.abs(expected.astype(np.float64) - found.astype(np.float64))
     return np.asarray(np.where(np.isfinite(absolute), absolute, np.inf))
 
 
-def _onset(wanted: FloatArray, found: FloatArray) -> int | None:
-    logarithms = [np.log(np.clip(scores, _SMALLEST, None)) for scores in (wanted, found)]
+def _onset(expected: FloatArray, found: FloatArray) -> int | None:
+    logarithms = [np.log(np.clip(scores, _SMALLEST, None)) for scores in (expected, found)]
     rows = np.abs(logarithms[0] - logarithms[1]).max(axis=1)
     above = np.flatnonzero(~(rows <= _LOG_NOISE))
     return int(above[0]) if len(above) else None
 
 
-def _with_margin(divergence: Divergence | None, wanted: FloatArray) -> Divergence | None:
+def _with_margin(divergence: Divergence | None, expected: FloatArray) -> Divergence | None:
     if divergence is None:
         return None
-    second, first = np.sort(wanted[divergence.frame])[-2:]
+    second, first = np.sort(expected[divergence.frame])[-2:]
     return Divergence(
         divergence.frame, divergence.difference, divergence.excess, float(first - second)
     )

@@ -6,26 +6,25 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dsconv.inspect.parity.finding import Finding
-from dsconv.inspect.parity.pictures import ClipPicture, Gallery
+from dsconv.inspect.parity.pictures import ClipPicture, WorstPictures
 from dsconv.inspect.parity.result import (
     CandidateResult,
     ClipInfo,
     ClipResult,
+    Finding,
     ModelInfo,
-    Validation,
 )
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.trace import Trace
 from dsconv.inspect.parity.transcripts import TranscriptComparison
+from dsconv.inspect.parity.validation import Validation
 from dsconv.runtime.stream import Speech
-from dsconv.speech.corpus_rates import CorpusRates, corpus_rates
-from dsconv.speech.scores import Edits
+from dsconv.speech.rates import CorpusRates, Edits, corpus_rates
 
 
 @dataclass(frozen=True)
-class ContestantInfo:
-    """A model that is compared, before any clip is run; `findings` are of its structure."""
+class CandidateInfo:
+    """A candidate before any clip is run; `findings` are of its structure."""
 
     model: ModelInfo
     tolerance: Tolerance
@@ -33,19 +32,18 @@ class ContestantInfo:
 
 
 @dataclass(frozen=True)
-class ContestInfo:
+class TaskInfo:
     """The models that take part."""
 
     reference: ModelInfo
-    contestants: list[ContestantInfo]
+    candidates: list[CandidateInfo]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A contestant beside the reference, over one clip.
+    """A candidate beside the reference, over one clip.
 
-    `transcripts` are None without an alphabet, `edits` (to what was said) where nobody wrote that
-    down.
+    `transcripts` are None without an alphabet, `edits` where no transcript is expected.
     """
 
     result: ClipResult
@@ -58,7 +56,7 @@ class Comparison:
 class ClipOutcome:
     """All that is kept of a clip: a few kilobytes. `edits` are the reference's.
 
-    `comparisons` has one for each contestant, None for those that were not run.
+    `comparisons` has one for each candidate, None for those that were not run.
     """
 
     info: ClipInfo
@@ -67,17 +65,17 @@ class ClipOutcome:
 
     @property
     def severity(self) -> float:
-        """The largest share of a tolerance that any contestant used up."""
+        """The largest share of a tolerance that any candidate used up."""
         return max((each.result.severity for each in self.comparisons if each), default=0.0)
 
 
 @dataclass(frozen=True)
 class ClipRun:
-    """A clip that was run. Its picture is kept for a few clips, what was heard only on purpose."""
+    """A clip that was run. A few have pictures; `io` is what the reference was fed and gave."""
 
     outcome: ClipOutcome
     picture: ClipPicture | None = None
-    heard: tuple[Speech, Trace] | None = None
+    io: tuple[Speech, Trace] | None = None
 
 
 class Tally:
@@ -85,28 +83,33 @@ class Tally:
 
     def __init__(self, count: int) -> None:
         self._outcomes: list[ClipOutcome | None] = [None] * count
-        self.gallery = Gallery()
+        self._pictures = WorstPictures()
 
-    def add(self, place: int, run: ClipRun) -> bool:
-        """Take in a clip by its place in the order. Returns whether its picture is kept for now."""
-        assert self._outcomes[place] is None, f"clip {place} is counted twice"
-        self._outcomes[place] = _compact(run.outcome)
-        return run.picture is not None and self.gallery.add(run.picture, place)
+    def add(self, index: int, run: ClipRun) -> bool:
+        """Take in a clip by its index. Returns whether its picture is kept for now."""
+        assert self._outcomes[index] is None, f"clip {index} is counted twice"
+        self._outcomes[index] = _compact(run.outcome)
+        return run.picture is not None and self._pictures.add(run.picture, index)
 
     @property
     def missing(self) -> list[int]:
-        """The places of the clips that are still to be run."""
-        return [place for place, outcome in enumerate(self._outcomes) if outcome is None]
+        """The indices of the clips that are still to be run."""
+        return [index for index, outcome in enumerate(self._outcomes) if outcome is None]
 
-    def result(self, info: ContestInfo) -> Validation:
+    @property
+    def draw_from(self) -> float:
+        """The severity below which no picture is kept any more."""
+        return self._pictures.least_severity
+
+    def result(self, info: TaskInfo) -> Validation:
         """The result over all clips, in their order."""
         outcomes = [outcome for outcome in self._outcomes if outcome is not None]
         assert len(outcomes) == len(self._outcomes), "clips are missing"
         return Validation(
             info.reference,
             [outcome.info for outcome in outcomes],
-            [_candidate(each, number, outcomes) for number, each in enumerate(info.contestants)],
-            self.gallery.pictures,
+            [_candidate(each, index, outcomes) for index, each in enumerate(info.candidates)],
+            self._pictures.in_order,
             _rates([outcome.edits for outcome in outcomes]),
         )
 
@@ -126,10 +129,8 @@ def _compact(outcome: ClipOutcome) -> ClipOutcome:
     return replace(outcome, comparisons=comparisons)
 
 
-def _candidate(
-    info: ContestantInfo, number: int, outcomes: Sequence[ClipOutcome]
-) -> CandidateResult:
-    found = [outcome.comparisons[number] for outcome in outcomes]
+def _candidate(info: CandidateInfo, index: int, outcomes: Sequence[ClipOutcome]) -> CandidateResult:
+    found = [outcome.comparisons[index] for outcome in outcomes]
     comparisons = [comparison for comparison in found if comparison is not None]
     return CandidateResult(
         info.model,

@@ -9,10 +9,7 @@ from pathlib import Path
 from dsconv.errors import ToolkitError
 from dsconv.formats.output import new_file
 from dsconv.inspect.parity import charts as drawn
-from dsconv.inspect.parity.bars import all_bars
-from dsconv.inspect.parity.charts import Chart, draw
-from dsconv.inspect.parity.figures import number, percent, rounded_up
-from dsconv.inspect.parity.finding import Finding
+from dsconv.inspect.parity.charts import Chart, all_bars, draw, number, percent, rounded_up
 from dsconv.inspect.parity.maps import (
     DIFFERENCE_COLOURS,
     PROBABILITY_COLOURS,
@@ -20,15 +17,15 @@ from dsconv.inspect.parity.maps import (
     legend,
     probability_maps,
 )
-from dsconv.inspect.parity.result import CandidateResult, Validation
-from dsconv.inspect.parity.selection import (
+from dsconv.inspect.parity.result import CandidateResult, Finding, first_findings
+from dsconv.inspect.parity.structure import LEVEL as STRUCTURE
+from dsconv.inspect.parity.validation import (
+    Validation,
     farthest_transcripts,
-    first_findings,
     worst_clips,
     worst_results,
 )
-from dsconv.inspect.parity.structure import LEVEL as STRUCTURE
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 from dsconv.version import __version__
 
 _TEMPLATES = Path(__file__).parent
@@ -41,7 +38,7 @@ _VERDICTS = ("pass", "warning", "fail")
 
 @dataclass(frozen=True)
 class ConversionRow:
-    """What became of one target. `output` is None where there is no file; `remark` says why."""
+    """What became of one target. Without a file `output` is None, and `remark` gives the reason."""
 
     target: str
     verdict: str
@@ -153,7 +150,7 @@ def sections(
         found.append(("errors", "Errors"))
     found.append(("clips", "Clips"))
     if validation.pictures:
-        found.append(("maps", "What the reference heard"))
+        found.append(("maps", "The reference's probabilities"))
     return found
 
 
@@ -178,6 +175,6 @@ def error_rates(validation: Validation) -> list[tuple[str, str | None, CorpusRat
     candidates = enumerate(validation.candidates, 1)
     named = [
         ("reference", None, validation.reference_error_rates),
-        *((each.model.path, f"candidate-{place}", each.error_rates) for place, each in candidates),
+        *((each.model.path, f"candidate-{i}", each.error_rates) for i, each in candidates),
     ]
     return [(label, anchor, known) for label, anchor, known in named if known is not None]

@@ -91,7 +91,7 @@ def best_path(probabilities: FloatArray, labels: Sequence[str]) -> list[tuple[in
     return [(int(f), labels[path[f]]) for f in changed if path[f] < len(labels)]
 
 
-class Gallery:
+class WorstPictures:
     """The pictures of the clips in which a candidate comes nearest to its tolerance, or exceeds it.
 
     Of equal ones the first is kept. Clips may come in any order; the same pictures are kept.
@@ -102,23 +102,23 @@ class Gallery:
         self._kept: list[tuple[int, ClipPicture]] = []
 
     @property
-    def pictures(self) -> list[ClipPicture]:
+    def in_order(self) -> list[ClipPicture]:
         """The pictures in the order of their clips."""
         return [picture for _, picture in sorted(self._kept, key=lambda each: each[0])]
 
     @property
-    def wanted_from(self) -> float:
+    def least_severity(self) -> float:
         """The severity below which no picture is kept any more."""
         if len(self._kept) < self._size:
             return -math.inf
         return self._kept[-1][1].severity
 
-    def add(self, picture: ClipPicture, place: int) -> bool:
-        """Keep the picture of the clip at this place, unless others are more telling.
+    def add(self, picture: ClipPicture, index: int) -> bool:
+        """Keep the picture of the clip of this index, unless others are more telling.
 
         Returns whether it is kept; then the least telling one is given up if there are too many.
         """
-        self._kept.append((place, picture))
+        self._kept.append((index, picture))
         self._kept.sort(key=lambda each: (-each[1].severity, each[0]))
         del self._kept[self._size :]
         return any(kept is picture for _, kept in self._kept)

@@ -1,20 +1,46 @@
-"""The result of a validation; `SCHEMA_VERSION` is that of its JSON."""
+"""What a validation finds of a candidate, clip by clip and in all."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import Enum
 from typing import Any
 
-from dsconv.inspect.parity.finding import Finding, Severity
 from dsconv.inspect.parity.numbers import Difference, merged
-from dsconv.inspect.parity.pictures import ClipPicture
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.transcripts import TranscriptComparison
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 
-SCHEMA_VERSION = 1
+_SHOWN_FINDINGS = 10
+
+
+class Severity(Enum):
+    """What a finding means for the verdict."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A difference at one of the levels: structure, numbers or transcripts."""
+
+    level: str
+    severity: Severity
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the candidate fails for it."""
+        return self.severity is Severity.FAILURE
+
+
+# Formats whose own runtime is not on every system.
+_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
 
 
 @dataclass(frozen=True)
@@ -34,7 +60,10 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """A clip that was run: seconds of speech. `run_seconds` are those that the reference took."""
+    """A clip that was run: seconds of speech, and its expected transcript if there is one.
+
+    `run_seconds` are those that the reference took.
+    """
 
     name: str
     seconds: float
@@ -66,9 +95,9 @@ class ClipResult:
 
 @dataclass
 class CandidateResult:
-    """All that validation has to say of a candidate.
+    """All that validation found of a candidate.
 
-    `error_rates` are to what was said in all clips whose text is known; None without any.
+    `error_rates` are to the expected transcripts of all clips that have one; None without any.
     """
 
     model: ModelInfo
@@ -100,6 +129,33 @@ class CandidateResult:
                 by_tensor.setdefault(difference.tensor, []).append(difference)
         return [merged(parts) for parts in by_tensor.values()]
 
+    @property
+    def line(self) -> str:
+        """The verdict in one line, and what ran the candidate where that is not its own runtime."""
+        # The states as one, by that which is nearest to its tolerance; what passes at once is left
+        # out.
+        shown: dict[str, Difference] = {}
+        for difference in sorted(self.differences, key=lambda d: d.needed / d.tolerance):
+            if difference.tensor != "mfccs" or not difference.passed:
+                name = "states" if "state" in difference.tensor else difference.tensor
+                shown[name] = difference
+        figures = [
+            f"{name} {shown[name].max_abs:.1e} of {shown[name].tolerance:.0e}"
+            for name in ("mfccs", "probabilities", "states")
+            if name in shown
+        ]
+        if self.transcripts:
+            equal = sum(transcript.equal for transcript in self.transcripts)
+            figures.append(f"{equal} of {len(self.transcripts)} texts")
+        line = f"{self.verdict}: {', '.join(figures)}" if figures else self.verdict
+        elsewhere = self.model.format in _RUN_ELSEWHERE
+        return f"{line}\nrun by {self.model.runtime}" if elsewhere else line
+
+    @property
+    def remarks(self) -> list[str]:
+        """What speaks against the candidate, a line each; of very much the first."""
+        return finding_lines(f for f in self.findings if f.severity is not Severity.NOTE)
+
     def to_json(self) -> dict[str, Any]:
         """The result as plain values; numbers that are not finite are null."""
         values = {
@@ -129,41 +185,32 @@ class CandidateResult:
         return finite
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Candidates beside their reference.
+def first_findings(
+    findings: Iterable[Finding],
+) -> tuple[list[Finding], list[tuple[Severity, str, int]]]:
+    """The first ten findings of each severity and level, and how many more there are of which."""
+    shown: list[Finding] = []
+    counts: Counter[tuple[Severity, str]] = Counter()
+    for finding in findings:
+        kind = finding.severity, finding.level
+        counts[kind] += 1
+        if counts[kind] <= _SHOWN_FINDINGS:
+            shown.append(finding)
+    more = [
+        (*kind, count - _SHOWN_FINDINGS)
+        for kind, count in counts.items()
+        if count > _SHOWN_FINDINGS
+    ]
+    return shown, more
 
-    `pictures` show a few clips frame by frame; they are no part of the JSON.
-    `reference_error_rates` are the reference's, to what was said in all clips.
-    """
 
-    reference: ModelInfo
-    clips: list[ClipInfo]
-    candidates: list[CandidateResult]
-    pictures: list[ClipPicture] = field(default_factory=list)
-    reference_error_rates: CorpusRates | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every candidate passes."""
-        return all(candidate.passed for candidate in self.candidates)
-
-    def _repr_html_(self) -> str:
-        from dsconv.inspect.notebook import table_html
-        from dsconv.inspect.parity.text import render
-
-        return table_html(render(self))
-
-    def to_json(self) -> dict[str, Any]:
-        """The validation as plain values; numbers that are not finite are null."""
-        rates = asdict(self.reference_error_rates) if self.reference_error_rates else None
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "passed": self.passed,
-            "reference": asdict(self.reference) | {"error_rates": rates},
-            "clips": [asdict(clip) for clip in self.clips],
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-        }
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """A line for each finding; of those of one level and severity that are many, the first few."""
+    shown, more = first_findings(findings)
+    return [
+        *(f"{each.severity.value}, {each.level}: {each.message}" for each in shown),
+        *(f"{kind.value}, {level}: {n:,} more; --json lists them all" for kind, level, n in more),
+    ]
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:

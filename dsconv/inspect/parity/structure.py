@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsconv.inspect.parity.finding import Finding, Severity
+from dsconv.inspect.parity.result import Finding, Severity
 from dsconv.runtime.model import Interface
 from dsconv.speech.alphabet import Alphabet
 
@@ -24,9 +24,9 @@ _SAME_AUDIO = {
 
 
 def compare_structure(reference: Interface, candidate: Interface) -> list[Finding]:
-    """Everything that differs in what goes in, what comes out, and what the models say they are."""
+    """Everything that differs in what goes in, what comes out, and in the models' metadata."""
     return [
-        *_sizes(reference, candidate),
+        *_frames_and_classes(reference, candidate),
         *_states(reference, candidate),
         *_audio(reference, candidate),
         *_alphabets(reference.metadata.alphabet, candidate.metadata.alphabet),
@@ -47,38 +47,38 @@ def _warning(message: str) -> Finding:
     return Finding(LEVEL, Severity.WARNING, message)
 
 
-def _sizes(reference: Interface, candidate: Interface) -> Iterator[Finding]:
+def _frames_and_classes(reference: Interface, candidate: Interface) -> Iterator[Finding]:
     for key, label in _SAME.items():
-        wanted, found = getattr(reference, key), getattr(candidate, key)
-        if found not in (None, wanted):
-            yield _failure(f"{label}: {found}, the reference has {wanted}: another network")
+        expected, found = getattr(reference, key), getattr(candidate, key)
+        if found not in (None, expected):
+            yield _failure(f"{label}: {found}, the reference has {expected}: another network")
 
 
 def _states(reference: Interface, candidate: Interface) -> Iterator[Finding]:
-    """States may be inside a model; where both show them, they must be of one size."""
-    sizes = {state.output: state.shape for state in candidate.states}
-    if reference.states and not sizes:
+    """States may be inside a model; where both show them, they must have the same shape."""
+    shapes = {state.output: state.shape for state in candidate.states}
+    if reference.states and not shapes:
         yield _note("the candidate keeps its states itself; they are not compared")
-    for state in reference.states if sizes else ():
-        if state.output not in sizes:
+    for state in reference.states if shapes else ():
+        if state.output not in shapes:
             yield _failure(f"output {state.output} is missing")
-        # The first size is the number of clips in a call, of which one is compared.
-        elif sizes[state.output][1:] != state.shape[1:]:
+        # The first dimension is the number of clips in a call, of which one is compared.
+        elif shapes[state.output][1:] != state.shape[1:]:
             yield _failure(
-                f"{state.output}: {list(sizes[state.output])}, the reference has "
+                f"{state.output}: {list(shapes[state.output])}, the reference has "
                 f"{list(state.shape)}: another network"
             )
 
 
 def _audio(reference: Interface, candidate: Interface) -> Iterator[Finding]:
     for key, (label, unit) in _SAME_AUDIO.items():
-        wanted, found = getattr(reference.metadata, key), getattr(candidate.metadata, key)
-        if wanted is None:
+        expected, found = getattr(reference.metadata, key), getattr(candidate.metadata, key)
+        if expected is None:
             continue
         if found is None:
             yield _warning(f"{label}: missing in the candidate's metadata")
-        elif wanted != found:
-            yield _failure(f"{label}: {found}{unit}, the reference has {wanted}{unit}")
+        elif expected != found:
+            yield _failure(f"{label}: {found}{unit}, the reference has {expected}{unit}")
 
 
 def _alphabets(reference: Alphabet | None, candidate: Alphabet | None) -> Iterator[Finding]:
@@ -96,12 +96,12 @@ def _alphabets(reference: Alphabet | None, candidate: Alphabet | None) -> Iterat
         yield _failure(f"alphabet: the same labels, shifted by {shift}")
         return
     pairs = zip(reference.texts, candidate.texts, strict=True)
-    place, (wanted, found) = next((i, p) for i, p in enumerate(pairs) if p[0] != p[1])
-    yield _failure(f"alphabet: label {place} is {found!r}, the reference has {wanted!r}")
+    index, (expected, found) = next((i, p) for i, p in enumerate(pairs) if p[0] != p[1])
+    yield _failure(f"alphabet: label {index} is {found!r}, the reference has {expected!r}")
 
 
 def _shift(reference: Alphabet, candidate: Alphabet) -> int:
-    """By how many places the labels are shifted round; 0 if they differ in another way."""
+    """By how many indices the labels are rotated; 0 if they differ in another way."""
     labels = reference.labels
     count = len(labels)
     shifts: list[int] = [*range(1, count // 2 + 1), *range(-(count // 2), 0)]
@@ -113,10 +113,10 @@ def _shift(reference: Alphabet, candidate: Alphabet) -> int:
 
 
 def _front_ends(reference: Interface, candidate: Interface) -> Iterator[Finding]:
-    wanted, found = reference.features_from, candidate.features_from
-    if wanted and found and wanted != found:
-        yield _failure(f"front end: {found}, the reference has {wanted}")
-    elif wanted and not found:
+    expected, found = reference.features_from, candidate.features_from
+    if expected and found and expected != found:
+        yield _failure(f"front end: {found}, the reference has {expected}")
+    elif expected and not found:
         yield _note("the candidate takes features; its front end is not compared")
 
 
@@ -128,6 +128,6 @@ def _notes(reference: Interface, candidate: Interface) -> Iterator[Finding]:
     if reference.lengths and not candidate.lengths:
         yield _note("the candidate takes no lengths; states after a short chunk are not compared")
     for key in ("beam_width", "language"):
-        wanted, found = getattr(reference.metadata, key), getattr(candidate.metadata, key)
-        if wanted is not None and wanted != found:
+        expected, found = getattr(reference.metadata, key), getattr(candidate.metadata, key)
+        if expected is not None and expected != found:
             yield _warning(f"{key.replace('_', ' ')} differs from the reference's")

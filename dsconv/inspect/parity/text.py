@@ -1,4 +1,4 @@
-"""A validation as people read it: tables that fit 80 columns, one verdict a candidate."""
+"""The results of candidates as people read them: tables that fit 80 columns, or one line each."""
 
 from __future__ import annotations
 
@@ -9,58 +9,31 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dsconv.inspect.parity.finding import Finding, Severity
-from dsconv.inspect.parity.numbers import Difference
-from dsconv.inspect.parity.result import CandidateResult, ModelInfo, Validation
-from dsconv.inspect.parity.selection import first_findings
+from dsconv.inspect.parity.result import CandidateResult, ClipInfo, ModelInfo, finding_lines
 from dsconv.inspect.parity.tolerances import TOLERANCES
-from dsconv.speech.corpus_rates import CorpusRates
+from dsconv.speech.rates import CorpusRates
 
-# Formats whose own runtime is not on every system.
-_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
 _STYLES = {"pass": "bold green", "warning": "bold yellow", "fail": "bold red"}
 
 
-def render(validation: Validation) -> RenderableType:
-    """The whole validation."""
-    seconds = sum(clip.seconds for clip in validation.clips)
-    clips = f"{len(validation.clips)} clips" if len(validation.clips) != 1 else "1 clip"
+def render_results(
+    reference: ModelInfo,
+    clips: Sequence[ClipInfo],
+    candidates: Sequence[CandidateResult],
+    error_rates: CorpusRates | None,
+) -> RenderableType:
+    """The reference with its error rates, and each candidate's result."""
+    seconds = sum(clip.seconds for clip in clips)
+    count = f"{len(clips)} clips" if len(clips) != 1 else "1 clip"
     parts: list[RenderableType] = [
-        Text(f"reference {_named(validation.reference)}"),
-        Text(f"{clips}, {seconds:,.1f} seconds of speech"),
+        Text(f"reference {_named(reference)}"),
+        Text(f"{count}, {seconds:,.1f} seconds of speech"),
     ]
-    if validation.reference_error_rates is not None:
-        parts.append(Text(f"to what was said: {_rates(validation.reference_error_rates)}"))
-    for candidate in validation.candidates:
+    if error_rates is not None:
+        parts.append(Text(f"error rates: {_rates(error_rates)}"))
+    for candidate in candidates:
         parts += [Text(), *_candidate(candidate)]
     return Group(*parts)
-
-
-def verdict_line(candidate: CandidateResult) -> str:
-    """A candidate's verdict in one line, and what speaks against it in more."""
-    # The states as one, by that which is nearest to its tolerance; what passes at once is left out.
-    shown: dict[str, Difference] = {}
-    for difference in sorted(candidate.differences, key=lambda d: d.needed / d.tolerance):
-        if difference.tensor != "mfccs" or not difference.passed:
-            name = "states" if "state" in difference.tensor else difference.tensor
-            shown[name] = difference
-    parts = [
-        f"{name} {shown[name].max_abs:.1e} of {shown[name].tolerance:.0e}"
-        for name in ("mfccs", "probabilities", "states")
-        if name in shown
-    ]
-    if candidate.transcripts:
-        equal = sum(transcript.equal for transcript in candidate.transcripts)
-        parts.append(f"{equal} of {len(candidate.transcripts)} texts")
-    lines = [f"{candidate.verdict}: {', '.join(parts)}" if parts else candidate.verdict]
-    if candidate.model.format in _RUN_ELSEWHERE:
-        lines.append(f"run by {candidate.model.runtime}")
-    return "\n".join([*lines, *objections(candidate)])
-
-
-def objections(candidate: CandidateResult) -> list[str]:
-    """What speaks against a candidate, a line each; of very much the first."""
-    return _lines([f for f in candidate.findings if f.severity is not Severity.NOTE])
 
 
 def _named(model: ModelInfo) -> str:
@@ -76,7 +49,7 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
         parts.append(_numbers(candidate))
     if candidate.transcripts:
         parts.append(Text(_transcripts(candidate)))
-    return [*parts, *map(Text, _lines(candidate.findings))]
+    return [*parts, *map(Text, finding_lines(candidate.findings))]
 
 
 def _numbers(candidate: CandidateResult) -> Table:
@@ -98,27 +71,18 @@ def _numbers(candidate: CandidateResult) -> Table:
 
 
 def _transcripts(candidate: CandidateResult) -> str:
-    """How many texts are the reference's, and how far the others are."""
+    """How many transcripts are the reference's, and the error rates of all."""
     compared = candidate.transcripts
     equal = sum(transcript.equal for transcript in compared)
-    line = f"texts: {equal} of {len(compared)} equal the reference's"
+    line = f"transcripts: {equal} of {len(compared)} equal the reference's"
     if candidate.error_rates is not None:
-        line += f"\nto what was said: {_rates(candidate.error_rates)}"
+        line += f"\nerror rates: {_rates(candidate.error_rates)}"
     return line
 
 
 def _rates(rates: CorpusRates) -> str:
     """All edits by all words and characters, with the intervals of 95 % confidence."""
     return f"WER {rates.wer}, CER {rates.cer}"
-
-
-def _lines(findings: Sequence[Finding]) -> list[str]:
-    """A line for each finding; of those of one level and severity that are many, the first few."""
-    shown, more = first_findings(findings)
-    return [
-        *(f"{each.severity.value}, {each.level}: {each.message}" for each in shown),
-        *(f"{kind.value}, {level}: {n:,} more; --json lists them all" for kind, level, n in more),
-    ]
 
 
 def tolerance_rows() -> list[tuple[str, str, str]]:
@@ -130,5 +94,5 @@ def tolerance_rows() -> list[tuple[str, str, str]]:
 
 
 def _shortest(tolerance: float) -> str:
-    """A tolerance with as few digits as say all of it: 1e-05, 1.5e-01."""
+    """A tolerance with as few digits as give all of it: 1e-05, 1.5e-01."""
     return f"{tolerance:.1e}".replace(".0e", "e")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The largest absolute difference that passes, and whether the texts have to be equal."""
+    """The largest absolute difference that passes, and whether the transcripts have to be equal."""
 
     mfccs: float
     probabilities: float

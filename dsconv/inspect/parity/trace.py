@@ -1,9 +1,8 @@
-"""What a model said over a clip: kept for comparison, saved for another machine, loaded from it."""
+"""What a model gives over a clip: compared, saved for another machine, loaded from it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from dsconv.errors import ModelError
 from dsconv.formats.output import new_file
 from dsconv.inspect.parity.tolerances import TOLERANCES
+from dsconv.progress import Progress, ignore_progress
 from dsconv.runtime.stream import Speech, Stream
 from dsconv.speech.features import FloatArray
 
@@ -41,7 +41,7 @@ def run_trace(
     stream: Stream,
     speech: Speech,
     steps: int,
-    progress: Callable[[float], object] = float,
+    progress: Progress = ignore_progress,
 ) -> Trace:
     """Run a clip; `progress` is called with the share of the frames that is done."""
     probabilities: list[FloatArray] = []
@@ -99,8 +99,8 @@ class TraceFile:
 
     def save(self, path: Path, runtime: str, precision: str, *, force: bool = False) -> None:
         """Write the file. Raises OutputError if it exists or cannot be written."""
-        said = {"format": _FORMAT, "runtime": runtime, "precision": precision}
-        about = np.array(json.dumps(said | {"clips": self._clips}))
+        header = {"format": _FORMAT, "runtime": runtime, "precision": precision}
+        about = np.array(json.dumps(header | {"clips": self._clips}))
         with new_file(path, force=force) as file:
             np.savez(file, allow_pickle=False, about=about, **self._arrays)
 
@@ -108,7 +108,7 @@ class TraceFile:
 class RecordedRun:
     """A run that was made elsewhere. Raises ModelError if the file holds none.
 
-    `runtime` and `precision` (fp32, fp16, int8) are what the file's `about` says.
+    `runtime` and `precision` (fp32, fp16, int8) are those of the file's `about`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,11 +130,11 @@ class RecordedRun:
         except (KeyError, ValueError):
             raise ModelError(f"{self._path} is no file of --save-io; make a new one.") from None
         if about.get("precision", "fp32") not in TOLERANCES:
-            raise ModelError(f"{self._path}: unknown precision; say one of {list(TOLERANCES)}.")
+            raise ModelError(f"{self._path}: unknown precision; name one of {list(TOLERANCES)}.")
         return about
 
     def trace(self, clip: str, frames: int) -> Trace:
-        """What was said over a clip of so many frames."""
+        """The recorded trace of a clip of so many frames."""
         probabilities = self._arrays.get(f"{clip}/probabilities")
         if probabilities is None:
             raise ModelError(

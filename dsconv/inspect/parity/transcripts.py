@@ -1,4 +1,4 @@
-"""The third level: the text, by beam search and by best path."""
+"""The third level: transcripts, by beam search and by best path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.decode import beam_text, greedy_text
 from dsconv.speech.features import FloatArray
-from dsconv.speech.scores import ErrorRates, error_rates
+from dsconv.speech.rates import Edits, ErrorRates, count_edits, error_rates
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class TranscriptComparison:
-    """Two transcripts of a clip. `truth` is None where nobody wrote down what was said."""
+    """Two transcripts of a clip. `truth` is the expected one, None where nobody wrote it down."""
 
     clip: str
     reference: Transcript
@@ -32,14 +32,14 @@ class TranscriptComparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the beam gives the same text."""
+        """Whether the beam search gives the same."""
         return self.reference.beam == self.candidate.beam
 
 
 def transcribe_probabilities(
     probabilities: FloatArray, alphabet: Alphabet, beam: int
 ) -> Transcript:
-    """The texts of probabilities [frames, classes]."""
+    """The transcripts of probabilities [frames, classes]."""
     return Transcript(
         beam_text(probabilities, alphabet, beam), greedy_text(probabilities, alphabet)
     )
@@ -48,7 +48,7 @@ def transcribe_probabilities(
 def compare_transcripts(
     clip: str, reference: Transcript, candidate: Transcript, truth: str | None
 ) -> TranscriptComparison:
-    """Two transcripts beside each other, and beside what was said where that is known."""
+    """Two transcripts beside each other, and beside the expected one where that is known."""
     known = truth is not None
     return TranscriptComparison(
         clip=clip,
@@ -59,3 +59,10 @@ def compare_transcripts(
         reference_to_truth=error_rates(truth or "", reference.beam) if known else None,
         candidate_to_truth=error_rates(truth or "", candidate.beam) if known else None,
     )
+
+
+def edits_of(expected: str | None, transcript: Transcript | None) -> Edits | None:
+    """The edits from the expected transcript to this one, None where either is missing."""
+    if expected is None or transcript is None:
+        return None
+    return count_edits(expected, transcript.beam)

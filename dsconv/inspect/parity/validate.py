@@ -10,78 +10,110 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import ConversionError
-from dsconv.inspect.parity.contest import Clip, Contest
 from dsconv.inspect.parity.journal import Journal, journal_header, open_journal
-from dsconv.inspect.parity.options import Options
-from dsconv.inspect.parity.outcome import ContestInfo, Tally
-from dsconv.inspect.parity.result import Validation
+from dsconv.inspect.parity.outcome import ClipRun, Tally, TaskInfo
+from dsconv.inspect.parity.reference import ValidationOptions
+from dsconv.inspect.parity.task import Clip, OpenTask, Task
 from dsconv.inspect.parity.trace import Trace, TraceFile
-from dsconv.inspect.parity.workers import ThisProcess, Workers
+from dsconv.inspect.parity.validation import Validation
+from dsconv.progress import Progress, ignore_progress
 from dsconv.runtime.stream import Speech
 from dsconv.runtime.threads import one_thread
 from dsconv.speech.corpus import ClipSource
 
-__all__ = ["Options", "validate_models"]
+__all__ = ["Options", "ValidationOptions", "validate_models"]
+
+Options = ValidationOptions
+"""The former name."""
 
 
 def validate_models(
-    reference: Path,
+    reference: Path | Source,
     candidates: Sequence[Path],
     clips: Sequence[ClipSource],
-    options: Options,
+    options: ValidationOptions,
     *,
     recorded: Sequence[Path] = (),
     save_to: TraceFile | None = None,
-    progress: Callable[[float], object] = float,
+    progress: Progress = ignore_progress,
     jobs: int = 1,
     dask: str | None = None,
     resume: Path | None = None,
 ) -> Validation:
     """Compare candidates, and runs `recorded` elsewhere, with the reference over the clips.
 
-    What the reference is fed and says is kept in `save_to`. `progress` is called with the share of
-    the work that is done. The clips are run here, in `jobs` processes, or by the workers of the
-    Dask cluster at the address `dask`. With `resume` finished clips are written to that file, and
-    those that it holds are not run again. Raises the errors of opening a model or a recording,
-    ToolkitError if workers fail, OutputError if the file is of another run.
+    What the reference is fed and gives is kept in `save_to`. The clips are run here, in `jobs`
+    processes, or by the workers of the Dask cluster at the address `dask`. With `resume` finished
+    clips are written to that file, and those that it holds are not run again. Raises the errors of
+    opening a model or a recording, ToolkitError if workers fail, OutputError if the file is of
+    another run.
     """
     if dask is not None and jobs > 1:
         raise ConversionError("pass jobs or the address of a Dask cluster, not both.")
     if resume is not None and save_to is not None:
         raise ConversionError("a run that is resumed keeps no inputs and outputs; save them apart.")
-    contest = Contest(reference, tuple(candidates), tuple(recorded), options)
-    with one_thread(), _workers(contest, min(jobs, len(clips)), dask) as workers:
-        with _journal(resume, workers.info, options, clips) as journal:
-            tally, heard = _run(workers, clips, journal, progress, keep=save_to is not None)
+    task = Task(Source.of(reference), tuple(candidates), tuple(recorded), options)
+    with one_thread(), _runner(task, min(jobs, len(clips)), dask) as runner:
+        with _journal(resume, runner.info, options, clips) as journal:
+            tally, io = _run(runner, clips, journal, progress, keep_io=save_to is not None)
         if save_to is not None:
-            for place in sorted(heard):
-                save_to.add(clips[place].name, *heard[place])
-        return tally.result(workers.info)
+            for index in sorted(io):
+                save_to.add(clips[index].name, *io[index])
+        return tally.result(runner.info)
+
+
+class _Runner(Protocol):
+    """What runs clips: a `Pool`, or this process."""
+
+    info: TaskInfo
+
+    def run(
+        self, indices: Sequence[int], clip: Callable[[int], Clip], progress: Progress
+    ) -> Iterator[tuple[int, ClipRun]]:
+        """Run the clips of these indices, in any order. Raises the error of the first with one."""
+
+
+class _ThisProcess:
+    def __init__(self, task: Task) -> None:
+        self._opened = OpenTask(task)
+        self.info = self._opened.info
+
+    def run(
+        self, indices: Sequence[int], clip: Callable[[int], Clip], progress: Progress
+    ) -> Iterator[tuple[int, ClipRun]]:
+        for number, index in enumerate(indices):
+
+            def share(part: float, number: int = number) -> object:
+                return progress((number + part) / len(indices))
+
+            yield index, self._opened.run(clip(index), share)
 
 
 @contextmanager
-def _workers(contest: Contest, jobs: int, dask: str | None) -> Iterator[Workers]:
-    """Who runs the clips."""
-    if dask is not None:
-        from dsconv.inspect.parity.cluster import cluster_workers
+def _runner(task: Task, jobs: int, dask: str | None) -> Iterator[_Runner]:
+    if dask is None and jobs <= 1:
+        yield _ThisProcess(task)
+        return
+    from dsconv.inspect.parity.pool import Pool, local_processes
 
-        with cluster_workers(contest.with_full_paths(), dask) as workers:
-            workers.info = contest.named(workers.info)
-            yield workers
-    elif jobs > 1:
-        from dsconv.inspect.parity.processes import local_processes
+    if dask is None:
+        with local_processes(task, jobs) as workers:
+            yield Pool(workers, task)
+        return
+    from dsconv.inspect.parity.cluster import cluster_workers
 
-        with local_processes(contest, jobs) as workers:
-            yield workers
-    else:
-        yield ThisProcess(contest)
+    # A worker may run in another folder; the report names the files as they are named here.
+    with cluster_workers(task.with_full_paths(), dask) as workers:
+        yield Pool(workers, task)
 
 
 @contextmanager
 def _journal(
-    path: Path | None, info: ContestInfo, options: Options, clips: Sequence[ClipSource]
+    path: Path | None, info: TaskInfo, options: ValidationOptions, clips: Sequence[ClipSource]
 ) -> Iterator[Journal | None]:
     if path is None:
         yield None
@@ -91,32 +123,32 @@ def _journal(
 
 
 def _run(
-    workers: Workers,
+    runner: _Runner,
     clips: Sequence[ClipSource],
     journal: Journal | None,
-    progress: Callable[[float], object],
+    progress: Progress,
     *,
-    keep: bool,
+    keep_io: bool,
 ) -> tuple[Tally, dict[int, tuple[Speech, Trace]]]:
-    """Run the clips that the journal does not hold; with `keep` what was heard is given too."""
+    """Run the clips that the journal does not hold; with `keep_io` the reference's is given too."""
     tally = Tally(len(clips))
-    for place, run in (journal.done if journal else {}).items():
-        tally.add(place, run)
+    for index, run in (journal.done if journal else {}).items():
+        tally.add(index, run)
     missing = tally.missing
     done = len(clips) - len(missing)
-    heard: dict[int, tuple[Speech, Trace]] = {}
+    io: dict[int, tuple[Speech, Trace]] = {}
 
-    def clip(place: int) -> Clip:
-        return Clip(place, clips[place], tally.gallery.wanted_from, keep)
+    def clip(index: int) -> Clip:
+        return Clip(index, clips[index], tally.draw_from, keep_io)
 
     def share(part: float) -> object:
         return progress((done + part * len(missing)) / len(clips))
 
     share(0)
-    for place, run in workers.run(missing, clip, share):
-        pictured = tally.add(place, run)
+    for index, run in runner.run(missing, clip, share):
+        with_picture = tally.add(index, run)
         if journal is not None:
-            journal.add(place, run, with_picture=pictured)
-        if run.heard is not None:
-            heard[place] = run.heard
-    return tally, heard
+            journal.add(index, run, with_picture=with_picture)
+        if run.io is not None:
+            io[index] = run.io
+    return tally, io

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dsconv.runtime.coreml.call import Array, Call, Op
+from dsconv.runtime.coreml.operations import Array, Op, OpInfo
 from dsconv.runtime.coreml.values import unpack
 
 _TABLE_SIZES = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 
 
 def affine_dequantize(
-    call: Call, quantized_data: Array, zero_point: Array, scale: Array, axis: Array
+    info: OpInfo, quantized_data: Array, zero_point: Array, scale: Array, axis: Array
 ) -> Array:
     """Scale * (data - zero point), with one of each or one for each entry of `axis`."""
     shape = [1] * quantized_data.ndim
@@ -29,13 +29,13 @@ def affine_dequantize(
     values = []
     for name, value in (("zero_point", zero_point), ("scale", scale)):
         if value.ndim > 1 or (value.ndim == 1 and len(value) != size):
-            raise call.damaged(f"has a {name} of shape {list(value.shape)} for {size} entries")
+            raise info.damaged(f"has a {name} of shape {list(value.shape)} for {size} entries")
         values.append(value.reshape(shape) if value.ndim else value)
     return _shifted_and_scaled(quantized_data, values[0], values[1])
 
 
 def lut_to_dense(
-    call: Call,
+    info: OpInfo,
     indices: Array,
     lut: Array,
     shape: Array | None = None,
@@ -47,27 +47,27 @@ def lut_to_dense(
     [groups of each dimension of the indices..., entries, elements of an entry].
     """
     if shape is None:
-        return _grouped_lookup(call, indices, lut, vector_axis)
+        return _grouped_lookup(info, indices, lut, vector_axis)
     bits = _TABLE_SIZES.get(len(lut)) if lut.ndim == 1 else None
     count = _size(shape)
     if vector_axis is not None or bits is None or indices.shape != (-(-count * bits // 8),):
-        raise call.damaged("has indices that do not fit its table")
+        raise info.damaged("has indices that do not fit its table")
     table = lut.reshape((1,) * len(shape) + (-1, 1))
-    return _grouped_lookup(call, unpack(indices, bits, count).reshape(shape), table, None)
+    return _grouped_lookup(info, unpack(indices, bits, count).reshape(shape), table, None)
 
 
 def _size(shape: Array) -> int:
     return math.prod(int(size) for size in shape)
 
 
-def _grouped_lookup(call: Call, indices: Array, lut: Array, vector_axis: Array | None) -> Array:
+def _grouped_lookup(info: OpInfo, indices: Array, lut: Array, vector_axis: Array | None) -> Array:
     """Each block of the indices looks up in its own table."""
     rank, groups = indices.ndim, lut.shape[:-2]
     if lut.ndim != rank + 2 or not _divides(groups, indices.shape):
-        raise call.damaged(f"has tables {list(lut.shape)} for indices {list(indices.shape)}")
+        raise info.damaged(f"has tables {list(lut.shape)} for indices {list(indices.shape)}")
     entries, length = lut.shape[-2:]
     if indices.size and int(indices.max()) >= entries:
-        raise call.damaged("has an index behind the end of its table")
+        raise info.damaged("has an index beyond the end of its table")
     found = np.empty((*indices.shape, length), lut.dtype)
     for group, block in _blocks(groups, indices.shape):
         # Row by row: numpy makes 8 bytes of each index.
@@ -76,7 +76,7 @@ def _grouped_lookup(call: Call, indices: Array, lut: Array, vector_axis: Array |
     if length == 1:
         return found.reshape(indices.shape)
     if vector_axis is None:
-        raise call.damaged("has vectors and no vector_axis")
+        raise info.damaged("has vectors and no vector_axis")
     axis = int(vector_axis) % rank
     shape = list(indices.shape)
     shape[axis] *= length
@@ -94,20 +94,20 @@ def _blocks(
     groups: tuple[int, ...], shape: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
     """Each group with the part of the shape that belongs to it."""
-    steps = [size // count for size, count in zip(shape, groups, strict=True)]
+    sizes = [size // count for size, count in zip(shape, groups, strict=True)]
     for group in np.ndindex(*groups):
-        places = zip(group, steps, strict=True)
-        yield group, tuple(slice(place * step, (place + 1) * step) for place, step in places)
+        pairs = zip(group, sizes, strict=True)
+        yield group, tuple(slice(index * size, (index + 1) * size) for index, size in pairs)
 
 
 def blockwise_shift_scale(
-    call: Call, data: Array, scale: Array, offset: Array | None = None
+    info: OpInfo, data: Array, scale: Array, offset: Array | None = None
 ) -> Array:
     """Scale * (data - offset), with one of each for every block of the data."""
     if not _divides(scale.shape, data.shape):
-        raise call.damaged(f"has scales {list(scale.shape)} for data {list(data.shape)}")
+        raise info.damaged(f"has scales {list(scale.shape)} for data {list(data.shape)}")
     if offset is not None and offset.shape != scale.shape:
-        raise call.damaged(f"has offsets {list(offset.shape)} for scales {list(scale.shape)}")
+        raise info.damaged(f"has offsets {list(offset.shape)} for scales {list(scale.shape)}")
     # Each dimension becomes two, blocks and what is in a block, so that scales are broadcast.
     split, single = [], []
     for size, count in zip(data.shape, scale.shape, strict=True):
@@ -127,7 +127,7 @@ def _shifted_and_scaled(data: Array, shift: Array | None, scale: Array) -> Array
 
 
 def sparse_to_dense(
-    call: Call, nonzero_data: Array, mask: Array, shape: Array | None = None
+    info: OpInfo, nonzero_data: Array, mask: Array, shape: Array | None = None
 ) -> Array:
     """Values where the mask is set, zero elsewhere.
 
@@ -137,26 +137,26 @@ def sparse_to_dense(
         count = _size(shape)
         bits = np.unpackbits(mask, bitorder="little")
         if mask.shape != (-(-count // 8),) or bits[count:].any():
-            raise call.damaged("has a mask of another size")
+            raise info.damaged("has a mask of another size")
         mask = bits[:count].reshape(shape)
     is_set = mask != 0
     if nonzero_data.shape != (np.count_nonzero(is_set),):
-        raise call.damaged("has another number of values than its mask has bits")
+        raise info.damaged("has another number of values than its mask has bits")
     dense = np.zeros(mask.shape, nonzero_data.dtype)
     dense[is_set] = nonzero_data
     return dense
 
 
 def lut_to_sparse(
-    call: Call,
+    info: OpInfo,
     indices_mask: Array,
     indices_nonzero_data: Array,
     lut: Array,
     vector_axis: Array | None = None,
 ) -> tuple[Array, Array]:
     """The mask and the values of a sparse constant whose values are in lookup tables."""
-    indices = sparse_to_dense(call, indices_nonzero_data, indices_mask)
-    dense = lut_to_dense(call, indices, lut, vector_axis=vector_axis)
+    indices = sparse_to_dense(info, indices_nonzero_data, indices_mask)
+    dense = lut_to_dense(info, indices, lut, vector_axis=vector_axis)
     mask, length = indices_mask, lut.shape[-1]
     if length > 1 and vector_axis is not None:
         mask = np.repeat(mask, length, axis=int(vector_axis))
@@ -164,17 +164,17 @@ def lut_to_sparse(
 
 
 def sparse_blockwise_shift_scale(
-    call: Call, data_mask: Array, nonzero_data: Array, scale: Array, offset: Array | None = None
+    info: OpInfo, data_mask: Array, nonzero_data: Array, scale: Array, offset: Array | None = None
 ) -> tuple[Array, Array]:
     """The mask and the values of a sparse constant whose values are quantized."""
-    data = sparse_to_dense(call, nonzero_data, data_mask)
-    return data_mask, blockwise_shift_scale(call, data, scale, offset)[data_mask != 0]
+    data = sparse_to_dense(info, nonzero_data, data_mask)
+    return data_mask, blockwise_shift_scale(info, data, scale, offset)[data_mask != 0]
 
 
-def cast_constant(call: Call, source_val: Array, output_dtype: str) -> Array:
+def cast_constant(info: OpInfo, source_val: Array, output_dtype: str) -> Array:
     """A float16 constant as float32."""
     if output_dtype != "fp32":
-        raise call.unsupported(f"with output_dtype '{output_dtype}'")
+        raise info.unsupported(f"with output_dtype '{output_dtype}'")
     return source_val.astype(np.float32)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dsconv.runtime.coreml.call import Array, Call, Op
+from dsconv.runtime.coreml.operations import Array, Op, OpInfo
 from dsconv.runtime.ops import sigmoid
 
 # What `cast` calls the types.
@@ -29,131 +29,133 @@ CAST_TYPES = {
 def _binary(compute: Callable[[Array, Array], Array]) -> Op:
     """An op on two arrays of one type, which are broadcast."""
 
-    def op(_: Call, x: Array, y: Array) -> Array:
+    def op(_: OpInfo, x: Array, y: Array) -> Array:
         return np.asarray(compute(x, y))
 
     return op
 
 
 def _unary(compute: Callable[[Array], Array]) -> Op:
-    def op(_: Call, x: Array) -> Array:
+    def op(_: OpInfo, x: Array) -> Array:
         return np.asarray(compute(x))
 
     return op
 
 
 def _logical(compute: Callable[[Array, Array], Array]) -> Op:
-    def op(call: Call, x: Array, y: Array) -> Array:
+    def op(info: OpInfo, x: Array, y: Array) -> Array:
         if x.dtype != np.bool_ or y.dtype != np.bool_:
-            raise call.damaged("takes values that are not true or false")
+            raise info.damaged("takes values that are not true or false")
         return np.asarray(compute(x, y))
 
     return op
 
 
-def real_div(call: Call, x: Array, y: Array) -> Array:
+def real_div(info: OpInfo, x: Array, y: Array) -> Array:
     """The quotient; that of integers is not documented."""
     if x.dtype.kind != "f" or y.dtype.kind != "f":
-        raise call.unsupported("of integers")
+        raise info.unsupported("of integers")
     return np.asarray(x / y)
 
 
-def floor_div(call: Call, x: Array, y: Array) -> Array:
+def floor_div(info: OpInfo, x: Array, y: Array) -> Array:
     """The quotient, rounded towards minus infinity."""
     if y.dtype.kind != "f" and not y.all():
-        raise call.unsupported("by an integer zero")
+        raise info.unsupported("by an integer zero")
     return np.asarray(x // y)
 
 
-def modulo(call: Call, x: Array, y: Array) -> Array:
+def modulo(info: OpInfo, x: Array, y: Array) -> Array:
     """The rest, with the sign of the divisor."""
     if y.dtype.kind != "f" and not y.all():
-        raise call.unsupported("by an integer zero")
+        raise info.unsupported("by an integer zero")
     return np.asarray(x % y)
 
 
-def power(call: Call, x: Array, y: Array) -> Array:
+def power(info: OpInfo, x: Array, y: Array) -> Array:
     """X to the power of y."""
     if x.dtype.kind != "f" or y.dtype.kind != "f":
-        raise call.unsupported("of integers")
+        raise info.unsupported("of integers")
     return np.asarray(x**y)
 
 
-def logical_not(call: Call, x: Array) -> Array:
+def logical_not(info: OpInfo, x: Array) -> Array:
     """True where a value is false."""
     if x.dtype != np.bool_:
-        raise call.damaged("takes values that are not true or false")
+        raise info.damaged("takes values that are not true or false")
     return np.logical_not(x)
 
 
-def clip(call: Call, x: Array, alpha: Array, beta: Array) -> Array:
+def clip(info: OpInfo, x: Array, alpha: Array, beta: Array) -> Array:
     """At least alpha, at most beta."""
     if alpha > beta:
-        raise call.unsupported("whose alpha is larger than its beta")
+        raise info.unsupported("whose alpha is larger than its beta")
     return np.asarray(np.minimum(np.maximum(x, alpha), beta))
 
 
-def cast(call: Call, x: Array, dtype: str) -> Array:
+def cast(info: OpInfo, x: Array, dtype: str) -> Array:
     """Another type: numbers lose their fractions, and what is not zero is true."""
     target = CAST_TYPES.get(dtype)
     if target is None:
-        raise call.unsupported(f"with dtype '{dtype}'")
-    if target != call.dtypes[0]:
-        raise call.damaged(f"with dtype '{dtype}' is declared to give {call.dtypes[0]}")
+        raise info.unsupported(f"with dtype '{dtype}'")
+    if target != info.dtypes[0]:
+        raise info.damaged(f"with dtype '{dtype}' is declared to give {info.dtypes[0]}")
     return x.astype("float32" if target == "float16" else target)
 
 
-def logarithm(call: Call, x: Array, epsilon: Array | None = None) -> Array:
+def logarithm(info: OpInfo, x: Array, epsilon: Array | None = None) -> Array:
     """The natural logarithm of x + epsilon."""
-    return np.asarray(np.log(x + _epsilon(call, epsilon, 1e-45)))
+    return np.asarray(np.log(x + _epsilon(info, epsilon, 1e-45)))
 
 
-def rsqrt(call: Call, x: Array, epsilon: Array | None = None) -> Array:
+def rsqrt(info: OpInfo, x: Array, epsilon: Array | None = None) -> Array:
     """1 / sqrt(x + epsilon)."""
-    return np.asarray(1 / np.sqrt(x + _epsilon(call, epsilon, 1e-12)))
+    return np.asarray(1 / np.sqrt(x + _epsilon(info, epsilon, 1e-12)))
 
 
-def inverse(call: Call, x: Array, epsilon: Array | None = None) -> Array:
+def inverse(info: OpInfo, x: Array, epsilon: Array | None = None) -> Array:
     """1 / (x + epsilon)."""
-    return np.asarray(1 / (x + _epsilon(call, epsilon, 1e-4)))
+    return np.asarray(1 / (x + _epsilon(info, epsilon, 1e-4)))
 
 
-def _epsilon(call: Call, epsilon: Array | None, default: float) -> np.float32:
-    return call.small(default) if epsilon is None else np.float32(epsilon)
+def _epsilon(info: OpInfo, epsilon: Array | None, default: float) -> np.float32:
+    return info.small(default) if epsilon is None else np.float32(epsilon)
 
 
-def threshold(_: Call, x: Array, alpha: Array) -> Array:
+def threshold(_: OpInfo, x: Array, alpha: Array) -> Array:
     """At least alpha."""
     return np.maximum(x, alpha)
 
 
-def clamped_relu(_: Call, x: Array, alpha: Array, beta: Array) -> Array:
+def clamped_relu(_: OpInfo, x: Array, alpha: Array, beta: Array) -> Array:
     """The smaller of beta and x, which is multiplied by alpha below zero."""
     return np.asarray(np.minimum(np.where(x >= 0, x, alpha * x), beta))
 
 
-def leaky_relu(_: Call, x: Array, alpha: Array) -> Array:
+def leaky_relu(_: OpInfo, x: Array, alpha: Array) -> Array:
     """X, multiplied by alpha below zero."""
     return np.where(x >= 0, x, alpha * x)
 
 
-def softmax(_: Call, x: Array, axis: Array | int = -1) -> Array:
-    """Probabilities of raw scores along a dimension."""
+def softmax(_: OpInfo, x: Array, axis: Array | int = -1) -> Array:
+    """Probabilities of logits along a dimension."""
     exponentials = np.exp(x - x.max(axis=int(axis), keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=int(axis), keepdims=True))
 
 
-def select(call: Call, cond: Array, a: Array, b: Array) -> Array:
+def select(info: OpInfo, cond: Array, a: Array, b: Array) -> Array:
     """The values of a where the condition holds, else those of b."""
     if cond.dtype != np.bool_:
-        raise call.damaged("takes a condition that is not true or false")
+        raise info.damaged("takes a condition that is not true or false")
     return np.where(cond, a, b)
 
 
 def _reduction(compute: Callable[..., Array]) -> Op:
     """A reduction over some dimensions, by default all."""
 
-    def op(_: Call, x: Array, axes: Array | None = None, keep_dims: Array | bool = False) -> Array:
+    def op(
+        _: OpInfo, x: Array, axes: Array | None = None, keep_dims: Array | bool = False
+    ) -> Array:
         return np.asarray(compute(x, axis=_axes(axes), keepdims=bool(keep_dims)), x.dtype)
 
     return op
@@ -163,17 +165,30 @@ def _axes(axes: Array | None) -> tuple[int, ...] | None:
     return None if axes is None else tuple(int(axis) for axis in np.atleast_1d(axes))
 
 
+def _extreme_index(find: Callable[..., Array]) -> Op:
+    """The indices of the largest or the smallest numbers along a dimension."""
+
+    def op(
+        info: OpInfo, x: Array, axis: Array | int = -1, keep_dims: Array | bool = False
+    ) -> Array:
+        if info.dtypes[0] != "int32":
+            raise info.unsupported(f"as {info.dtypes[0]}")
+        return np.asarray(find(x, axis=int(axis), keepdims=bool(keep_dims)), np.int32)
+
+    return op
+
+
 def reduce_mean(
-    call: Call, x: Array, axes: Array | None = None, keep_dims: Array | bool = False
+    info: OpInfo, x: Array, axes: Array | None = None, keep_dims: Array | bool = False
 ) -> Array:
     """The mean over some dimensions; that of integers is not documented."""
     if x.dtype.kind != "f":
-        raise call.unsupported("of integers")
+        raise info.unsupported("of integers")
     return np.asarray(x.mean(axis=_axes(axes), keepdims=bool(keep_dims), dtype=x.dtype))
 
 
 def layer_norm(
-    call: Call,
+    info: OpInfo,
     x: Array,
     axes: Array | None = None,
     gamma: Array | None = None,
@@ -186,10 +201,10 @@ def layer_norm(
     single = [size if axis in over else 1 for axis, size in enumerate(x.shape)]
     for name, value in (("gamma", gamma), ("beta", beta)):
         if value is not None and value.shape != sizes:
-            raise call.damaged(f"has a {name} of shape {list(value.shape)}, not {list(sizes)}")
+            raise info.damaged(f"has a {name} of shape {list(value.shape)}, not {list(sizes)}")
     centred = x - x.mean(axis=over, keepdims=True)
     variance = np.square(centred).mean(axis=over, keepdims=True)
-    result = centred / np.sqrt(variance + _epsilon(call, epsilon, 1e-5))
+    result = centred / np.sqrt(variance + _epsilon(info, epsilon, 1e-5))
     if gamma is not None:
         result = result * gamma.reshape(single)
     return np.asarray(result if beta is None else result + beta.reshape(single))
@@ -227,6 +242,8 @@ ELEMENTWISE: dict[str, Op] = {
     "not_equal": _binary(np.not_equal),
     "pow": power,
     "real_div": real_div,
+    "reduce_argmax": _extreme_index(np.argmax),
+    "reduce_argmin": _extreme_index(np.argmin),
     "reduce_max": _reduction(np.max),
     "reduce_mean": reduce_mean,
     "reduce_min": _reduction(np.min),

@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from dsconv.runtime.coreml.call import IOS17, Array, Call, Op
+from dsconv.runtime.coreml.operations import IOS17, Array, Op, OpInfo
 
-_Places = tuple[Any, ...]
+_Index = tuple[Any, ...]
 
 
-def _checked(call: Call, indices: Array, size: int) -> Array:
+def _checked(info: OpInfo, indices: Array, size: int) -> Array:
     """Indices into so many entries. Before iOS 17 those below zero count from the end."""
-    least = -size if call.opset < IOS17 else 0
+    least = -size if info.opset < IOS17 else 0
     if indices.size and not least <= int(indices.min()) <= int(indices.max()) < size:
-        raise call.unsupported(f"with an index outside of {size} entries")
+        raise info.unsupported(f"with an index outside of {size} entries")
     return indices
 
 
 def gather(
-    call: Call,
+    info: OpInfo,
     x: Array,
     indices: Array,
     axis: Array | int = 0,
@@ -35,28 +35,28 @@ def gather(
 ) -> Array:
     """The slices of one dimension that `indices` names."""
     if batch_dims:
-        raise call.unsupported("with batch_dims")
-    return np.asarray(np.take(x, _checked(call, indices, x.shape[int(axis)]), axis=int(axis)))
+        raise info.unsupported("with batch_dims")
+    return np.asarray(np.take(x, _checked(info, indices, x.shape[int(axis)]), axis=int(axis)))
 
 
 def gather_along_axis(
-    call: Call,
+    info: OpInfo,
     x: Array,
     indices: Array,
     axis: Array | int = 0,
     validate_indices: Array | bool = False,  # noqa: ARG001
 ) -> Array:
     """Along a dimension, the elements that `indices`, of the same rank, names."""
-    place = int(axis) % x.ndim
-    sizes = [size for dimension, size in enumerate(x.shape) if dimension != place]
-    others = [size for dimension, size in enumerate(indices.shape) if dimension != place]
+    along = int(axis) % x.ndim
+    sizes = [size for dimension, size in enumerate(x.shape) if dimension != along]
+    others = [size for dimension, size in enumerate(indices.shape) if dimension != along]
     if sizes != others:
-        raise call.damaged(f"has indices {list(indices.shape)} for {list(x.shape)}")
-    return np.take_along_axis(x, _checked(call, indices, x.shape[place]), place)
+        raise info.damaged(f"has indices {list(indices.shape)} for {list(x.shape)}")
+    return np.take_along_axis(x, _checked(info, indices, x.shape[along]), along)
 
 
 def gather_nd(
-    call: Call,
+    info: OpInfo,
     x: Array,
     indices: Array,
     batch_dims: Array | int = 0,
@@ -64,17 +64,17 @@ def gather_nd(
 ) -> Array:
     """The slices that the last dimension of `indices` points to."""
     if batch_dims:
-        raise call.unsupported("with batch_dims")
-    return np.asarray(x[_places(call, x, indices)])
+        raise info.unsupported("with batch_dims")
+    return np.asarray(x[_points(info, x, indices)])
 
 
-def _places(call: Call, x: Array, indices: Array) -> _Places:
+def _points(info: OpInfo, x: Array, indices: Array) -> _Index:
     """What the last dimension of `indices` points to, as numpy indexes it."""
     if not indices.ndim or indices.shape[-1] > x.ndim:
-        raise call.damaged(f"has indices {list(indices.shape)} for {list(x.shape)}")
+        raise info.damaged(f"has indices {list(indices.shape)} for {list(x.shape)}")
     columns = np.moveaxis(indices, -1, 0)
     sizes = x.shape[: len(columns)]
-    return tuple(_checked(call, c, size) for c, size in zip(columns, sizes, strict=True))
+    return tuple(_checked(info, c, size) for c, size in zip(columns, sizes, strict=True))
 
 
 _UPDATES: dict[str, Callable[..., None]] = {
@@ -87,24 +87,26 @@ _UPDATES: dict[str, Callable[..., None]] = {
 }
 
 
-def _updated(call: Call, data: Array, places: _Places, updates: Array, mode: str | None) -> Array:
-    """A copy with other values in some places."""
-    expected = data[places].shape
+def _updated(
+    info: OpInfo, data: Array, selection: _Index, updates: Array, mode: str | None
+) -> Array:
+    """A copy with other values at some indices."""
+    expected = data[selection].shape
     if updates.shape != expected:
-        raise call.damaged(f"has updates {list(updates.shape)} and not {list(expected)}")
+        raise info.damaged(f"has updates {list(updates.shape)} and not {list(expected)}")
     result = data.copy()
     if mode == "update":
-        result[places] = updates
+        result[selection] = updates
     elif mode in _UPDATES and not (mode == "div" and data.dtype.kind != "f"):
-        _UPDATES[mode](result, places, updates)
+        _UPDATES[mode](result, selection, updates)
     else:
         # Documentation and implementation name different modes as the default.
-        raise call.unsupported("without a mode" if mode is None else f"with mode '{mode}'")
+        raise info.unsupported("without a mode" if mode is None else f"with mode '{mode}'")
     return result
 
 
 def scatter(
-    call: Call,
+    info: OpInfo,
     data: Array,
     indices: Array,
     updates: Array,
@@ -113,13 +115,13 @@ def scatter(
     validate_indices: Array | bool = False,  # noqa: ARG001
 ) -> Array:
     """A copy with other slices of one dimension."""
-    place = int(axis) % data.ndim
-    at = _checked(call, indices, data.shape[place])
-    return _updated(call, data, (slice(None),) * place + (at,), updates, mode)
+    along = int(axis) % data.ndim
+    at = _checked(info, indices, data.shape[along])
+    return _updated(info, data, (slice(None),) * along + (at,), updates, mode)
 
 
 def scatter_along_axis(
-    call: Call,
+    info: OpInfo,
     data: Array,
     indices: Array,
     updates: Array,
@@ -128,14 +130,14 @@ def scatter_along_axis(
     validate_indices: Array | bool = False,  # noqa: ARG001
 ) -> Array:
     """A copy with other elements along a dimension."""
-    place = int(axis) % data.ndim
+    along = int(axis) % data.ndim
     at: list[Array] = list(np.indices(indices.shape, sparse=True))
-    at[place] = _checked(call, indices, data.shape[place])
-    return _updated(call, data, tuple(at), updates, mode)
+    at[along] = _checked(info, indices, data.shape[along])
+    return _updated(info, data, tuple(at), updates, mode)
 
 
 def scatter_nd(
-    call: Call,
+    info: OpInfo,
     data: Array,
     indices: Array,
     updates: Array,
@@ -143,11 +145,11 @@ def scatter_nd(
     validate_indices: Array | bool = False,  # noqa: ARG001
 ) -> Array:
     """A copy with other slices where the last dimension of `indices` points to."""
-    return _updated(call, data, _places(call, data, indices), updates, mode)
+    return _updated(info, data, _points(info, data, indices), updates, mode)
 
 
 def slice_by_index(
-    call: Call,
+    info: OpInfo,
     x: Array,
     begin: Array,
     end: Array,
@@ -157,12 +159,12 @@ def slice_by_index(
     squeeze_mask: Array | None = None,
 ) -> Array:
     """A part of each dimension; masks leave an end open or drop the dimension."""
-    places = _slices(call, x, begin, end, stride, begin_mask, end_mask, squeeze_mask)
-    return np.asarray(x[places])
+    selection = _slices(info, x, begin, end, stride, begin_mask, end_mask, squeeze_mask)
+    return np.asarray(x[selection])
 
 
 def slice_update(
-    call: Call,
+    info: OpInfo,
     x: Array,
     update: Array,
     begin: Array,
@@ -173,12 +175,12 @@ def slice_update(
     squeeze_mask: Array | None = None,
 ) -> Array:
     """A copy with another part, which is named as in `slice_by_index`."""
-    places = _slices(call, x, begin, end, stride, begin_mask, end_mask, squeeze_mask)
-    return _updated(call, x, places, update, "update")
+    selection = _slices(info, x, begin, end, stride, begin_mask, end_mask, squeeze_mask)
+    return _updated(info, x, selection, update, "update")
 
 
 def _slices(
-    call: Call,
+    info: OpInfo,
     x: Array,
     begin: Array,
     end: Array,
@@ -186,38 +188,38 @@ def _slices(
     begin_mask: Array | None,
     end_mask: Array | None,
     squeeze_mask: Array | None,
-) -> _Places:
-    steps = np.ones(x.ndim, int) if stride is None else stride
+) -> _Index:
+    strides = np.ones(x.ndim, int) if stride is None else stride
     none = np.zeros(x.ndim, bool)
     masks = [none if mask is None else mask for mask in (begin_mask, end_mask, squeeze_mask)]
-    if any(value.shape != (x.ndim,) for value in (begin, end, steps, *masks)):
-        raise call.damaged(f"does not cut {x.ndim} dimensions")
-    places: list[int | slice] = []
+    if any(value.shape != (x.ndim,) for value in (begin, end, strides, *masks)):
+        raise info.damaged(f"does not cut {x.ndim} dimensions")
+    selection: list[int | slice] = []
     for axis, size in enumerate(x.shape):
         open_begin, open_end, squeezed = (bool(mask[axis]) for mask in masks)
         first = None if open_begin else int(begin[axis])
         if squeezed:
-            place = first or 0
-            if not -size <= place < size:
-                raise call.unsupported(f"with an index outside of {size} entries")
-            places.append(place)
+            index = first or 0
+            if not -size <= index < size:
+                raise info.unsupported(f"with an index outside of {size} entries")
+            selection.append(index)
             continue
-        places.append(slice(first, None if open_end else int(end[axis]), int(steps[axis])))
-    return tuple(places)
+        selection.append(slice(first, None if open_end else int(end[axis]), int(strides[axis])))
+    return tuple(selection)
 
 
-def slice_by_size(call: Call, x: Array, begin: Array, size: Array) -> Array:
+def slice_by_size(info: OpInfo, x: Array, begin: Array, size: Array) -> Array:
     """So many elements of each dimension; -1 takes all that are left."""
     if begin.shape != (x.ndim,) or size.shape != (x.ndim,):
-        raise call.damaged(f"does not cut {x.ndim} dimensions")
-    places = []
+        raise info.damaged(f"does not cut {x.ndim} dimensions")
+    selection = []
     for length, first, count in zip(x.shape, begin, size, strict=True):
         start = int(first) + (length if first < 0 else 0)
         stop = length if count == -1 else start + int(count)
         if not 0 <= start <= stop <= length:
-            raise call.unsupported(f"that takes {start} to {stop} of {length} entries")
-        places.append(slice(start, stop))
-    return np.asarray(x[tuple(places)])
+            raise info.unsupported(f"that takes {start} to {stop} of {length} entries")
+        selection.append(slice(start, stop))
+    return np.asarray(x[tuple(selection)])
 
 
 INDEXING: dict[str, Op] = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dsconv.runtime.coreml.call import Array, Call, Op
 from dsconv.runtime.coreml.elementwise import CAST_TYPES
+from dsconv.runtime.coreml.operations import Array, Op, OpInfo
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ArrayList:
 
 
 def make_list(
-    call: Call,
+    info: OpInfo,
     elem_shape: tuple[Array | str, ...] | None = None,
     init_length: Array | int = 1,
     dynamic_length: Array | bool = True,
@@ -37,31 +37,31 @@ def make_list(
 ) -> ArrayList:
     """A list in which nothing was written yet."""
     if dtype not in CAST_TYPES:
-        raise call.unsupported(f"with dtype '{dtype}'")
+        raise info.unsupported(f"with dtype '{dtype}'")
     if elem_shape is None:
-        raise call.unsupported("without elem_shape")
+        raise info.unsupported("without elem_shape")
     sizes = tuple(size if isinstance(size, str) else int(size) for size in elem_shape)
     return ArrayList((None,) * int(init_length), sizes, CAST_TYPES[dtype], bool(dynamic_length))
 
 
-def list_length(_: Call, ls: ArrayList) -> Array:
+def list_length(_: OpInfo, ls: ArrayList) -> Array:
     """The number of arrays."""
     return np.array(len(ls.items), np.int32)
 
 
-def list_write(call: Call, ls: ArrayList, index: Array, value: Array) -> ArrayList:
-    """A list with another array in one place."""
-    return _written(call, ls, {int(index): value})
+def list_write(info: OpInfo, ls: ArrayList, index: Array, value: Array) -> ArrayList:
+    """A list with another array at one index."""
+    return _written(info, ls, {int(index): value})
 
 
-def list_scatter(call: Call, ls: ArrayList, indices: Array, value: Array) -> ArrayList:
-    """A list with other arrays in some places."""
+def list_scatter(info: OpInfo, ls: ArrayList, indices: Array, value: Array) -> ArrayList:
+    """A list with other arrays at some indices."""
     if indices.shape != value.shape[:1]:
-        raise call.damaged(f"writes {len(value)} arrays to {indices.size} places")
-    return _written(call, ls, {int(i): item for i, item in zip(indices, value, strict=True)})
+        raise info.damaged(f"writes {len(value)} arrays to {indices.size} indices")
+    return _written(info, ls, {int(i): item for i, item in zip(indices, value, strict=True)})
 
 
-def _written(call: Call, ls: ArrayList, changes: dict[int, Array]) -> ArrayList:
+def _written(info: OpInfo, ls: ArrayList, changes: dict[int, Array]) -> ArrayList:
     items = list(ls.items)
     for index, value in changes.items():
         fits = len(value.shape) == len(ls.shape) and all(
@@ -69,31 +69,31 @@ def _written(call: Call, ls: ArrayList, changes: dict[int, Array]) -> ArrayList:
             for size, actual in zip(ls.shape, value.shape, strict=True)
         )
         if not fits:
-            raise call.damaged(f"writes {list(value.shape)} to a list of {list(ls.shape)}")
+            raise info.damaged(f"writes {list(value.shape)} to a list of {list(ls.shape)}")
         if index >= len(items) and ls.is_dynamic:
             items += [None] * (index + 1 - len(items))
         if not 0 <= index < len(items):
-            raise call.unsupported(f"with index {index} in a list of {len(items)}")
+            raise info.unsupported(f"with index {index} in a list of {len(items)}")
         items[index] = value
     return replace(ls, items=tuple(items))
 
 
-def list_read(call: Call, ls: ArrayList, index: Array) -> Array:
-    """The array in one place."""
-    place = int(index)
-    if not 0 <= place < len(ls.items):
-        raise call.unsupported(f"with index {place} in a list of {len(ls.items)}")
-    item = ls.items[place]
+def list_read(info: OpInfo, ls: ArrayList, index: Array) -> Array:
+    """The array at one index."""
+    number = int(index)
+    if not 0 <= number < len(ls.items):
+        raise info.unsupported(f"with index {number} in a list of {len(ls.items)}")
+    item = ls.items[number]
     if item is None:
-        raise call.unsupported(f"of place {place}, where nothing was written")
+        raise info.unsupported(f"of index {number}, where nothing was written")
     return item
 
 
-def list_gather(call: Call, ls: ArrayList, indices: Array) -> Array:
-    """The arrays in some places, stacked."""
+def list_gather(info: OpInfo, ls: ArrayList, indices: Array) -> Array:
+    """The arrays at some indices, stacked."""
     if not indices.size:
-        raise call.unsupported("of no places")
-    return np.stack([list_read(call, ls, index) for index in indices])
+        raise info.unsupported("of no indices")
+    return np.stack([list_read(info, ls, index) for index in indices])
 
 
 LISTS: dict[str, Op] = {

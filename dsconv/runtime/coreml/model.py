@@ -1,7 +1,7 @@
 """Run a Core ML model: on macOS by Core ML itself, elsewhere by an evaluation in numpy.
 
 The evaluation reads the saved file and computes what its operations are documented to do. It is not
-the Neural Engine: a device rounds in places of its own.
+the Neural Engine: a device rounds where it likes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from dsconv.formats.coreml.interface import Description, Feature, read_descripti
 from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
 from dsconv.runtime.coreml.network import NetworkEvaluator
-from dsconv.runtime.model import Interface, Tensors, TensorSpec, precision_in, reason_of, said_in
+from dsconv.runtime.model import (
+    Interface,
+    Tensors,
+    TensorSpec,
+    precision_in,
+    reason_of,
+    self_description,
+)
 
 EVALUATION = "an evaluation in numpy, not by Core ML or the Neural Engine"
 """What runs a model where Core ML does not, as it is printed."""
@@ -47,9 +54,9 @@ class CoreMlModel:
             runtime=runtime,
             precision=_precision(description),
             inputs=[_input_spec(feature, file.kind) for feature in description.inputs],
-            outputs=[TensorSpec(f.name, f.dtype, f.open_shape) for f in description.outputs],
+            outputs=[TensorSpec(f.name, f.dtype, f.dynamic_shape) for f in description.outputs],
             classes=self._classes(description),
-            **said_in(description.properties),
+            **self_description(description.properties),
         )
 
     def reset(self) -> None:
@@ -111,7 +118,7 @@ class _CoreMlRunner:
         except Exception as error:  # Core ML's errors have no common base.
             reason = reason_of(error)
             raise ToolkitError(f"Core ML does not open {file.path}: {reason}") from error
-        self._keeps_states = 13 in file.description
+        self._keeps_states = bool(read_description(file.description).states)
         self._state: Any = None
         self.reset()
 
@@ -147,7 +154,7 @@ def _input_spec(feature: Feature, kind: int) -> TensorSpec:
 
     A neural network's inputs are all float32; one number among them is the number of frames.
     """
-    shape = feature.shape if feature.shapes is not None else feature.open_shape
+    shape = feature.shape if feature.shapes is not None else feature.dynamic_shape
     counts = kind == NEURAL_NETWORK and shape == (1,) and feature.name != SAMPLES
     return TensorSpec(feature.name, "int32" if counts else feature.dtype, shape)
 

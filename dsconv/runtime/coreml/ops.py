@@ -1,6 +1,6 @@
 """Core ML's ops in numpy: all that the evaluator knows, by the names that programs use.
 
-Each takes the call and the parameters by their names in the program, and gives the values of the
+Each takes an `OpInfo` and the parameters by their names in the program, and gives the values of the
 outputs. What an op here does not implement is refused by name, never ignored.
 
 Loops, conditions and states are the evaluator's own, as they need more than values.
@@ -12,13 +12,12 @@ from functools import cache
 from inspect import Parameter, signature
 from typing import Any
 
-from dsconv.runtime.coreml.call import Call, Op
 from dsconv.runtime.coreml.compressed import COMPRESSED
 from dsconv.runtime.coreml.elementwise import ELEMENTWISE
 from dsconv.runtime.coreml.indexing import INDEXING
 from dsconv.runtime.coreml.lists import LISTS
-from dsconv.runtime.coreml.pooling import POOLING
-from dsconv.runtime.coreml.products import PRODUCTS
+from dsconv.runtime.coreml.matrices import MATRICES
+from dsconv.runtime.coreml.operations import Op, OpInfo
 from dsconv.runtime.coreml.shaping import SHAPING
 
 OPS: dict[str, Op] = {
@@ -27,8 +26,7 @@ OPS: dict[str, Op] = {
     **ELEMENTWISE,
     **INDEXING,
     **LISTS,
-    **POOLING,
-    **PRODUCTS,
+    **MATRICES,
     **SHAPING,
 }
 
@@ -39,32 +37,32 @@ TUPLES = frozenset({"elem_shape", "loop_vars", "values"})
 _MISFITS = (ArithmeticError, AttributeError, IndexError, MemoryError, TypeError, ValueError)
 
 
-def compute(call: Call, parameters: dict[str, Any]) -> tuple[Any, ...]:
+def compute(info: OpInfo, parameters: dict[str, Any]) -> tuple[Any, ...]:
     """The outputs of an operation.
 
     Raises ConversionError for an op or a parameter that is not computed here, ModelError where the
     operation contradicts itself.
     """
-    op = OPS.get(call.kind)
+    op = OPS.get(info.kind)
     if op is None:
-        raise call.unsupported()
+        raise info.unsupported()
     expected = _expected(op)
     for name in parameters:
         if name not in expected:
-            raise call.unsupported(f"with {name}")
+            raise info.unsupported(f"with {name}")
     for name, is_required in expected.items():
         if is_required and name not in parameters:
-            raise call.damaged(f"has no {name}")
+            raise info.damaged(f"has no {name}")
     try:
-        result = op(call, **parameters)
+        result = op(info, **parameters)
     except _MISFITS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise call.damaged(f"takes values that do not fit ({reason})") from error
+        raise info.damaged(f"takes values that do not fit ({reason})") from error
     return result if isinstance(result, tuple) else (result,)
 
 
 @cache
 def _expected(op: Op) -> dict[str, bool]:
-    """The parameters of an op after the call, and whether each has to be given."""
+    """The parameters of an op after its `OpInfo`, and whether each has to be given."""
     _, *parameters = signature(op).parameters.values()
     return {found.name: found.default is Parameter.empty for found in parameters}

@@ -1,4 +1,7 @@
-"""The constants of a Core ML program as numpy arrays: in the program, or in its file of weights.
+"""The values of a Core ML program as numpy arrays: constants, inputs, and what is computed.
+
+Constants lie in the program or in its file of weights. Values of float16 are kept as float32
+arrays, so that each is widened once; they are rounded to float16 at the output of each operation.
 
 Source: ``MIL.proto``.
 """
@@ -6,32 +9,41 @@ Source: ``MIL.proto``.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dsconv.errors import ModelError
-from dsconv.formats.coreml.program import TensorType, Value
+from dsconv.errors import ConversionError, ModelError
+from dsconv.formats.coreml.interface import Feature
+from dsconv.formats.coreml.program import NamedType, TensorType, Value
+from dsconv.formats.coreml.schema import RepeatedBytes, TensorValue
 from dsconv.formats.coreml.weights import BITS, WeightFiles, byte_count
-from dsconv.formats.protobuf.message import Message
-from dsconv.runtime.coreml.held import held_dtype
+from dsconv.runtime.coreml.lists import ArrayList
+from dsconv.runtime.coreml.operations import Array, OpInfo, RuntimeValue
 
-Array: TypeAlias = NDArray[Any]
 Constant: TypeAlias = "Array | str | tuple[Constant, ...]"
 
 
-# The fields of a TensorValue, and the types that its lists of numbers hold.
-_FLOATS, _INTS, _BOOLS, _STRINGS, _LONGS, _DOUBLES, _BYTES = range(1, 8)
+# The field of a TensorValue that holds the elements of a type, where it is not `bytes`.
 _FIELDS = {
-    "float32": _FLOATS,
-    "float64": _DOUBLES,
-    "bool": _BOOLS,
-    "int16": _INTS,
-    "uint16": _INTS,
-    "int32": _INTS,
-    "int64": _LONGS,
-    "uint64": _LONGS,
+    "float32": "floats",
+    "float64": "doubles",
+    "bool": "bools",
+    "int16": "ints",
+    "uint16": "ints",
+    "int32": "ints",
+    "int64": "longInts",
+    "uint64": "longInts",
+}
+
+_SUB_BYTE = {
+    "int4": "int8",
+    "uint1": "uint8",
+    "uint2": "uint8",
+    "uint3": "uint8",
+    "uint4": "uint8",
+    "uint6": "uint8",
 }
 
 
@@ -48,7 +60,7 @@ def read_value(value: Value, weights: WeightFiles) -> Constant:
         raise ModelError("a constant has no fixed type; convert the model again.")
     if kind.dtype == "string":
         return _read_texts(kind, value.immediate)
-    held_dtype(kind.dtype)
+    array_dtype(kind.dtype)
     if value.blob is not None:
         return _from_bytes(kind, weights.find(kind, value.blob).view)
     return _read_immediate(kind, value.immediate)
@@ -89,19 +101,19 @@ def _from_bytes(kind: TensorType, data: memoryview) -> Array:
     return array.reshape(kind.shape)
 
 
-def _read_immediate(kind: TensorType, tensor: Message) -> Array:
+def _read_immediate(kind: TensorType, tensor: TensorValue) -> Array:
     """An array in the program itself."""
-    if _BYTES in tensor:
-        spans = tensor.message(_BYTES).spans(1)
-        return _from_bytes(kind, memoryview(b"".join(span.view for span in spans)))
-    byte_count(kind)
-    field = _FIELDS.get(kind.dtype)
-    if tensor.numbers not in ((), (field,)):
-        raise ModelError(f"a constant of type {kind.dtype} holds another; copy the model again.")
-    if field in (_FLOATS, _DOUBLES):
-        spans = tensor.message(field).spans(1)
-        return _from_bytes(kind, memoryview(b"".join(span.view for span in spans)))
-    integers = tensor.message(field).integers(1) if field else []
+    name = "bytes" if tensor.has("bytes") else _FIELDS.get(kind.dtype)
+    if name != "bytes":
+        byte_count(kind)
+        if tensor.undeclared or tensor.present not in ([], [name]):
+            raise ModelError(
+                f"a constant of type {kind.dtype} holds another; copy the model again."
+            )
+    repeated = getattr(tensor, name) if name else None
+    if isinstance(repeated, RepeatedBytes):
+        return _from_bytes(kind, memoryview(b"".join(span.view for span in repeated.values)))
+    integers = repeated.values if repeated else []
     if len(integers) != math.prod(kind.shape):
         raise ModelError(
             f"a constant of shape {list(kind.shape)} has {len(integers):,} elements; "
@@ -110,9 +122,109 @@ def _read_immediate(kind: TensorType, tensor: Message) -> Array:
     return np.array(integers, np.int64).astype(kind.dtype).reshape(kind.shape)
 
 
-def _read_texts(kind: TensorType, tensor: Message) -> Constant:
+def _read_texts(kind: TensorType, tensor: TensorValue) -> Constant:
     """A text, or a tuple of them."""
-    texts = tuple(tensor.message(_STRINGS).texts(1))
+    texts = tuple(tensor.strings.values)
     if len(texts) != math.prod(kind.shape):
         raise ModelError("a constant has another number of texts; copy the model again.")
     return texts if kind.shape else texts[0]
+
+
+@dataclass(frozen=True)
+class State:
+    """A name that stands for a state."""
+
+    name: str
+
+
+def array_dtype(dtype: str) -> np.dtype[Any]:
+    """The type in which arrays of a declared type are kept. Raises ConversionError for others."""
+    # Other libraries teach numpy this type, which would make it one that is known now and then.
+    if dtype not in BITS or dtype == "bfloat16":
+        raise ConversionError(
+            f"a value is of type {dtype}, which dsconv does not evaluate; convert to float32."
+        )
+    return np.dtype("float32" if dtype == "float16" else _SUB_BYTE.get(dtype, dtype))
+
+
+def widened(value: RuntimeValue) -> RuntimeValue:
+    """A constant as it is kept."""
+    is_half = isinstance(value, np.ndarray) and value.dtype == np.float16
+    return value.astype(np.float32) if is_half else value
+
+
+def rounded(value: Array, dtype: str) -> Array:
+    """An array with the precision of a declared type."""
+    if dtype == "float16":
+        return value.astype(np.float16).astype(np.float32)
+    return value.astype(array_dtype(dtype), copy=False)
+
+
+def checked(info: OpInfo, declared: NamedType, value: RuntimeValue) -> RuntimeValue:
+    """A value with the precision of its declared type. Raises ModelError if it is another."""
+    kind = declared.type
+    if kind is None or not isinstance(value, np.ndarray):
+        if not _is_declared(kind, value):
+            raise info.damaged(f"gives '{declared.name}' of another type than it declares")
+        return value
+    if _kind_of_number(value.dtype) != _kind_of_number(array_dtype(kind.dtype)):
+        raise info.damaged(f"gives {value.dtype} for '{declared.name}', declared as {kind.dtype}")
+    if not fits(value.shape, kind):
+        raise info.damaged(
+            f"gives {list(value.shape)} for '{declared.name}', declared as {list(kind.shape)}"
+        )
+    return rounded(value, kind.dtype)
+
+
+def _is_declared(kind: TensorType | None, value: RuntimeValue) -> bool:
+    """Whether something that is no array is what was declared."""
+    if kind is None:
+        return isinstance(value, ArrayList | tuple)
+    if isinstance(value, State):
+        return kind.is_state
+    return kind.dtype == "string" and isinstance(value, str | tuple)
+
+
+def _kind_of_number(dtype: np.dtype[Any]) -> str:
+    return "i" if dtype.kind == "u" else dtype.kind
+
+
+def fits(shape: tuple[int, ...], kind: TensorType) -> bool:
+    """Whether an array of a shape is of a declared type."""
+    if kind.any_rank:
+        return True
+    return len(shape) == len(kind.shape) and all(
+        declared in (-1, size) for size, declared in zip(shape, kind.shape, strict=True)
+    )
+
+
+def fed(name: str, value: Array, kind: TensorType, feature: Feature | None) -> Array:
+    """An input as it is kept, cast to the type that the program declares.
+
+    Raises ConversionError for a shape that the program or the interface does not allow, and for
+    numbers that lose more than precision.
+    """
+    if not fits(value.shape, kind) or (feature and not feature.allows(value.shape)):
+        raise ConversionError(
+            f"input '{name}' is fed {list(value.shape)}; feed {_allowed(kind, feature)}."
+        )
+    if not np.can_cast(value.dtype, array_dtype(kind.dtype), "same_kind"):
+        raise ConversionError(f"input '{name}' is fed {value.dtype}; feed {kind.dtype}.")
+    # A copy, as states may keep it.
+    with np.errstate(over="ignore"):
+        return rounded(value.copy(), kind.dtype)
+
+
+def _allowed(kind: TensorType, feature: Feature | None) -> str:
+    """The shapes that are allowed, for people."""
+    if feature is not None and feature.shapes is not None:
+        return " or ".join(str(list(shape)) for shape in feature.shapes)
+    if feature is not None and feature.ranges is not None:
+        return f"[{', '.join(_range_text(*sizes) for sizes in feature.ranges)}]"
+    return str(list(kind.shape))
+
+
+def _range_text(least: int, most: int) -> str:
+    if least == most:
+        return str(least)
+    return f"{least} or more" if most < 0 else f"{least} to {most}"

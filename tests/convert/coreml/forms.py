@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dsconv.convert.options import CoreMlFormat, CoreMlOptions
+from dsconv.convert.coreml.options import CoreMlFormat, CoreMlOptions
 from dsconv.formats.coreml.file import PROGRAM, CoreMlFile, open_core_ml
 from dsconv.formats.coreml.interface import Description, read_description
 from dsconv.formats.coreml.network import Network

@@ -16,8 +16,9 @@ import pytest
 
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.options import CoreMlFormat
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.coreml.options import CoreMlFormat
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.coreml.file import PROGRAM, open_core_ml
 from dsconv.formats.coreml.interface import Feature
@@ -365,8 +366,10 @@ def test_the_same_input_gives_the_same_bytes(form: str, small_model: Path, tmp_p
 
 CONVERT = """
 import sys
-from dsconv.convert.options import CoreMlOptions, Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 source, *outputs = sys.argv[1:]
 for output, asked in zip(outputs, (
     Options(),

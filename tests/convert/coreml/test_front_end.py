@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.export import ExportSettings, export_chunks
-from dsconv.convert.options import CoreMlFormat
+from dsconv.convert.coreml.options import CoreMlFormat
 from dsconv.errors import ConversionError
 from dsconv.fixtures.demo_model import ALPHABET
 from dsconv.fixtures.random_model import random_weights
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.coreml.network import FLOAT32, Network, read_weights
+from dsconv.formats.coreml.network_schema import (
+    ConvolutionLayerParams,
+    InnerProductLayerParams,
+)
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.storage import write_chunks
 from dsconv.inspect.parity.tolerances import FRONT_END, TOLERANCES
@@ -253,10 +257,11 @@ def test_weights_of_the_front_end_of_a_neural_network(tmp_path: Path) -> None:
         file = core_ml_file(source, tmp_path / precision, front_end=True, **asked)
         layers = list(Network(file.body).all_layers())
         own = [layer for layer in layers if layer.name.startswith("front_end_")]
-        products = [layer for layer in own if layer.kind == "innerProduct"]
+        parameters = [layer.parameters for layer in own]
+        products = [each for each in parameters if isinstance(each, InnerProductLayerParams)]
         # The toolkit gives convolutions names of its own; the first one makes the spectrum.
         spectrum = next(layer for layer in layers if layer.kind == "convolution")
-        messages = [layer.parameters.message(20) for layer in products]
-        assert len(messages) == 2
-        for message in (spectrum.parameters.message(90), *messages):
+        assert isinstance(spectrum.parameters, ConvolutionLayerParams)
+        assert len(products) == 2
+        for message in (spectrum.parameters.weights, *(each.weights for each in products)):
             assert read_weights(message).form == FLOAT32, (precision, spectrum.name)

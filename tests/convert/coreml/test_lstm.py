@@ -13,7 +13,8 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.acoustic.weights import lstm_bias, recurrent_kernel, values
 from dsconv.convert.coreml.builder import ProgramBuilder
 from dsconv.convert.coreml.lstm import LstmBuilder
-from dsconv.convert.options import CoreMlFormat, Options
+from dsconv.convert.coreml.options import CoreMlFormat
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.graphdef.graph import Graph, open_graph

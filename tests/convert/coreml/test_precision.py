@@ -14,6 +14,7 @@ from dsconv.errors import ConversionError
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.coreml.file import PROGRAM, CoreMlFile
 from dsconv.formats.coreml.network import INT8, QUANTIZED, Network, read_weights
+from dsconv.formats.coreml.network_schema import LoadConstantNDLayerParams
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.inspect.parity.tolerances import TOLERANCES
@@ -171,8 +172,8 @@ def test_what_counts_frames_is_not_compressed(small_model: Path, tmp_path: Path)
     file = core_ml_file(small_model, tmp_path / "a", **asked)
     assert file.kind != PROGRAM
     for layer in Network(file.body).all_layers():
-        if layer.kind == "loadConstantND":
-            assert read_weights(layer.parameters.message(2)).form not in (QUANTIZED, INT8)
+        if isinstance(layer.parameters, LoadConstantNDLayerParams):
+            assert read_weights(layer.parameters.data).form not in (QUANTIZED, INT8)
 
 
 @pytest.mark.parametrize("front_end", [False, True])

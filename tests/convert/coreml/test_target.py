@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.coreml import files
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, OutputError, ToolkitError
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
@@ -237,13 +237,14 @@ def test_nothing_is_left_of_a_write_that_fails(
 ) -> None:
     """A disk that is full is an output that cannot be written; older files stay."""
 
-    def fail(_: object, path: Path) -> None:
+    def fail(path: Path, data: bytes) -> None:
         path.write_text("half")
+        assert len(data) > 4
         raise OSError(28, "No space left on device")
 
     output = tmp_path / f"a{SUFFIXES[style]}"
     convert_file(COREML, small_model, output, options=options(format=style))
-    monkeypatch.setattr(files, "_write", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     for path, force in ((output, True), (output.with_stem("b"), False)):
         with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
             convert_file(COREML, small_model, path, options=options(format=style), force=force)
@@ -253,8 +254,10 @@ def test_nothing_is_left_of_a_write_that_fails(
 
 QUIET = """
 import sys
-from dsconv.convert.options import CoreMlOptions, Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Options
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 source, folder = sys.argv[1:]
 for number, asked in enumerate((
     Options(lengths='input', steps=-1),

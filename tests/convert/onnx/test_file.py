@@ -11,7 +11,8 @@ import pytest
 
 from dsconv.convert.onnx import file
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.runtime.registry import open_model
 from tests.convert.calls import Call, answers

@@ -15,7 +15,8 @@ import pytest
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
@@ -191,7 +192,8 @@ def test_a_conversion_needs_no_tensorflow(small_model: Path, tmp_path: Path) -> 
     """Nor any converter, nor the runtime."""
     program = (
         "import sys\n"
-        "from dsconv.convert.registry import TARGETS, convert_file\n"
+        "from dsconv.convert.registry import TARGETS\n"
+        "from dsconv.convert.run import convert_file\n"
         "convert_file(TARGETS['onnx'], *sys.argv[1:])\n"
         "print({'tensorflow', 'tf2onnx', 'onnxruntime'} & {n.split('.')[0] for n in sys.modules})\n"
     )

@@ -17,7 +17,8 @@ from dsconv.acoustic.export import ExportSettings, export_chunks
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import OutputError, ToolkitError
 from dsconv.fixtures.random_model import random_weights
 from dsconv.fixtures.write import write_random_model
@@ -247,7 +248,8 @@ def test_what_differs_from_the_graph_is_noted(
 CONVERT = (
     "import sys\n"
     "from dsconv.convert.options import Options\n"
-    "from dsconv.convert.registry import TARGETS, convert_file\n"
+    "from dsconv.convert.registry import TARGETS\n"
+    "from dsconv.convert.run import convert_file\n"
     "source, output, steps = sys.argv[1:]\n"
     "convert_file(TARGETS['openvino'], source, output, options=Options(steps=int(steps)))\n"
 )

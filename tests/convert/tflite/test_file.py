@@ -10,7 +10,7 @@ import pytest
 
 from dsconv.acoustic.names import FEATURES
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.options import LstmForm
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures.demo_model import MODEL
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph, open_graph

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.options import LstmForm, Precision
+from dsconv.convert.options import Precision
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures.demo_model import MODEL, clips
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.inspect.parity.tolerances import TOLERANCES
@@ -18,8 +19,9 @@ from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import front_end_features
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.speech.decode import beam_text
-from dsconv.speech.features import FeatureSettings, FloatArray, features
+from dsconv.speech.features import FloatArray, features
 from dsconv.speech.framing import chunks, sample_windows
+from dsconv.speech.settings import FeatureSettings
 from dsconv.speech.wav import Samples, read_wav
 from tests.acoustic.edits import attributes
 from tests.acoustic.test_recognise import EXPORTS

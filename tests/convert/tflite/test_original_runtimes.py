@@ -1,34 +1,21 @@
-"""The TFLite runtimes that people ship open what dsconv writes, and transcribe the same.
-
-Their search takes the time, minutes in all at the width of 500 that stands in the graphs. Where the
-width does not matter it is made smaller, as an exporter would; the texts stay the same.
-"""
+"""The TFLite runtimes that people ship open what dsconv writes, and transcribe the same."""
 
 from pathlib import Path
 
 import pytest
 
-from dsconv.convert.options import LstmForm
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.fixtures import demo_model
-from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
-from tests.acoustic.edits import constant
 from tests.conftest import Transcribe
-from tests.convert.conversions import convert, saved
-from tests.convert.test_original_runtime import EXPORTS, SAID
+from tests.convert.conversions import convert
+from tests.convert.test_original_runtime import EXPORTS, SAID, narrowed
 
 pytestmark = pytest.mark.runtimes
 
 RUNTIMES = ("deepspeech-tflite", "stt")
 FORMS: tuple[LstmForm, ...] = ("loop", "unrolled")
 STATIC = "deepspeech-0.9.3-static.pb"
-NARROW = 100
-
-
-def narrowed(source: Path, folder: Path) -> Path:
-    """A graph that asks for a narrow search."""
-    graph = constant("metadata_beam_width", [NARROW])(open_graph(source))
-    return saved(graph, folder / source.name)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -12,7 +12,8 @@ import pytest
 
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.convert.tflite.builder import ModelBuilder
 from dsconv.errors import ConversionError, OutputError, ToolkitError
 from dsconv.formats.graphdef.graph import open_graph
@@ -101,7 +102,8 @@ def test_a_conversion_needs_no_toolkit(small_model: Path, tmp_path: Path) -> Non
     """Neither TensorFlow nor LiteRT."""
     program = (
         "import sys\n"
-        "from dsconv.convert.registry import TARGETS, convert_file\n"
+        "from dsconv.convert.registry import TARGETS\n"
+        "from dsconv.convert.run import convert_file\n"
         "convert_file(TARGETS['tflite'], *sys.argv[1:])\n"
         "print([name for name in sys.modules\n"
         "       if name.startswith(('tensorflow', 'ai_edge_litert'))])\n"

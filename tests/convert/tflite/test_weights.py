@@ -13,7 +13,7 @@ import pytest
 
 from dsconv.acoustic.recognise import recognise
 from dsconv.acoustic.weights import values
-from dsconv.convert.options import LstmForm
+from dsconv.convert.tflite.options import LstmForm
 from dsconv.convert.tflite.weights import feature_factors
 from dsconv.fixtures.demo_model import MODEL, clips
 from dsconv.fixtures.write import write_random_model

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dsconv.convert.options import Options
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.runtime.model import Model, Tensors, scores
 from dsconv.runtime.registry import open_model
@@ -84,7 +85,7 @@ def test_raw_scores_are_said_to_be_raw(
     source = models / f"{RAW}.pb"
     done = convert_checked(TARGETS[target], source, named(target, tmp_path), options=options)
     assert done.passed
-    assert open_model(done.conversion.output).interface.raw_scores
+    assert open_model(done.conversion.output).interface.gives_logits
 
 
 def answers(model: Model) -> list[Tensors]:

@@ -11,9 +11,9 @@ from dsconv.convert.toolkit.calls import read_calls, write_calls
 from dsconv.convert.toolkit.check import (
     OutputDifference,
     RandomCheck,
-    _worst,
     compared,
     random_feeds,
+    worst,
 )
 from dsconv.runtime.model import TensorSpec
 
@@ -57,10 +57,10 @@ def test_no_number_is_the_worst_of_all_calls() -> None:
     bad = compared("a", np.array([1.0, 2.0], np.float32), np.array([NAN, 2.0], np.float32))
     assert (bad.max_abs, bad.max_rel) == (INF, INF)
     good = OutputDifference("a", 1e-7, 1e-7, 1e-5)
-    assert not _worst([good, bad]).passed
-    assert not _worst([bad, good]).passed
+    assert not worst([good, bad]).passed
+    assert not worst([bad, good]).passed
     exact = OutputDifference("a", 1.0, 0.1, 0.0)
-    assert not _worst([OutputDifference("a", 0.0, 0.0, 0.0), exact]).passed
+    assert not worst([OutputDifference("a", 0.0, 0.0, 0.0), exact]).passed
 
 
 def test_toolkits_store_integers_in_other_sizes() -> None:

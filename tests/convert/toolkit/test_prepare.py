@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.options import Options, ToolkitOptions
+from dsconv.convert.options import Options
+from dsconv.convert.toolkit.options import ToolkitOptions
 from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.dtypes import DataType

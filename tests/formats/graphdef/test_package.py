@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dsconv.convert.pbmm import PbmmTarget
-from dsconv.convert.target import Job
+from dsconv.convert.run import convert_file
 from dsconv.errors import ModelError
 from dsconv.formats.graphdef import package
 from dsconv.formats.graphdef.graph import Graph, open_graph
@@ -22,9 +22,9 @@ def joined(chunks: Iterable[Chunk]) -> bytes:
 
 
 @pytest.fixture
-def packaged(small_model: Path, small_graph: Graph, tmp_path: Path) -> Path:
+def packaged(small_model: Path, tmp_path: Path) -> Path:
     path = tmp_path / "small.pbmm"
-    PbmmTarget().convert(Job(small_graph, small_model, path))
+    convert_file(PbmmTarget(), small_model, path)
     return path
 
 

@@ -40,7 +40,7 @@ def test_fields_of_every_wire_type() -> None:
     ("data", "reason"),
     [
         (b"\x08\x96", "ends inside a number"),
-        (b"\x12\x05abc", "wants 5 bytes where 3 are left"),
+        (b"\x12\x05abc", "needs 5 bytes where 3 are left"),
         (b"\x0b\x00", "unknown wire type 3"),
         (b"\x00\x01", "field number 0"),
         (b"\x08" + b"\xff" * 11, "more than 64 bits"),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dsconv.api import convert_model
-from dsconv.convert.options import CoreMlOptions, Options
+from dsconv.convert.coreml.options import CoreMlOptions
+from dsconv.convert.options import Options
 from dsconv.errors import ConversionError, ModelError, OutputError
 from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.graph import CONSTANTS, open_graph

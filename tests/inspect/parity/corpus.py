@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.fixtures import demo_model
-from dsconv.inspect.parity.result import Validation
+from dsconv.inspect.parity.validation import Validation
 
 FRAMES = 8000
 """Samples of each piece: half a second."""

@@ -14,10 +14,9 @@ import pytest
 from dsconv.errors import ModelError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.inspect.parity import cluster as cluster_module
-from dsconv.inspect.parity.options import Options
 from dsconv.inspect.parity.outcome import Tally
-from dsconv.inspect.parity.result import Validation
-from dsconv.inspect.parity.validate import validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
+from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.corpus import ClipSource, find_clips
 from tests.inspect.parity.corpus import figures, write_corpus
 from tests.inspect.parity.dask_cluster import DaskCluster
@@ -25,7 +24,7 @@ from tests.inspect.parity.waiting import SECONDS, HeldFile, waited_for
 from tests.test_cli import assert_one_line_error, run
 
 CLIPS = 20
-HOW = Options(beam=8)
+HOW = ValidationOptions(beam=8)
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +100,9 @@ def test_a_lost_worker_loses_nothing(
     counted: list[int] = []
     add = Tally.add
 
-    def count(self: Tally, place: int, run: Any) -> bool:
-        counted.append(place)
-        return add(self, place, run)
+    def count(self: Tally, index: int, run: Any) -> bool:
+        counted.append(index)
+        return add(self, index, run)
 
     monkeypatch.setattr(Tally, "add", count)
     middle = CLIPS // 2
@@ -129,14 +128,14 @@ def test_a_lost_worker_loses_nothing(
     assert figures(found[0]) == figures(serial)
 
 
-def busy_worker(cluster: DaskCluster, place: int) -> str:
+def busy_worker(cluster: DaskCluster, index: int) -> str:
     """The name of the worker that runs a clip."""
     distributed = pytest.importorskip("distributed")
     with distributed.Client(cluster.address, set_as_default=False) as client:
         (address,) = [
             worker
             for worker, keys in client.processing().items()
-            if any(str(key).endswith(f"-{place}") for key in keys)
+            if any(str(key).endswith(f"-{index}") for key in keys)
         ]
         return str(client.scheduler_info()["workers"][address]["name"])
 

@@ -13,18 +13,20 @@ from typing import Any
 
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.acoustic.source import Source
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ConversionError, ModelError, OutputError, ToolkitError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_random_model
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.write import write_graph
-from dsconv.inspect.parity import contestants, unit
-from dsconv.inspect.parity.contest import Clip, Contest
-from dsconv.inspect.parity.options import Options
-from dsconv.inspect.parity.result import Validation
+from dsconv.inspect.parity import candidates as candidates_module
+from dsconv.inspect.parity import reference
+from dsconv.inspect.parity.task import Clip, Task, close_models, run_in_worker
 from dsconv.inspect.parity.trace import TraceFile
-from dsconv.inspect.parity.validate import validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
+from dsconv.inspect.parity.validation import Validation
 from dsconv.runtime import registry
 from dsconv.runtime.model import Model
 from dsconv.runtime.threads import thread_limit
@@ -35,7 +37,7 @@ from tests.inspect.parity.waiting import SECONDS, HeldFile, waited_for
 from tests.test_cli import run
 
 CLIPS = 20
-HOW = Options(beam=8)
+HOW = ValidationOptions(beam=8)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +133,7 @@ def test_a_process_that_ends_is_reported(tmp_path: Path) -> None:
         "from dsconv.speech.corpus import ClipSource\n"
         "if __name__ == '__main__':\n"
         "    clips = [ClipSource(str(n), Path(sys.argv[2]), None) for n in range(4)]\n"
-        "    try: validate_models(Path(sys.argv[1]), [], clips, Options(), jobs=2)\n"
+        "    try: validate_models(Path(sys.argv[1]), [], clips, ValidationOptions(), jobs=2)\n"
         "    except ToolkitError as error: sys.exit(str(error))\n"
     )
     script = tmp_path / "run.py"
@@ -193,7 +195,8 @@ def test_a_journal_spares_the_work(
 ) -> None:
     """A finished run runs no clip again, and gives the same, seconds and pictures included."""
     first = validate_models(demo_model.MODEL, [demo_model.MODEL], clips[:4], HOW, resume=journal)
-    monkeypatch.setattr(contestants, "run_trace", None)
+    for module in (reference, candidates_module):
+        monkeypatch.setattr(module, "run_trace", None)
     shares: list[float] = []
     again = validate_models(
         demo_model.MODEL,
@@ -242,7 +245,7 @@ def test_a_journal_of_another_run_is_refused(
     model = [demo_model.MODEL]
     others = [
         (candidates[1:2], clips[:4], HOW, "other models or runtimes"),
-        (model, clips[:4], Options(beam=9), "other options"),
+        (model, clips[:4], ValidationOptions(beam=9), "other options"),
         (model, clips[:5], HOW, "other clips"),
         (model, [*clips[:3], clips[5]], HOW, "other clips"),
     ]
@@ -273,19 +276,19 @@ def test_a_worker_opens_the_models_once(
     threads: list[int | None] = []
     opened = registry.open_model
 
-    def open_model(path: Path, **how: Any) -> Model:
+    def open_model(path: Source, **how: Any) -> Model:
         threads.append(thread_limit())
         return opened(path, **how)
 
-    monkeypatch.setattr(contestants, "open_model", open_model)
-    contest = Contest(demo_model.MODEL, (), (), HOW)
-    for name in ("one", "one", "two"):
-        unit.run_clip(name, contest, Clip(0, clips[0]))
+    monkeypatch.setattr(reference, "open_model", open_model)
+    one, two = (Task(Source(demo_model.MODEL), (), (), HOW) for _ in range(2))
+    for each in (one, one, two):
+        run_in_worker(each, Clip(0, clips[0]))
     assert threads == [1, 1]
-    unit.forget("two")
-    unit.describe("two", contest)
+    close_models(two)
+    run_in_worker(two, None)
     assert threads == [1, 1, 1]
-    unit.forget("two")
+    close_models(two)
 
 
 def test_combinations_that_make_no_sense(clips: list[ClipSource], tmp_path: Path) -> None:
@@ -324,7 +327,7 @@ def test_text_stays_short(corpus: Path, candidates: list[Path]) -> None:
     lines = result.stdout.splitlines()
     assert sum(line.startswith("failure, numbers: ") for line in lines) == 11
     assert "failure, numbers: 10 more; --json lists them all" in lines
-    rates = [line for line in lines if line.startswith("to what was said: WER ")]
+    rates = [line for line in lines if line.startswith("error rates: WER ")]
     assert len(rates) == 2
     for line in rates:
         assert re.search(r"WER [\d.]+ \([\d.]+ to [\d.]+\), CER [\d.]+ \([\d.]+ to [\d.]+\)$", line)

@@ -12,12 +12,12 @@ from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.write import edited, new_constant, new_node, write_graph
-from dsconv.inspect.parity import contestants
-from dsconv.inspect.parity.finding import Severity
+from dsconv.inspect.parity import candidates
 from dsconv.inspect.parity.numbers import compare_traces
+from dsconv.inspect.parity.result import Severity
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.inspect.parity.trace import RecordedRun, Trace, TraceFile, run_trace
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.runtime.transcribe import Transcriber
@@ -47,7 +47,7 @@ def test_features_of_another_front_end(tmp_path: Path) -> None:
             node = edited(node, inputs=["scaled"])
         nodes.append(node)
     path = saved(graph.replacing(nodes), tmp_path)
-    (result,) = validate_models(demo_model.MODEL, [path], CLIPS, Options()).candidates
+    (result,) = validate_models(demo_model.MODEL, [path], CLIPS, ValidationOptions()).candidates
     messages = [finding.message for finding in result.findings if finding.failed]
     assert messages == [
         "open-the-file.wav: mfccs differ: the front end (samples to features) is another"
@@ -55,13 +55,13 @@ def test_features_of_another_front_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("strict", "severity"), [(False, "warning"), (True, "failure")])
-def test_another_text_at_reduced_precision(
+def test_another_transcript_at_reduced_precision(
     strict: bool, severity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is a warning, and a failure where the user asks for that."""
     kept = TraceFile()
     clips = CLIPS
-    validate_models(demo_model.MODEL, [], clips, Options(), save_to=kept)
+    validate_models(demo_model.MODEL, [], clips, ValidationOptions(), save_to=kept)
     path = tmp_path / "phone.npz"
     kept.save(path, "a phone", "int8")
     other = np.load(path)
@@ -73,13 +73,13 @@ def test_another_text_at_reduced_precision(
     letter = int(np.flatnonzero(changed.argmax(axis=1) != changed.shape[1] - 1)[0])
     changed[letter] = np.eye(changed.shape[1], dtype=np.float32)[-1]
     np.savez(path, **(arrays | {key: changed}))
-    monkeypatch.setattr(contestants, "diagnose", lambda *_, **__: None)
+    monkeypatch.setattr(candidates, "diagnose", lambda *_, **__: None)
     (result,) = validate_models(
-        demo_model.MODEL, [], clips, Options(strict=strict), recorded=[path]
+        demo_model.MODEL, [], clips, ValidationOptions(strict=strict), recorded=[path]
     ).candidates
     (finding,) = result.findings
     assert (finding.level, finding.severity) == ("transcripts", Severity(severity))
-    assert "another text, CER" in finding.message
+    assert "another transcript, CER" in finding.message
     assert result.verdict == {"warning": "warning", "failure": "fail"}[severity]
 
 
@@ -113,5 +113,5 @@ def test_raw_scores_are_made_probabilities(tmp_path: Path) -> None:
     graph = open_graph(demo_model.MODEL)
     scores = new_node("logits", "Identity", ["raw_logits"], {"T": DataType.FLOAT})
     path = saved(graph.replacing(scores if n.name == "logits" else n for n in graph), tmp_path)
-    assert open_model(path).interface.raw_scores
+    assert open_model(path).interface.gives_logits
     assert Transcriber(path).transcribe(CLIPS[0]).text == CLIP.text

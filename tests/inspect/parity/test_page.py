@@ -13,9 +13,15 @@ import pytest
 from numpy.typing import NDArray
 
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.inspect.parity.charts import draw, peaks
-from dsconv.inspect.parity.figures import duration, file_size, number, percent, rounded_up
-from dsconv.inspect.parity.finding import Finding, Severity
+from dsconv.inspect.parity.charts import (
+    draw,
+    duration,
+    file_size,
+    number,
+    peaks,
+    percent,
+    rounded_up,
+)
 from dsconv.inspect.parity.numbers import Difference, Divergence
 from dsconv.inspect.parity.page import (
     ConversionRow,
@@ -28,14 +34,15 @@ from dsconv.inspect.parity.result import (
     CandidateResult,
     ClipInfo,
     ClipResult,
+    Finding,
     ModelInfo,
-    Validation,
+    Severity,
 )
 from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance
 from dsconv.inspect.parity.transcripts import Transcript, TranscriptComparison
+from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.corpus_rates import corpus_rates
-from dsconv.speech.scores import Edits, ErrorRates
+from dsconv.speech.rates import Edits, ErrorRates, corpus_rates
 from tests.browser import Browser
 
 EVIL_PATH = "out/\"quoted\" & 'single' <script>alert(1)</script>.onnx"
@@ -158,7 +165,9 @@ def failing() -> CandidateResult:
         model(EVIL_PATH, "fp16", "c"),
         TOLERANCES["fp16"],
         [
-            Finding("transcripts", Severity.WARNING, f"birds.wav: another text: {EVIL_TEXT!r}"),
+            Finding(
+                "transcripts", Severity.WARNING, f"birds.wav: another transcript: {EVIL_TEXT!r}"
+            ),
             Finding("numbers", Severity.FAILURE, "probabilities: 12 numbers are not finite"),
         ],
         [clip],
@@ -239,7 +248,7 @@ def test_models_are_named_with_their_digests(page: Page) -> None:
 
 
 def test_clips_are_listed(page: Page) -> None:
-    """A clip has its seconds, its frames and what was said, or that nobody knows."""
+    """A clip has its seconds, its frames and its expected transcript, or that it is not known."""
     assert page.row("birds.wav") == ["birds.wav", "1.23", "1,600", "two birds"]
     assert page.row("hum.wav") == ["hum.wav", "0.50", "25", "not known"]
 
@@ -249,7 +258,7 @@ def test_findings_are_in_the_order_of_the_levels(page: Page) -> None:
     assert "Findings structure note steps: 1, the reference has 16 Differences" in page.text
     assert (
         "Findings numbers failure probabilities: 12 numbers are not finite "
-        "transcripts warning birds.wav: another text: " in page.text
+        "transcripts warning birds.wav: another transcript: " in page.text
     )
 
 
@@ -615,7 +624,7 @@ def test_of_thousands_of_clips_the_page_lists_those_that_matter() -> None:
         for place, name in enumerate(names)
     ]
     candidate.findings = [
-        Finding("transcripts", Severity.WARNING, f"{names[place]}: another text")
+        Finding("transcripts", Severity.WARNING, f"{names[place]}: another transcript")
         for place in sorted(odd)
     ]
     clips = [ClipInfo(name, 1.0, 50, None) for name in names]
@@ -628,13 +637,13 @@ def test_of_thousands_of_clips_the_page_lists_those_that_matter() -> None:
     assert "50 of 3,000 clips: those in which a candidate uses up the largest share" in page.text
     assert "2970 of 3000 equal" in page.text
     assert "These are 50 of them, the farthest from the reference's." in page.text
-    assert page.text.count(": another text") == 10
+    assert page.text.count(": another transcript") == 10
     assert "transcripts: 20 more; --json lists them all." in page.text
     assert len(source) < 300_000
 
 
 def test_error_rates_of_all_models_stand_together() -> None:
-    """With their intervals, each leading to its model; none where nobody knows what was said."""
+    """With their intervals, each leading to its model; none where no transcript is expected."""
     candidates = [passing(), failing()]
     candidates[0].error_rates = corpus_rates([Edits(1, 10, 2, 40), Edits(0, 10, 0, 50)])
     known = corpus_rates([Edits(0, 10, 1, 40), Edits(0, 10, 0, 50)])
@@ -661,7 +670,7 @@ def test_targets_without_a_file_say_why(pictured: Validation) -> None:
     )
     assert page.row("onnx") == ["onnx", "pass", "a.onnx", "998,689", "0.07", "142", "d" * 64]
     assert page.row("coreml") == ["coreml", "not installed", "pip install 'dsconv[coreml]'"]
-    assert "What the reference heard" in page.text
+    assert "The reference's probabilities" in page.text
     alone = Page(render_page(None, Conversions("a.pb", "converted", rows)))
     assert alone.row("onnx")[2] == "a.onnx"
     assert "Reference" not in alone.text

@@ -12,13 +12,13 @@ from dsconv.inspect.parity.pictures import (
     HIGHEST_LEVEL,
     NOT_FINITE,
     ClipPicture,
-    Gallery,
+    WorstPictures,
     best_path,
     levels,
     picture_of,
 )
 from dsconv.inspect.parity.png import png
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
 from dsconv.speech.corpus import find_clips
 
 
@@ -69,15 +69,15 @@ def drawn(severity: float) -> ClipPicture:
 def test_the_most_severe_clips_are_kept(order: list[int]) -> None:
     """In whichever order they come: the most severe ones, of equal ones the first, in order."""
     severities = [0.5, 3.0, 0.5, 7.0]
-    gallery = Gallery(3)
-    for place in order:
-        gallery.add(drawn(severities[place]), place)
-    assert [picture.severity for picture in gallery.pictures] == [0.5, 3.0, 7.0]
-    gallery = Gallery(1)
-    assert gallery.wanted_from < 0
-    assert gallery.add(drawn(1.0), 0)
-    assert not gallery.add(drawn(0.5), 1)
-    assert gallery.wanted_from == 1.0
+    kept = WorstPictures(3)
+    for index in order:
+        kept.add(drawn(severities[index]), index)
+    assert [picture.severity for picture in kept.in_order] == [0.5, 3.0, 7.0]
+    kept = WorstPictures(1)
+    assert kept.least_severity < 0
+    assert kept.add(drawn(1.0), 0)
+    assert not kept.add(drawn(0.5), 1)
+    assert kept.least_severity == 1.0
 
 
 def test_a_png_holds_its_pixels() -> None:
@@ -100,7 +100,7 @@ def test_a_png_holds_its_pixels() -> None:
 def test_a_validation_keeps_what_its_page_needs() -> None:
     """Bytes, seconds, the ends and differences of the calls, and pictures; JSON has no pictures."""
     clips = find_clips([demo_model.SPEECH])[1:2]
-    validation = validate_models(demo_model.MODEL, [demo_model.MODEL], clips, Options())
+    validation = validate_models(demo_model.MODEL, [demo_model.MODEL], clips, ValidationOptions())
     (picture,) = validation.pictures
     (clip,) = validation.clips
     (candidate,) = validation.candidates

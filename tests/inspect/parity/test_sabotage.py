@@ -14,14 +14,17 @@ from dsconv.fixtures.write import write_random_model
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.graphdef.write import edited, new_constant, write_graph
+from dsconv.inspect.parity.reference import ValidationOptions
 from dsconv.inspect.parity.result import CandidateResult
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.stream import Chunk, Stream
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import find_clips
 from dsconv.speech.features import FloatArray
 
 CLIP = demo_model.clips()[1]
+HOW = ValidationOptions(beam=8)
+"""A narrow search, which takes no time; the findings are not about it."""
 
 
 def with_constant(graph: Graph, name: str, change: Callable[[FloatArray], object]) -> Graph:
@@ -108,7 +111,7 @@ SABOTAGE: list[tuple[Callable[[Graph], Graph], str, str]] = [
 def validated(candidate: Path) -> CandidateResult:
     """A candidate beside the demo model, over one clip."""
     clips = find_clips([CLIP.wav])
-    return validate_models(demo_model.MODEL, [candidate], clips, Options()).candidates[0]
+    return validate_models(demo_model.MODEL, [candidate], clips, HOW).candidates[0]
 
 
 def failures(result: CandidateResult) -> list[tuple[str, str]]:

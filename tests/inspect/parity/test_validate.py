@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsconv.convert.registry import TARGETS, convert_file
+from dsconv.convert.registry import TARGETS
+from dsconv.convert.run import convert_file
 from dsconv.errors import ModelError
 from dsconv.fixtures import demo_model
 from dsconv.fixtures.write import write_demo_model
 from dsconv.inspect.parity.numbers import compare_traces
-from dsconv.inspect.parity.result import Validation
 from dsconv.inspect.parity.tolerances import TOLERANCES, coarser
 from dsconv.inspect.parity.trace import Trace, TraceFile
-from dsconv.inspect.parity.validate import Options, validate_models
+from dsconv.inspect.parity.validate import ValidationOptions, validate_models
+from dsconv.inspect.parity.validation import Validation
 from dsconv.speech.corpus import find_clips
 
 CLIPS = find_clips([demo_model.SPEECH])
+NARROW = ValidationOptions(beam=8)
+"""A narrow search, which takes no time, where the text says nothing."""
 
 
 def against_originals(models: Path, *names: str, **options: Any) -> Validation:
@@ -30,7 +33,7 @@ def against_originals(models: Path, *names: str, **options: Any) -> Validation:
         models / "deepspeech-0.9.3-static.pb",
         [models / name for name in names],
         clips,
-        Options(**options),
+        ValidationOptions(**options),
     )
 
 
@@ -87,7 +90,7 @@ def test_package_passes_on_the_packaged_speech(tmp_path: Path) -> None:
     """Every clip gives its own text, from the graph and from its package."""
     model, *_ = write_demo_model(tmp_path)
     package = convert_file(TARGETS["pbmm"], model).output
-    validation = validate_models(model, [package], CLIPS, Options())
+    validation = validate_models(model, [package], CLIPS, ValidationOptions())
     (result,) = validation.candidates
     assert result.verdict == "pass"
     assert len(result.transcripts) == len(CLIPS)
@@ -100,7 +103,7 @@ def test_package_passes_on_the_packaged_speech(tmp_path: Path) -> None:
 def test_json_is_plain_and_complete(tmp_path: Path) -> None:
     """The report goes through JSON, with the figures of each window."""
     model, *_ = write_demo_model(tmp_path)
-    values = validate_models(model, [model], CLIPS[:1], Options()).to_json()
+    values = validate_models(model, [model], CLIPS[:1], NARROW).to_json()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["schema_version"] == 1
     clip = values["candidates"][0]["clips"][0]
@@ -113,12 +116,10 @@ def test_json_is_plain_and_complete(tmp_path: Path) -> None:
 def test_runs_made_elsewhere_are_one_more_column(tmp_path: Path) -> None:
     """What --save-io kept passes; changed numbers, missing clips and other files do not."""
     kept = TraceFile()
-    reference = validate_models(demo_model.MODEL, [], CLIPS[:2], Options(), save_to=kept)
+    reference = validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, save_to=kept)
     path = tmp_path / "io.npz"
     kept.save(path, "a phone", "fp32")
-    (result,) = validate_models(
-        demo_model.MODEL, [], CLIPS[:2], Options(), recorded=[path]
-    ).candidates
+    (result,) = validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path]).candidates
     assert (result.verdict, result.model.runtime) == ("pass", "a phone")
     assert {d.tensor for d in result.differences} == {
         "probabilities",
@@ -130,23 +131,21 @@ def test_runs_made_elsewhere_are_one_more_column(tmp_path: Path) -> None:
     name = f"{CLIPS[0].name}/probabilities"
     assert arrays[f"{CLIPS[0].name}/features"].shape == (reference.clips[0].frames, 26)
     np.savez(path, **(arrays | {name: arrays[name] + np.float32(1e-3)}))
-    changed = validate_models(demo_model.MODEL, [], CLIPS[:2], Options(), recorded=[path])
+    changed = validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
     assert not changed.passed
     del arrays[name]
     np.savez(path, **arrays)
     with pytest.raises(ModelError, match="holds no run over"):
-        validate_models(demo_model.MODEL, [], CLIPS[:2], Options(), recorded=[path])
+        validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
     path.write_bytes(b"PK\x03\x04 not an archive")
     with pytest.raises(ModelError, match="no file of --save-io"):
-        validate_models(demo_model.MODEL, [], CLIPS[:2], Options(), recorded=[path])
+        validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
 
 
 def test_progress_goes_from_nothing_to_all() -> None:
     """The share of the work only grows, and ends at 1."""
     shares: list[float] = []
-    validate_models(
-        demo_model.MODEL, [demo_model.MODEL], CLIPS[:2], Options(), progress=shares.append
-    )
+    validate_models(demo_model.MODEL, [demo_model.MODEL], CLIPS[:2], NARROW, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     assert len(shares) > 20

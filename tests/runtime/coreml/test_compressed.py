@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError, ModelError
-from dsconv.runtime.coreml.call import Call
+from dsconv.runtime.coreml.operations import OpInfo
 from dsconv.runtime.coreml.ops import compute
 from tests.runtime.coreml.toolkit import converted, quiet_coremltools, saved
 
@@ -24,8 +24,8 @@ WEIGHT = (RNG.normal(size=(ROWS, COLUMNS)) * 0.3 + 0.2).astype(np.float32)
 
 def decompress(kind: str, **parameters: Any) -> Any:
     """The outputs of an operation, or the only one."""
-    call = Call(f"constexpr_{kind}", "out", 8, ("float32",))
-    outputs = compute(call, parameters)
+    info = OpInfo(f"constexpr_{kind}", "out", 8, ("float32",))
+    outputs = compute(info, parameters)
     return outputs[0] if len(outputs) == 1 else outputs
 
 
@@ -205,7 +205,7 @@ DAMAGED: list[tuple[str, dict[str, Any], str]] = [
     (
         "lut_to_dense",
         {"indices": numbers([4], UINT8), "lut": numbers([[[1.0], [2.0]]], FLOAT)},
-        "behind the end of its table",
+        "beyond the end of its table",
     ),
     (
         "lut_to_dense",
@@ -362,10 +362,10 @@ def compare_with_toolkit(toolkit: Any, model: Any, path: Path, held: str) -> Non
     found = evaluator.run({"x": np.eye(COLUMNS, dtype=np.float32)})
     dense = toolkit.optimize.coreml.decompress_weights(model)
     (metadata,) = toolkit.optimize.coreml.get_weights_metadata(dense).values()
-    wanted = metadata.val
-    assert np.abs(wanted - WEIGHT).max() > 0
+    expected = metadata.val
+    assert np.abs(expected - WEIGHT).max() > 0
     (weight,) = (value for value in found.values())
-    np.testing.assert_array_equal(weight.T, wanted)
+    np.testing.assert_array_equal(weight.T, expected)
 
 
 @pytest.mark.parametrize("precision", ["FLOAT32", "FLOAT16"])

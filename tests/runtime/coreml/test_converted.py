@@ -6,8 +6,10 @@ Its programs run the LSTM as a loop that writes its outputs frame by frame.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +44,47 @@ VARIANTS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def convert(graphs: dict[str, Path], folder: Path) -> dict[str, Path]:
-    """A package for each variant."""
+@dataclass(frozen=True)
+class Packages:
+    """Graphs by their form, and packages by their variant."""
+
+    graphs: dict[str, Path]
+    paths: dict[str, Path]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """What the script is to convert."""
+        return [
+            {
+                "graph": str(self.graphs[form]),
+                "package": str(self.paths[name]),
+                "frames": 16 if form == "static" else [1, MOST_FRAMES],
+                "target": target,
+                "precision": precision,
+            }
+            for name, (form, target, precision) in VARIANTS.items()
+        ]
+
+
+@pytest.fixture(scope="session")
+def packages(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packages]:
+    """Those of a small model, and of an original one if there is any; one process makes all."""
+    del tensorflow
     with quiet_coremltools():
         pass
-    packages = {name: folder / f"{number}.mlpackage" for number, name in enumerate(VARIANTS)}
-    jobs = [
-        {
-            "graph": str(graphs[form]),
-            "package": str(packages[name]),
-            "frames": 16 if form == "static" else [1, MOST_FRAMES],
-            "target": target,
-            "precision": precision,
-        }
-        for name, (form, target, precision) in VARIANTS.items()
-    ]
+    folder = tmp_path_factory.mktemp("converted")
+    graphs: dict[str, dict[str, Path]] = {"small": {}}
+    for form, steps in (("static", 16), ("dynamic", DYNAMIC)):
+        (graphs["small"][form],) = write_random_model(folder / form, n_hidden=32, n_steps=steps)
+    if originals := os.environ.get("DSCONV_MODELS"):
+        names = {form: f"deepspeech-0.9.3-{form}.pb" for form in ("static", "dynamic")}
+        graphs["original"] = {form: Path(originals, name) for form, name in names.items()}
+    found = {
+        model: Packages(
+            forms, {name: folder / f"{model} {n}.mlpackage" for n, name in enumerate(VARIANTS)}
+        )
+        for model, forms in graphs.items()
+    }
+    jobs = [job for each in found.values() for job in each.jobs()]
     done = subprocess.run(
         [sys.executable, convert_with_coremltools.__file__, json.dumps(jobs)],
         capture_output=True,
@@ -65,28 +93,7 @@ def convert(graphs: dict[str, Path], folder: Path) -> dict[str, Path]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return packages
-
-
-@pytest.fixture(scope="session")
-def small_packages(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The graphs and packages of a small model."""
-    del tensorflow
-    folder = tmp_path_factory.mktemp("converted")
-    graphs = {}
-    for form, steps in (("static", 16), ("dynamic", DYNAMIC)):
-        (graphs[form],) = write_random_model(folder / form, n_hidden=32, n_steps=steps)
-    return graphs, convert(graphs, folder)
-
-
-@pytest.fixture(scope="session")
-def original_packages(
-    tensorflow: Any, models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
-    """The graphs and packages of an original model."""
-    del tensorflow
-    graphs = {form: models / f"deepspeech-0.9.3-{form}.pb" for form in ("static", "dynamic")}
-    return graphs, convert(graphs, tmp_path_factory.mktemp("originals"))
+    return found
 
 
 def feeds_for(evaluator: ProgramEvaluator, frames: int, length: int) -> dict[str, Any]:
@@ -101,44 +108,44 @@ def feeds_for(evaluator: ProgramEvaluator, frames: int, length: int) -> dict[str
     }
 
 
-def check(tensorflow: Any, packages: Any, variant: str) -> None:
+def check(tensorflow: Any, packages: Packages, variant: str) -> None:
     """Compare runs of several lengths, with all frames valid, some or none."""
-    graphs, paths = packages
     form, _, precision = VARIANTS[variant]
-    graph = open_graph(graphs[form])
-    evaluator = ProgramEvaluator(open_core_ml(paths[variant]))
+    graph = open_graph(packages.graphs[form])
+    evaluator = ProgramEvaluator(open_core_ml(packages.paths[variant]))
     tolerances = SINGLE if precision == "FLOAT32" else HALF
     for frames in (16,) if form == "static" else (1, 5, 16, 40):
         for length in sorted({0, 1, frames // 2, frames}):
             feeds = feeds_for(evaluator, frames, length)
             found = evaluator.run(feeds)
-            wanted = dict(zip(OUTPUTS, run_graph(tensorflow, graph, feeds, OUTPUTS), strict=True))
+            expected = dict(zip(OUTPUTS, run_graph(tensorflow, graph, feeds, OUTPUTS), strict=True))
             for name, tolerance in tolerances.items():
                 assert found[name].dtype == np.float32
-                assert found[name].shape == wanted[name].shape
-                difference = np.abs(found[name] - wanted[name]).max()
-                size = 1 if tolerances is SINGLE else max(1, np.abs(wanted[name]).max())
+                assert found[name].shape == expected[name].shape
+                difference = np.abs(found[name] - expected[name]).max()
+                size = 1 if tolerances is SINGLE else max(1, np.abs(expected[name]).max())
                 assert difference <= tolerance * size, (name, frames, length)
             assert evaluator.ran["while_loop"] == 1
 
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_small_model(tensorflow: Any, small_packages: Any, variant: str) -> None:
-    check(tensorflow, small_packages, variant)
+def test_small_model(tensorflow: Any, packages: dict[str, Packages], variant: str) -> None:
+    check(tensorflow, packages["small"], variant)
 
 
 @pytest.mark.tensorflow
 @pytest.mark.models
+@pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_original_model(tensorflow: Any, original_packages: Any, variant: str) -> None:
-    check(tensorflow, original_packages, variant)
+def test_original_model(tensorflow: Any, packages: dict[str, Packages], variant: str) -> None:
+    check(tensorflow, packages["original"], variant)
 
 
 @pytest.mark.tensorflow
-def test_lengths_outside_of_the_range_are_refused(small_packages: Any) -> None:
-    _, paths = small_packages
-    evaluator = ProgramEvaluator(open_core_ml(paths["any length, iOS 15"]))
+def test_lengths_outside_of_the_range_are_refused(packages: dict[str, Packages]) -> None:
+    path = packages["small"].paths["any length, iOS 15"]
+    evaluator = ProgramEvaluator(open_core_ml(path))
     for frames in (0, MOST_FRAMES + 1):
         with pytest.raises(ConversionError, match=rf"feed \[1, 1 to {MOST_FRAMES}, 19, 26\]"):
             evaluator.run(feeds_for(evaluator, frames, 0))

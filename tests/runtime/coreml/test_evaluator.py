@@ -134,7 +134,7 @@ def test_values_are_let_go_after_their_last_use(tmp_path: Path) -> None:
     steps = [operation("relu", {"x": first}, {second: FLOAT2}) for first, second in pairwise(names)]
     steps.append(operation("add", {"x": "b", "y": "d"}, {"out": FLOAT2}))
     evaluator = program_evaluator(tmp_path / "m", {"x": FLOAT2}, steps, ["out"])
-    released = [sorted(step.releases) for step in evaluator.plan.steps]
+    released = [sorted(step.releases) for step in evaluator.block.operations]
     assert released == [[], ["a"], [], ["c"], ["b", "d"]]
 
 
@@ -192,7 +192,7 @@ def test_loop(tmp_path: Path, times: int) -> None:
 
 
 def test_endless_loop_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluator_module, "_MOST_TURNS", 10)
+    monkeypatch.setattr(evaluator_module, "MOST_ITERATIONS", 10)
     evaluator = loop_program(tmp_path, step=np.array(0, np.int32))
     with pytest.raises(ConversionError, match=r"'turns' is a Core ML while_loop of more than 10"):
         evaluator.run({"given": floats(2, 3), "times": np.array(1)})

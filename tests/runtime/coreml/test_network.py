@@ -1,79 +1,80 @@
-"""Whole neural networks give what TensorFlow gives for the graphs that they were made of."""
+"""Whole neural networks, as dsconv writes them, give what TensorFlow gives for their graphs."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dsconv.errors import ConversionError
+from dsconv.acoustic.export import ExportSettings, export_chunks
+from dsconv.fixtures.demo_model import ALPHABET
+from dsconv.fixtures.random_model import random_weights
 from dsconv.formats.coreml.file import open_core_ml
 from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.formats.storage import write_chunks
+from dsconv.runtime.coreml.layers import LAYERS
 from dsconv.runtime.coreml.network import NetworkEvaluator
+from dsconv.speech.alphabet import Alphabet
+from tests.convert.coreml.forms import core_ml_path, kinds
 from tests.reference import run_graph
 from tests.runtime.coreml.layer_networks import coremltools, evaluator
 
-SCRIPT = Path(__file__).with_name("convert_networks.py")
-SECONDS = 300
 PROBABILITY_TOLERANCE, STATE_TOLERANCE = 1e-5, 1e-4
 OUTPUTS = ["logits", "new_state_c", "new_state_h"]
+CELLS = 32
+
+# The frames of the graph, whether its layers are normalized, and how it is converted.
+FORMS: dict[str, tuple[int, bool, dict[str, Any]]] = {
+    "static": (16, False, {"lengths": "input"}),
+    "any length": (DYNAMIC, False, {"lengths": "input"}),
+    "all frames valid": (16, False, {"lengths": "frozen"}),
+    "layer norm": (16, True, {"lengths": "input"}),
+    "layer norm, any length": (DYNAMIC, True, {"lengths": "input"}),
+}
+FRAMES = {16: (16,), DYNAMIC: (1, 5, 16, 33)}
 
 
-def job(graph: Path, saved: Path, inputs: dict[str, list[int]], outputs: list[str]) -> Any:
-    """A job for the script."""
-    return {"graph": str(graph), "saved": str(saved), "inputs": inputs, "outputs": outputs}
+def write_graph(path: Path, **settings: Any) -> Path:
+    """A graph of random weights, as the exporter writes it with these settings."""
+    asked = ExportSettings(Alphabet.from_file(ALPHABET), **settings)
+    with path.open("wb") as file:
+        write_chunks(file, export_chunks(random_weights(CELLS, asked, 1), asked))
+    return path
 
 
-def acoustic_job(graph: Path, saved: Path, frames: int, hidden: int) -> Any:
-    """The same for a DeepSpeech graph."""
-    inputs = {
-        "input_node": [1, frames, 19, 26],
-        "input_lengths": [1],
-        "previous_state_c": [1, hidden],
-        "previous_state_h": [1, hidden],
-    }
-    return job(graph, saved, inputs, OUTPUTS)
+class Networks:
+    """Graphs and the neural networks that dsconv makes of them, each made when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._networks: dict[str, Path] = {}
+
+    def graph(self, form: str) -> Path:
+        """The graph of a form."""
+        path = self._folder / f"{form}.pb"
+        steps, layer_norm, _ = FORMS[form]
+        if not path.exists():
+            write_graph(path, n_steps=steps, layer_norm=layer_norm)
+        return path
+
+    def network(self, form: str) -> Path:
+        """The neural network of a form."""
+        if form not in self._networks:
+            output = self._folder / form
+            asked = {"format": "neuralnetwork", **FORMS[form][2]}
+            self._networks[form] = core_ml_path(self.graph(form), output, **asked)
+        return self._networks[form]
 
 
-def convert(jobs: list[Any]) -> None:
-    """Run the converter of Core ML Tools in a process with TensorFlow."""
-    if find_spec("tensorflow") is None or find_spec("coremltools") is None:
-        pytest.skip("TensorFlow or Core ML Tools is not installed")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-@pytest.fixture(scope="session")
-def converted(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Path:
-    """A folder of small graphs (.pb) and the neural networks made of them (.mlmodel)."""
-    folder = tmp_path_factory.mktemp("networks")
-    acoustic = folder / "acoustic.pb"
-    acoustic.write_bytes(small_model.read_bytes())
-    jobs = [
-        job(folder / "dense.pb", folder / "dense.mlmodel", {"x": [3, 4]}, ["y"]),
-        job(folder / "pieces.pb", folder / "pieces.mlmodel", {"x": [2, 5, 6]}, ["y"]),
-        acoustic_job(acoustic, folder / "acoustic.mlmodel", 16, 32),
-    ]
-    convert(jobs)
-    return folder
-
-
-def opened(path: Path) -> NetworkEvaluator:
-    """A saved model, ready to be run."""
-    return NetworkEvaluator(open_core_ml(path))
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
+    """The networks of this module."""
+    coremltools()
+    return Networks(tmp_path_factory.mktemp("networks"))
 
 
 def read_model(path: Path) -> Any:
@@ -83,166 +84,138 @@ def read_model(path: Path) -> Any:
     return model
 
 
-def acoustic_feeds(frames: int, length: int, hidden: int) -> dict[str, Any]:
+def feeds_for(frames: int, length: int) -> dict[str, Any]:
     """Features as large as real ones, and states as if speech had come before."""
     generator = np.random.default_rng(frames + length)
     return {
         "input_node": generator.normal(0, 30, (1, frames, 19, 26)).astype(np.float32),
         "input_lengths": np.array([length], np.int32),
-        "previous_state_c": generator.normal(0, 1, (1, hidden)).astype(np.float32),
-        "previous_state_h": generator.normal(0, 0.3, (1, hidden)).astype(np.float32),
+        "previous_state_c": generator.normal(0, 1, (1, CELLS)).astype(np.float32),
+        "previous_state_h": generator.normal(0, 0.3, (1, CELLS)).astype(np.float32),
     }
 
 
-def check_outputs(actual: dict[str, Any], expected: list[Any]) -> None:
-    """Probabilities and states within their tolerances."""
-    for name, wanted in zip(OUTPUTS, expected, strict=True):
-        tolerance = PROBABILITY_TOLERANCE if name == "logits" else STATE_TOLERANCE
-        assert (actual[name].shape, actual[name].dtype) == (wanted.shape, np.float32)
-        np.testing.assert_allclose(actual[name], wanted, rtol=0, atol=tolerance, err_msg=name)
+def fed(network: NetworkEvaluator, feeds: dict[str, Any]) -> dict[str, Any]:
+    """What a network gives for the feeds of the graph that it takes itself."""
+    return network.run({feature.name: feeds[feature.name] for feature in network.inputs})
+
+
+def check_outputs(actual: dict[str, Any], expected: list[Any], valid: int) -> None:
+    """Probabilities of the valid frames, and states, within their tolerances."""
+    for name, values in zip(OUTPUTS, expected, strict=True):
+        assert (actual[name].shape, actual[name].dtype) == (values.shape, np.float32)
+        rows, tolerance = slice(None), STATE_TOLERANCE
+        if name == "logits":
+            rows, tolerance = slice(valid), PROBABILITY_TOLERANCE
+        np.testing.assert_allclose(
+            actual[name][rows], values[rows], rtol=0, atol=tolerance, err_msg=name
+        )
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["dense", "pieces"])
-def test_small_graphs_give_what_tensorflow_gives(
-    name: str, converted: Path, tensorflow: Any
+@pytest.mark.parametrize("form", FORMS)
+def test_networks_give_what_tensorflow_gives(
+    form: str, networks: Networks, tensorflow: Any
 ) -> None:
-    """Graphs of a few nodes, through the converter of Core ML Tools."""
-    shape = {"dense": (3, 4), "pieces": (2, 5, 6)}[name]
-    feeds = {"x": np.random.default_rng(1).normal(size=shape).astype(np.float32)}
-    (expected,) = run_graph(tensorflow, open_graph(converted / f"{name}.pb"), feeds, ["y"])
-    actual = opened(converted / f"{name}.mlmodel").run(feeds)["y"]
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
+    """Every kind of length: none, one, half, all but one, all."""
+    network = NetworkEvaluator(open_core_ml(networks.network(form)))
+    graph = open_graph(networks.graph(form))
+    steps, _, asked = FORMS[form]
+    for frames in FRAMES[steps]:
+        lengths = {0, 1, frames // 2, frames - 1, frames}
+        for length in {frames} if asked["lengths"] == "frozen" else lengths:
+            feeds = feeds_for(frames, length)
+            expected = run_graph(tensorflow, graph, feeds, OUTPUTS)
+            check_outputs(fed(network, feeds), expected, length)
 
 
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("length", [0, 1, 8, 15, 16])
-def test_acoustic_graph_with_its_loop(length: int, converted: Path, tensorflow: Any) -> None:
-    """The converter makes a loop of the LSTM."""
-    network = opened(converted / "acoustic.mlmodel")
-    graph = open_graph(converted / "acoustic.pb")
-    feeds = acoustic_feeds(16, length, 32)
-    check_outputs(network.run(feeds), run_graph(tensorflow, graph, feeds, OUTPUTS))
+# Forms that make the converter of Core ML Tools choose other layers.
+RARE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "one frame, normalized": ({"n_steps": 1, "layer_norm": True}, {}),
+    "samples, without context": ({"n_context": 0}, {"front_end": True}),
+}
+
+
+def test_no_layer_is_known_that_dsconv_does_not_write(networks: Networks, tmp_path: Path) -> None:
+    """These forms have all kinds; a network of 0.1, which also reads backward, has `reverse`."""
+    files = [networks.network(form) for form in FORMS]
+    for name, (settings, asked) in RARE.items():
+        graph = write_graph(tmp_path / f"{name}.pb", **settings)
+        files.append(core_ml_path(graph, tmp_path / name, format="neuralnetwork", **asked))
+    written = {kind for path in files for kind in kinds(open_core_ml(path))}
+    assert written | {"reverse"} == set(LAYERS)
 
 
 def find_layer(network: Any, name: str) -> Any:
-    """A layer of a message, or of the body of its loop."""
-    layers = list(network.layers)
-    for layer in network.layers:
-        layers += layer.loop.bodyNetwork.layers
-    (found,) = [layer for layer in layers if layer.name.endswith(name)]
+    """A layer of a message."""
+    (found,) = [layer for layer in network.layers if layer.name == name]
     return found
 
 
 def swap_gates(network: Any) -> None:
-    """The input gate for the forget gate, behind the product that computes all."""
-    outputs = find_layer(network, "split_1").output
-    outputs[0], outputs[2] = outputs[2], outputs[0]
+    """The weights of the input gate where those of the forget gate belong."""
+    weights = find_layer(network, "lstm").uniDirectionalLSTM.weightParams
+    first, second = weights.inputGateWeightMatrix, weights.forgetGateWeightMatrix
+    first.floatValue[:], second.floatValue[:] = list(second.floatValue), list(first.floatValue)
 
 
 def drop_bias(network: Any) -> None:
     """The bias of the second layer is there, but not added."""
-    find_layer(network, "BiasAdd_1").innerProduct.hasBias = False
+    find_layer(network, "layer_2_product").innerProduct.hasBias = False
 
 
-def turn_mask(network: Any) -> None:
-    """The mask of the valid frames lies along the batch."""
-    find_layer(network, "transpose_5").transpose.axes[:] = [0, 1]
+def keep_one_frame_more(network: Any) -> None:
+    """The frame after the last valid one counts as valid."""
+    numbers = find_layer(network, "invalid_frames_x_0").loadConstantND.data
+    numbers.floatValue[:] = [number - 1 for number in numbers.floatValue]
 
 
-def keep_the_last_frame(network: Any) -> None:
-    """The frame behind the last valid one counts as valid."""
-    find_layer(network, "Less").lessEqual.SetInParent()
+SABOTAGE: list[Callable[[Any], None]] = [swap_gates, drop_bias, keep_one_frame_more]
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(
-    "sabotage", [swap_gates, drop_bias, keep_the_last_frame], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("sabotage", SABOTAGE, ids=lambda function: function.__name__)
 def test_a_network_that_is_not_the_same_is_exposed(
-    sabotage: Any, converted: Path, tmp_path: Path, tensorflow: Any
+    sabotage: Callable[[Any], None], networks: Networks, tmp_path: Path, tensorflow: Any
 ) -> None:
     """What is wrong in the file shows in the numbers."""
-    model = read_model(converted / "acoustic.mlmodel")
+    model = read_model(networks.network("static"))
     sabotage(model.neuralNetwork)
-    feeds = acoustic_feeds(16, 8, 32)
-    expected = run_graph(tensorflow, open_graph(converted / "acoustic.pb"), feeds, OUTPUTS)
-    with pytest.raises(AssertionError):
-        check_outputs(evaluator(model, tmp_path).run(feeds), expected)
+    feeds = feeds_for(16, 8)
+    expected = run_graph(tensorflow, open_graph(networks.graph("static")), feeds, OUTPUTS)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        check_outputs(evaluator(model, tmp_path).run(feeds), expected, 8)
 
 
-@pytest.mark.tensorflow
-def test_a_mask_that_lies_the_wrong_way_is_refused(converted: Path, tmp_path: Path) -> None:
-    """numpy would make a product of every frame with every other."""
-    model = read_model(converted / "acoustic.mlmodel")
-    turn_mask(model.neuralNetwork)
-    with pytest.raises(ConversionError, match=r"is a multiply of inputs of shape \[16, 1, 32\]"):
-        evaluator(model, tmp_path).run(acoustic_feeds(16, 8, 32))
-
-
-@pytest.fixture(scope="session")
-def originals(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The neural networks that the converter makes of the original exports."""
-    folder = tmp_path_factory.mktemp("originals")
-    convert(
-        [
-            acoustic_job(models / f"{name}.pb", folder / f"{name}.mlmodel", frames, 100)
-            for name, frames in (("deepspeech-0.9.3-static", 16), ("deepspeech-0.9.3-dynamic", -1))
-        ]
-    )
-    return folder
-
-
-@pytest.mark.models
-@pytest.mark.tensorflow
-@pytest.mark.parametrize(
-    ("name", "frames"),
-    [
-        ("deepspeech-0.9.3-static", 16),
-        ("deepspeech-0.9.3-dynamic", 5),
-        ("deepspeech-0.9.3-dynamic", 16),
-        ("deepspeech-0.9.3-dynamic", 33),
-    ],
-)
-def test_original_exports(
-    name: str, frames: int, models: Path, originals: Path, tensorflow: Any
+@pytest.mark.parametrize("bits", [16, 8])
+def test_reduced_weights_are_those_of_core_ml_tools(
+    bits: int, networks: Networks, tmp_path: Path
 ) -> None:
-    """Every kind of length: none, one, half, all but one, all."""
-    network = opened(originals / f"{name}.mlmodel")
-    graph = open_graph(models / f"{name}.pb")
-    for length in (0, 1, frames // 2, frames - 1, frames):
-        feeds = acoustic_feeds(frames, length, 100)
-        check_outputs(network.run(feeds), run_graph(tensorflow, graph, feeds, OUTPUTS))
-
-
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("bits", [16, 8, 6, 4])
-def test_quantized_weights_are_those_of_core_ml_tools(
-    bits: int, converted: Path, tmp_path: Path
-) -> None:
-    """The quantized network gives what the one gives that Core ML Tools turns back to float32."""
+    """The network gives what the one gives that Core ML Tools turns back to float32."""
     utils = coremltools().models.neural_network.quantization_utils
-    quantized = read_model(converted / "dense.mlmodel")
-    utils._quantize_nn_spec(quantized.neuralNetwork, bits, "_linear_quantization")
-    restored = type(quantized)()
-    restored.CopyFrom(quantized)
+    reduced = read_model(networks.network("static"))
+    utils._quantize_nn_spec(reduced.neuralNetwork, bits, "_linear_quantization")
+    restored = type(reduced)()
+    restored.CopyFrom(reduced)
     if bits < 16:
         utils._dequantize_nn_spec(restored.neuralNetwork)
     else:
-        for layer in restored.neuralNetwork.layers:
-            if layer.WhichOneof("layer") == "innerProduct":
-                _widen(layer.innerProduct.weights)
-                _widen(layer.innerProduct.bias)
-    feeds = {"x": np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)}
-    actual = evaluator(quantized, tmp_path).run(feeds)["y"]
-    np.testing.assert_array_equal(actual, evaluator(restored, tmp_path).run(feeds)["y"])
-    exact = opened(converted / "dense.mlmodel").run(feeds)["y"]
-    assert 0 < np.abs(actual - exact).max() < 8 / 2**bits
+        widen(restored.neuralNetwork)
+    feeds = feeds_for(16, 16)
+    actual = evaluator(reduced, tmp_path).run(feeds)
+    expected = evaluator(restored, tmp_path).run(feeds)
+    exact = evaluator(read_model(networks.network("static")), tmp_path).run(feeds)
+    for name in OUTPUTS:
+        np.testing.assert_array_equal(actual[name], expected[name])
+        assert (actual[name] != exact[name]).any()
 
 
-def _widen(weights: Any) -> None:
-    """float16 values as float32."""
-    values = np.frombuffer(weights.float16Value, "<f2").astype(np.float32)
-    weights.ClearField("float16Value")
-    weights.floatValue.extend(values.tolist())
+def widen(message: Any) -> None:
+    """Every float16 weight in a message as float32."""
+    for field, value in message.ListFields():
+        if field.name == "float16Value":
+            message.floatValue.extend(np.frombuffer(value, "<f2").astype(np.float32).tolist())
+            message.ClearField("float16Value")
+        elif field.message_type is not None:
+            for each in value if field.is_repeated else [value]:
+                widen(each)

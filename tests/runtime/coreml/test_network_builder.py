@@ -1,4 +1,4 @@
-"""Networks that are put together layer by layer: loops, branches, inputs, and what is refused."""
+"""Networks that are put together layer by layer: what they give, take and refuse."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sigmoid(value: Any) -> Any:
 
 
 def lstm_network() -> Any:
-    """Dense, clip, LSTM, product with weights, softmax, as the builder writes them."""
+    """Dense, clip, LSTM, dense without a bias, softmax, as the builder writes them."""
     states: dict[str, tuple[int, ...]] = {"h": (1, 1, CELLS, 1, 1), "c": (1, 1, CELLS, 1, 1)}
     network = builder({"x": (5, 2), **states}, ["y", "new_h", "new_c"])
     network.add_inner_product("dense", DENSE, DENSE_BIAS, 2, INPUTS, True, "x", "dense")
@@ -58,7 +58,7 @@ def lstm_network() -> Any:
         output_all=True,
     )
     network.add_squeeze("squeezed", "lstm", "squeezed", [1, 3, 4])
-    network.add_batched_mat_mul("product", ["squeezed"], "product", False, False, CELLS, 3, TOP)
+    network.add_inner_product("product", TOP.T, None, CELLS, 3, False, "squeezed", "product")
     network.add_softmax_nd("softmax", "product", "y", -1)
     return network.spec
 
@@ -90,9 +90,9 @@ def lstm_network_by_hand() -> dict[str, Any]:
 
 def check(found: dict[str, Any]) -> None:
     """The outputs of the LSTM network are right."""
-    for name, wanted in lstm_network_by_hand().items():
-        actual = found[name].reshape(wanted.shape)
-        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6, err_msg=name)
+    for name, expected in lstm_network_by_hand().items():
+        actual = found[name].reshape(expected.shape)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6, err_msg=name)
 
 
 def test_layers_of_the_builder(tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_swapped_gates_are_exposed(kind: str, tmp_path: Path) -> None:
 
 
 def test_transposed_weights_are_exposed(tmp_path: Path) -> None:
-    """Weights of a product row by row, where the file holds them column by column."""
+    """Weights of a product column by column, where the file holds them row by row."""
     model = lstm_network()
     (weights,) = [
-        layer.batchedMatmul.weights
+        layer.innerProduct.weights
         for layer in model.neuralNetwork.layers
         if layer.name == "product"
     ]
@@ -136,102 +136,23 @@ def constant(network: Any, name: str, value: float) -> None:
     add_layer(network, "loadConstantND", [], [name], {"shape": [1], "data": data}, name)
 
 
-def counting_loop(most: int = 0, below: float | None = None, limit_input: bool = False) -> Any:
-    """A network whose loop adds x to "sum" and counts its rounds in "count"."""
-    inputs = {"x": (1,), "limit": (1,)} if limit_input else {"x": (1,)}
-    model = new_model(inputs, ["sum", "count"])
-    network = model.neuralNetwork
-    constant(network, "sum", 0.0)
-    constant(network, "count", 0.0)
-    loop = add_layer(network, "loop", ["limit"] if limit_input else [], [], {}, "loop")
-    loop.maxLoopIterations = most
-    if below is not None:
-        loop.conditionVar = "goes_on"
-        add_layer(loop.conditionNetwork, "lessThan", ["sum"], ["goes_on"], {"alpha": below})
-    add_layer(loop.bodyNetwork, "addBroadcastable", ["sum", "x"], ["next"], {}, "next")
-    add_layer(loop.bodyNetwork, "copy", ["next"], ["sum"], {}, "back")
-    add_layer(loop.bodyNetwork, "add", ["count"], ["more"], {"alpha": 1.0}, "more")
-    add_layer(loop.bodyNetwork, "copy", ["more"], ["count"], {}, "counted")
-    return model
-
-
-@pytest.mark.parametrize(
-    ("options", "feeds", "total", "rounds"),
-    [
-        ({"most": 3}, {"x": 2}, 6, 3),
-        ({}, {"x": 2}, 0, 0),
-        ({"below": 5.0}, {"x": 2}, 6, 3),
-        ({"below": 0.0}, {"x": 2}, 0, 0),
-        ({"below": 5.0, "most": 2}, {"x": 2}, 4, 2),
-        ({"below": 5.0, "most": 9}, {"x": 2}, 6, 3),
-        ({"most": 9, "limit_input": True}, {"x": 2, "limit": 4}, 8, 4),
-        ({"below": 5.0, "most": 1, "limit_input": True}, {"x": 1, "limit": 4}, 4, 4),
-        ({"below": 5.0, "limit_input": True}, {"x": 1, "limit": 0}, 0, 0),
-    ],
-)
-def test_loops(
-    options: dict[str, Any], feeds: dict[str, float], total: float, rounds: float, tmp_path: Path
-) -> None:
-    """So many rounds, or while a condition holds, or both; an input replaces the parameter."""
-    arrays = {name: np.array([value], np.float32) for name, value in feeds.items()}
-    found = evaluator(counting_loop(**options), tmp_path).run(arrays)
-    assert (found["sum"].tolist(), found["count"].tolist()) == ([total], [rounds])
-
-
-@pytest.mark.parametrize(("kind", "total", "rounds"), [("loopBreak", 6, 2), ("loopContinue", 8, 2)])
-def test_a_loop_that_is_left(kind: str, total: float, rounds: float, tmp_path: Path) -> None:
-    """From the sum 6 on, the layers behind the jump, which count, do not run any more."""
-    model = counting_loop(most=4)
-    loop = model.neuralNetwork.layers[2].loop
-    counting = [
-        type(layer).FromString(layer.SerializeToString()) for layer in loop.bodyNetwork.layers
-    ]
-    del loop.bodyNetwork.layers[2:]
-    add_layer(loop.bodyNetwork, "greaterEqual", ["sum"], ["enough"], {"alpha": 6.0}, "enough")
-    branch = add_layer(loop.bodyNetwork, "branch", ["enough"], [], {}, "branch")
-    add_layer(branch.ifBranch, kind, [], [], {}, "jump")
-    loop.bodyNetwork.layers.extend(counting[2:])
-    found = evaluator(model, tmp_path).run({"x": np.array([2], np.float32)})
-    assert (found["sum"].tolist(), found["count"].tolist()) == ([total], [rounds])
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(1.0, 10.0), (-1.0, 10.0), (1e-5, 10.0), (1e-7, 20.0), (0.0, 20.0)]
-)
-def test_branches(value: float, expected: float, tmp_path: Path) -> None:
-    """What is closer to 0 than 1e-6 is false."""
-    model = new_model({"x": (1,)}, ["y"])
-    branch = add_layer(model.neuralNetwork, "branch", ["x"], [], {}, "branch")
-    constant(branch.ifBranch, "y", 10.0)
-    constant(branch.elseBranch, "y", 20.0)
-    found = evaluator(model, tmp_path).run({"x": np.array([value], np.float32)})
-    assert found["y"].tolist() == [expected]
-
-
-def test_a_branch_without_an_alternative(tmp_path: Path) -> None:
-    """Nothing happens where the condition does not hold."""
-    model = new_model({"x": (1,)}, ["y"])
-    constant(model.neuralNetwork, "y", 5.0)
-    branch = add_layer(model.neuralNetwork, "branch", ["x"], [], {}, "branch")
-    constant(branch.ifBranch, "z", 10.0)
-    add_layer(branch.ifBranch, "copy", ["z"], ["y"], {}, "copy")
-    network = evaluator(model, tmp_path)
-    assert network.run({"x": np.ones(1)})["y"].tolist() == [10]
-    assert network.run({"x": np.zeros(1)})["y"].tolist() == [5]
-
-
 def test_all_layers_are_found(tmp_path: Path) -> None:
-    """Those of the networks inside layers too, for a report."""
+    """Those of the networks inside layers too, for a report; but they are not evaluated."""
+    model = new_model({"x": (1,)}, ["y"])
+    loop = add_layer(model.neuralNetwork, "loop", [], [], {"conditionVar": "goes_on"}, "loop")
+    add_layer(loop.conditionNetwork, "lessThan", ["y"], ["goes_on"], {"alpha": 1.0})
+    add_layer(loop.bodyNetwork, "add", ["x"], ["more"], {"alpha": 1.0}, "more")
+    add_layer(loop.bodyNetwork, "copy", ["more"], ["y"], {}, "back")
     path = tmp_path / "model.mlmodel"
-    path.write_bytes(counting_loop(below=1.0).SerializeToString())
+    path.write_bytes(model.SerializeToString())
     network = Network(open_core_ml(path).body)
-    assert [layer.kind for layer in network.all_layers()] == (
-        "loadConstantND loadConstantND loop lessThan addBroadcastable copy add copy".split()
-    )
-    loop = network.layers[2]
-    assert list(loop.networks) == ["conditionNetwork", "bodyNetwork"]
-    add = loop.networks["bodyNetwork"].layers[2]
-    assert (add.name, add.inputs, add.outputs) == ("more", ("count",), ("more",))
+    assert [layer.kind for layer in network.all_layers()] == "loop lessThan add copy".split()
+    (found,) = network.layers
+    assert list(found.networks) == ["conditionNetwork", "bodyNetwork"]
+    add, _ = found.networks["bodyNetwork"].layers
+    assert (add.name, add.inputs, add.outputs) == ("more", ("x",), ("more",))
+    with pytest.raises(ConversionError, match=r"'loop' \(loop\) is not one that dsconv writes"):
+        NetworkEvaluator(open_core_ml(path))
 
 
 def copying(**shape: Any) -> Any:
@@ -317,32 +238,8 @@ def read_from_nowhere(model: Any) -> None:
     model.neuralNetwork.layers[0].input[0] = "nothing"
 
 
-def jump_outside(model: Any) -> None:
-    add_layer(model.neuralNetwork, "loopBreak", [], [], {}, "jump")
-
-
-def jump_from_condition(model: Any) -> None:
-    loop = add_layer(model.neuralNetwork, "loop", [], [], {"conditionVar": "c"}, "loop")
-    add_layer(loop.conditionNetwork, "loopContinue", [], [], {}, "jump")
-    add_layer(loop.bodyNetwork, "copy", ["x"], ["z"], {}, "copy")
-
-
-def drop_body(model: Any) -> None:
-    add_layer(model.neuralNetwork, "loop", [], [], {"maxLoopIterations": 3}, "loop")
-
-
-def drop_condition(model: Any) -> None:
-    loop = add_layer(model.neuralNetwork, "loop", [], [], {"conditionVar": "c"}, "loop")
-    add_layer(loop.bodyNetwork, "copy", ["x"], ["z"], {}, "copy")
-
-
 def add_field(model: Any) -> None:
     model.neuralNetwork.MergeFromString(b"\x98\x06\x01")
-
-
-def widen_condition(model: Any) -> None:
-    branch = add_layer(model.neuralNetwork, "branch", ["x"], [], {}, "branch")
-    constant(branch.ifBranch, "z", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -355,12 +252,7 @@ def widen_condition(model: Any) -> None:
         (classify, "model of kind 403"),
         (leave_output_out, "no layer has computed the output 'y'"),
         (read_from_nowhere, "layer 'copy' needs 'nothing'"),
-        (jump_outside, "'jump' is a loopBreak outside of a loop"),
-        (jump_from_condition, "'jump' is a loopContinue outside of a loop"),
-        (drop_body, "'loop' is a loop without bodyNetwork"),
-        (drop_condition, "only one of conditionNetwork and conditionVar"),
         (add_field, r"neural network has fields \[99\]"),
-        (widen_condition, r"'branch' is a branch with a condition of shape \[2, 3\]"),
     ],
 )
 def test_what_would_change_the_numbers_is_refused(change: Any, says: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pooling and the places of the largest numbers; the expected numbers are written down here."""
+"""Pooling and the indices of the largest numbers; the expected numbers are written down here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dsconv.errors import ConversionError, ModelError
-from dsconv.runtime.coreml.call import Call
+from dsconv.runtime.coreml.operations import OpInfo
 from dsconv.runtime.coreml.ops import compute
 
 # One image of 3 x 4 with one channel.
@@ -23,12 +23,12 @@ def run(kind: str, x: Any, *, declared: str = "float32", **parameters: Any) -> A
         name: np.array(value, np.int32) if isinstance(value, list) else value
         for name, value in parameters.items()
     }
-    call = Call(kind, "out", 8, (declared,))
-    return compute(call, {"x": np.array(x, np.float32), **given})[0]
+    info = OpInfo(kind, "out", 8, (declared,))
+    return compute(info, {"x": np.array(x, np.float32), **given})[0]
 
 
 @pytest.mark.parametrize(
-    ("kind", "x", "parameters", "wanted"),
+    ("kind", "x", "parameters", "expected"),
     [
         ("max_pool", IMAGE, {"kernel_sizes": [2, 2]}, [[8, 7, 6], [8, 7, 6]]),
         ("max_pool", IMAGE, {"kernel_sizes": [2, 2], "strides": [1, 2]}, [[8, 6], [8, 6]]),
@@ -55,26 +55,26 @@ def run(kind: str, x: Any, *, declared: str = "float32", **parameters: Any) -> A
         ),
     ],
 )
-def test_pooling(kind: str, x: Any, parameters: dict[str, Any], wanted: Any) -> None:
+def test_pooling(kind: str, x: Any, parameters: dict[str, Any], expected: Any) -> None:
     """What stands around counts as a zero in a mean if asked, and never in a maximum."""
     found = run(kind, x, **parameters)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found[0, 0], wanted, rtol=1e-6)
+    np.testing.assert_allclose(found[0, 0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("kind", "parameters", "wanted"),
+    ("kind", "parameters", "expected"),
     [
         ("reduce_argmax", {}, [1, 0]),
         ("reduce_argmax", {"axis": 0}, [1, 0, 0]),
         ("reduce_argmin", {"axis": 1, "keep_dims": True}, [[0], [2]]),
     ],
 )
-def test_places(kind: str, parameters: dict[str, Any], wanted: Any) -> None:
+def test_indices(kind: str, parameters: dict[str, Any], expected: Any) -> None:
     """The first of equal ones."""
     found = run(kind, ROWS, declared="int32", **parameters)
     assert found.dtype == np.int32
-    assert found.tolist() == wanted
+    assert found.tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Network:
     def lstm_weights(self) -> dict[str, Any]:
         """The LSTM's weights in MIL's order."""
         node = next(node for node in self._graph if node.op == "BlockLSTM")
-        kernel, bias = (self._constant(str(node.data_inputs[place])) for place in (4, 8))
+        kernel, bias = (self._constant(str(node.data_inputs[index])) for index in (4, 8))
         cells = self.cells
         columns = kernel.reshape(-1, 4, cells)[:, self._gates].reshape(-1, 4 * cells).T
         weights = {

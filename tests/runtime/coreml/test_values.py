@@ -146,13 +146,13 @@ def test_large_weights_stay_in_the_file(tmp_path: Path) -> None:
         (blob("float32", bytes(8), sentinel=1), weight("float32", (2,), 64), "has no header"),
         (blob("float16", bytes(8)), weight("float32", (2,), 64), "not of type float32"),
         (blob("float32", bytes(8)), weight("float32", (3,), 64), "has 8 bytes and not 12"),
-        (blob("float32", bytes(8), size=80), weight("float32", (20,), 64), "ends behind the end"),
-        (blob("float32", bytes(8)), weight("float32", (2,), 80), "begins behind the end"),
-        (blob("float32", bytes(8)), weight("float32", (2,), -64), "begins behind the end"),
-        (blob("float32", bytes(8)), weight("float32", (2,), 2**62), "begins behind the end"),
+        (blob("float32", bytes(8), size=80), weight("float32", (20,), 64), "ends after the end"),
+        (blob("float32", bytes(8)), weight("float32", (2,), 80), "begins after the end"),
+        (blob("float32", bytes(8)), weight("float32", (2,), -64), "begins after the end"),
+        (blob("float32", bytes(8)), weight("float32", (2,), 2**62), "begins after the end"),
         (blob("uint6", bytes(2), unused=0), weight("uint6", (2,), 64), "number of elements"),
         (blob("uint8", bytes(2)), weight("uint8", (-1,), 64), "no fixed type"),
-        (b"x", weight("uint8", (2,), 64), "begins behind the end"),
+        (b"x", weight("uint8", (2,), 64), "begins after the end"),
     ],
 )
 def test_damaged_weights_are_refused(

@@ -1,4 +1,4 @@
-"""The arithmetic of an LSTM in plain ops, whatever runs its steps.
+"""The arithmetic of an LSTM in basic ops, whatever runs its steps.
 
 What the inputs contribute to the gates is multiplied for all steps at once.
 """
@@ -59,15 +59,15 @@ class Cell:
         def op(kind: str, name: str, *inputs: str) -> str:
             return nodes.op(kind, f"{scope}/{name}", *inputs)
 
-        plain = {"transpose_a": False, "transpose_b": False}
-        kept = nodes.op("MatMul", f"{scope}/kept", hidden, self.weights, **plain)
+        not_transposed = {"transpose_a": False, "transpose_b": False}
+        kept = nodes.op("MatMul", f"{scope}/kept", hidden, self.weights, **not_transposed)
         summed = op("Add", "gates", gates, kept)
         split = nodes.op("Split", f"{scope}/split", self.axis, summed, num_split=4)
         i, f, o = (
-            op("Sigmoid", name, nodes.part(split, place))
-            for name, place in (("i", 0), ("f", 2), ("o", 3))
+            op("Sigmoid", name, nodes.result(split, index))
+            for name, index in (("i", 0), ("f", 2), ("o", 3))
         )
-        ci = op("Tanh", "ci", nodes.part(split, 1))
+        ci = op("Tanh", "ci", nodes.result(split, 1))
         cs = op("Add", "cs", op("Mul", "new", ci, i), op("Mul", "old", cell, f))
         if self.bounds:
             cs = op("Maximum", "cs/least", cs, self.bounds[0])

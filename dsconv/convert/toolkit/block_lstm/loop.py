@@ -3,8 +3,8 @@
 A StatelessWhile calls two functions of the library, the condition and the body, with all loop
 variables. What the inputs contribute to the steps is a list of tensors among these, and so are the
 results. The converters know such loops by what TensorFlow always writes: Core ML Tools and tf2onnx
-take the first two variables for the number of the turn and its limit, and Core ML Tools find an
-output of the body by the number at the end of its name.
+take the first two variables for the number of the iteration and its limit, and Core ML Tools find
+an output of the body by the number at the end of its name.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Variable(NamedTuple):
 def looped(nodes: Nodes, lstm: BlockLstm, functions: list[Any]) -> dict[int, str]:
     """Add the loop, and what it calls to the functions.
 
-    Returns the names of the wanted outputs [steps, batch, cells] by their places.
+    Returns the names of the used outputs [steps, batch, cells] by their indices.
     """
     sizes = nodes.other("Shape", "sizes", lstm.x, T=_FLOAT, out_type=_INT32)
     steps = _size(nodes, "count", sizes, 0)
@@ -51,11 +51,11 @@ def looped(nodes: Nodes, lstm: BlockLstm, functions: list[Any]) -> dict[int, str
         body=body.name,
         parallel_iterations=1,
     )
-    places = list(variables)
+    keys = list(variables)
     shape = nodes.integers("results/shape", [lstm.batch, lstm.cells])
     results = {}
-    for output in lstm.wanted:
-        found = nodes.part(after, places.index(RESULTS[output]))
+    for output in lstm.used:
+        found = nodes.result(after, keys.index(RESULTS[output]))
         kind = {"element_dtype": _FLOAT, "num_elements": -1}
         results[output] = nodes.other("TensorListStack", RESULTS[output], found, shape, **kind)
     return masked(nodes, results, _numbers(nodes, steps), lstm.length)
@@ -69,7 +69,7 @@ def _variables(nodes: Nodes, lstm: BlockLstm, sizes: str, steps: str) -> dict[st
     kind = {"element_dtype": _FLOAT, "shape_type": _INT32}
     lists = {
         name: nodes.other("TensorListReserve", f"none/{name}", shape, steps, **kind)
-        for name in (RESULTS[output] for output in lstm.wanted)
+        for name in (RESULTS[output] for output in lstm.used)
     }
     return {
         "turn": _Variable(_INT32, (), zero),
@@ -100,11 +100,11 @@ def _list_of_gates(nodes: Nodes, lstm: BlockLstm, sizes: str) -> str:
     return nodes.other("TensorListFromTensor", "list", steps, element, **kind)
 
 
-def _size(nodes: Nodes, name: str, sizes: str, place: int) -> str:
+def _size(nodes: Nodes, name: str, sizes: str, index: int) -> str:
     """One of the sizes of a shape."""
-    wanted, axis = nodes.integers(f"{name}/place", place), nodes.integers(f"{name}/axis", 0)
+    chosen, axis = nodes.integers(f"{name}/place", index), nodes.integers(f"{name}/axis", 0)
     types = {"Tparams": _INT32, "Tindices": _INT32, "Taxis": _INT32}
-    return nodes.other("GatherV2", name, sizes, wanted, axis, **types, batch_dims=0)
+    return nodes.other("GatherV2", name, sizes, chosen, axis, **types, batch_dims=0)
 
 
 def _numbers(nodes: Nodes, steps: str) -> str:
@@ -150,12 +150,12 @@ def _body(function: _Function, lstm: BlockLstm) -> Any:
         "cell": values["cs"],
         "hidden": values["h"],
     }
-    for key in (RESULTS[output] for output in lstm.wanted):
-        place = given[key], given["step"], values[key]
-        after[key] = nodes.other("TensorListSetItem", f"with/{key}", *place, **kind)
+    for key in (RESULTS[output] for output in lstm.used):
+        item = given[key], given["step"], values[key]
+        after[key] = nodes.other("TensorListSetItem", f"with/{key}", *item, **kind)
     return function.giving(
         {
-            f"identity_{place}": (dtype, after.get(key, given[key]))
-            for place, (key, dtype) in enumerate(function.types.items())
+            f"identity_{index}": (dtype, after.get(key, given[key]))
+            for index, (key, dtype) in enumerate(function.types.items())
         }
     )

@@ -72,12 +72,12 @@ def _shape_of_input(graph: Graph, node: Node, inputs: tuple[TensorSpec, ...]) ->
 
 
 def _shape_for(
-    graph: Graph, node: Node, inputs: tuple[TensorSpec, ...], open_size: int
+    graph: Graph, node: Node, inputs: tuple[TensorSpec, ...], dynamic_size: int
 ) -> tuple[int, ...]:
-    """The shape of what an LSTM takes if each open size is the given one."""
+    """The shape of what an LSTM takes if each dynamic dimension is the given one."""
     name = str(node.data_inputs[1])
     feeds = {
-        spec.name: np.zeros([open_size if n < 0 else n for n in spec.shape or ()], spec.dtype)
+        spec.name: np.zeros([dynamic_size if n < 0 else n for n in spec.shape or ()], spec.dtype)
         for spec in inputs
     }
     try:

@@ -34,9 +34,9 @@ class Nodes:
         """A constant of type int32."""
         return self._add(new_constant(self._full(name), np.array(values, np.int32)))
 
-    def part(self, result: str, place: int) -> str:
+    def result(self, first: str, index: int) -> str:
         """Another of the results of a node, given the first."""
-        return f"{result}:{place}"
+        return f"{first}:{index}"
 
     def _full(self, name: str) -> str:
         return f"{self.scope}/{name}"
@@ -53,9 +53,9 @@ class FunctionNodes(Nodes):
     them.
     """
 
-    def part(self, result: str, place: int) -> str:
+    def result(self, first: str, index: int) -> str:
         """Another of the results of a node, given the first."""
-        return f"{result.rpartition(':')[0]}:{place}"
+        return f"{first.rpartition(':')[0]}:{index}"
 
     def _add(self, node: Node) -> str:
         return f"{super()._add(node)}:{_OUTPUTS[node.op]}:0"

@@ -26,7 +26,7 @@ class BlockLstm:
     are [batch, cells]. The gates' weights are `input_weights` [inputs, 4 * cells], `weights`
     [cells, 4 * cells] and `bias` [4 * cells], the forget bias added. `clip` bounds the cell's
     state, 0 does not. `valid` is the number of steps that are run, if `length` is a constant; the
-    others give zeros. `wanted` are the outputs that something takes.
+    others give zeros. `used` are the outputs that something takes.
     """
 
     name: str
@@ -41,7 +41,7 @@ class BlockLstm:
     bias: NDArray[np.float32]
     clip: float
     valid: int | None
-    wanted: tuple[int, ...]
+    used: tuple[int, ...]
 
     @property
     def inputs(self) -> int:
@@ -77,7 +77,7 @@ def read(graph: Graph, node: Node, shape: tuple[int, ...]) -> BlockLstm:
         bias=bias,
         clip=max(0.0, node.attribute("cell_clip", float)),
         valid=_valid_steps(graph, node),
-        wanted=_wanted_outputs(graph, node),
+        used=_used_outputs(graph, node),
     )
 
 
@@ -98,8 +98,8 @@ def _check(node: Node) -> None:
         raise refused(node, "has peephole weights, which dsconv does not convert")
 
 
-def _constant(graph: Graph, node: Node, place: int, what: str) -> NDArray[np.float32]:
-    found = graph.constant(node.data_inputs[place])
+def _constant(graph: Graph, node: Node, index: int, what: str) -> NDArray[np.float32]:
+    found = graph.constant(node.data_inputs[index])
     if found is None or found.dtype is not DataType.FLOAT:
         raise refused(node, f"has {what} that are no constants of float32")
     return np.asarray(found.array(), np.float32)
@@ -113,7 +113,7 @@ def _valid_steps(graph: Graph, node: Node) -> int | None:
     return int(graph.tensor(source).numbers()[0]) if source.op in CONSTANTS else None
 
 
-def _wanted_outputs(graph: Graph, node: Node) -> tuple[int, ...]:
+def _used_outputs(graph: Graph, node: Node) -> tuple[int, ...]:
     """The outputs of the LSTM that something takes."""
     taken = [name for user in graph.consumers[node.name] for name in user.data_inputs]
     return tuple(sorted({name.output for name in taken if name.node == node.name}))

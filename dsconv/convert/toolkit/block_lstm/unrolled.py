@@ -10,16 +10,16 @@ from dsconv.convert.toolkit.block_lstm.parameters import RESULTS, BlockLstm
 
 
 def unrolled(nodes: Nodes, lstm: BlockLstm) -> dict[int, str]:
-    """Add the steps; the names of the wanted outputs [steps, batch, cells] by their places."""
+    """Add the steps; the names of the used outputs [steps, batch, cells] by their indices."""
     first = nodes.integers("first", 0)
     gates = nodes.op("Split", "steps", first, gates_of_inputs(nodes, lstm), num_split=lstm.steps)
     cell = Cell.of(nodes, nodes.values("weights", lstm.weights), lstm.clip)
     c, h = lstm.cell, lstm.hidden
-    rows: dict[int, list[str]] = {output: [] for output in lstm.wanted}
-    # Zeros for the other steps want a batch of known size.
+    rows: dict[int, list[str]] = {output: [] for output in lstm.used}
+    # Zeros for the other steps need a batch of known size.
     known = lstm.valid is not None and lstm.batch >= 0
     for step in range(min(lstm.valid or 0, lstm.steps) if known else lstm.steps):
-        values = cell.step(nodes, f"step_{step}", nodes.part(gates, step), c, h)
+        values = cell.step(nodes, f"step_{step}", nodes.result(gates, step), c, h)
         c, h = values["cs"], values["h"]
         for output, names in rows.items():
             names.append(values[RESULTS[output]])

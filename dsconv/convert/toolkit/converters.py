@@ -1,0 +1,38 @@
+"""The toolkits' own converters: which there are, and what must be installed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dsconv.formats.coreml.names import core_ml_name
+from dsconv.formats.toolkits import Toolkit
+
+
+@dataclass(frozen=True)
+class Converter:
+    """A toolkit's own converter: the module that runs it, and what must be installed for that.
+
+    `name_of` says what it calls a tensor of the graph in its files.
+    """
+
+    label: str
+    module: str
+    toolkit: Toolkit
+    name_of: Callable[[str], str] = str
+
+
+def _converter(
+    label: str, module: str, *modules: str, name_of: Callable[[str], str] = str
+) -> Converter:
+    toolkit = Toolkit("toolkit", modules)
+    return Converter(label, f"dsconv.convert.toolkit.{module}", toolkit, name_of)
+
+
+CONVERTERS = {
+    "onnx": _converter("tf2onnx", "onnx", "tensorflow", "tf2onnx"),
+    "coreml": _converter("Core ML Tools", "coreml", "tensorflow", name_of=core_ml_name),
+    "openvino": _converter("OpenVINO", "openvino"),
+    "tflite": _converter("the TFLite converter", "tflite", "tensorflow"),
+}
+"""By the names of the targets."""

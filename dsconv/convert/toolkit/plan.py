@@ -1,0 +1,136 @@
+"""A target's file by the toolkit's own converter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from dsconv.convert.coreml.options import MOST_STEPS
+from dsconv.convert.options import Options
+from dsconv.convert.plan import Plan
+from dsconv.convert.properties import properties
+from dsconv.convert.toolkit.block_lstm.lower import lowered
+from dsconv.convert.toolkit.check import RandomCheck, check_file
+from dsconv.convert.toolkit.converters import CONVERTERS, Converter
+from dsconv.convert.toolkit.prepare import Prepared, prepare
+from dsconv.convert.toolkit.process import run_module
+from dsconv.convert.toolkit.spec import SPEC, Spec, save
+from dsconv.errors import ConversionError, ToolkitError
+from dsconv.formats.disk_size import disk_size
+from dsconv.formats.graphdef.edit import extract
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.output import new_files
+from dsconv.version import __version__
+
+if TYPE_CHECKING:
+    from dsconv.acoustic.network import Network
+    from dsconv.acoustic.source import Source
+
+ROUTE = "toolkit"
+
+
+def plan_by_toolkit(
+    target: str,
+    source: Source,
+    options: Options,
+    outputs: Callable[[Path], tuple[Path, ...]],
+) -> ToolkitPlan:
+    """The conversion of a graph of any network; `outputs` are all files of one.
+
+    Raises ConversionError for what cannot be prepared.
+    """
+    network = None
+    if source.why_not_recognised is None:
+        network = options.overrides.described(source.network)
+    prepared = prepare(source.graph, options)
+    graph_for_toolkit(prepared)
+    return ToolkitPlan(target, source, options, outputs, prepared, network, route=ROUTE)
+
+
+@dataclass(frozen=True)
+class ToolkitPlan(Plan):
+    """Lets the toolkit convert a prepared graph.
+
+    `network` is what was recognised, for what the file says of itself.
+    """
+
+    options: Options
+    files: Callable[[Path], tuple[Path, ...]]
+    prepared: Prepared
+    network: Network | None
+
+    def outputs(self, output: Path) -> tuple[Path, ...]:
+        """The target's files."""
+        return self.files(output)
+
+    def write(self, output: Path, *, force: bool) -> int:
+        """Convert the graph in a process of its own."""
+        try:
+            return self._write(output, force=force)
+        except (ConversionError, ToolkitError) as error:
+            if self.network is not None or self.options.route == ROUTE:
+                raise
+            reason = self.source.why_not_recognised
+            raise type(error)(f"{error} dsconv does not build it itself: {reason}") from error
+
+    def _write(self, output: Path, *, force: bool) -> int:
+        with self.source.digest as digest:
+            texts = _properties(self.network, digest.hexdigest())
+        prepared = self.prepared
+        spec = Spec(prepared.inputs, prepared.outputs, texts, _settings(self.options))
+        files, converter = self.files(output), CONVERTERS[self.target]
+        with (
+            new_files(files, force=force) as folder,
+            TemporaryDirectory(dir=folder) as scratch,
+        ):
+            graph = save(graph_for_toolkit(prepared), spec, Path(scratch))
+            written = folder / output.name
+            run_module(converter.label, converter.module, graph, graph.with_name(SPEC), written)
+            return disk_size(*(folder / path.name for path in files))
+
+    def notes(self, output: Path) -> tuple[str, ...]:  # noqa: ARG002
+        """That the toolkit made it and why, what was left out, and which names are others."""
+        made, reason = "the toolkit's own converter made the result", self.source.why_not_recognised
+        notes = (f"{made}: {reason}" if reason else f"{made}.", *self.prepared.notes)
+        renamed = _renamed(CONVERTERS[self.target], self.prepared)
+        return (*notes, renamed) if renamed else notes
+
+    def check(self, output: Path, *, evaluated: bool = False) -> RandomCheck | None:
+        """A comparison with TensorFlow on random inputs of what is no whole acoustic model."""
+        asked = self.options.toolkit
+        if self.network is not None and not (asked.inputs or asked.outputs or asked.freeze):
+            return None
+        return check_file(self.prepared, output, evaluated=evaluated)
+
+
+def graph_for_toolkit(prepared: Prepared) -> Graph:
+    """The prepared graph in ops that the toolkits know. Raises ConversionError."""
+    # Without the weights that were taken apart.
+    return extract(lowered(prepared.graph, prepared.inputs), prepared.outputs)
+
+
+def _renamed(converter: Converter, prepared: Prepared) -> str | None:
+    """A note on the inputs and outputs that the file calls otherwise; None if there are none."""
+    names = (*(given.name for given in prepared.inputs), *prepared.outputs)
+    changed = [f"{name} is {new}" for name in names if (new := converter.name_of(name)) != name]
+    return f"the file has other names: {', '.join(changed)}." if changed else None
+
+
+def _properties(network: Network | None, sha256: str) -> Mapping[str, str]:
+    if network is not None:
+        return properties(network, "fp32", sha256)
+    return {"precision": "fp32", "source_sha256": sha256, "dsconv_version": __version__}
+
+
+def _settings(options: Options) -> dict[str, str | int | None]:
+    core_ml = options.core_ml
+    return {
+        "deployment_target": core_ml.deployment_target,
+        "author": core_ml.author,
+        "license": core_ml.license,
+        "version": core_ml.model_version,
+        "max_steps": core_ml.max_steps or MOST_STEPS,
+    }

@@ -1,0 +1,1 @@
+"""ONNX files: the schema, and reading without the onnx package."""

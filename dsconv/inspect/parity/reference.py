@@ -1,0 +1,122 @@
+"""The reference of a validation: how it is opened, and what it makes of a clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dsconv.acoustic.overrides import Overrides
+from dsconv.acoustic.source import Source
+from dsconv.errors import ModelError
+from dsconv.formats.disk_size import disk_size
+from dsconv.inspect.parity.result import ClipInfo, ModelInfo
+from dsconv.inspect.parity.trace import Trace, run_trace
+from dsconv.inspect.parity.transcripts import Transcript, edits_of, transcribe_probabilities
+from dsconv.progress import Progress
+from dsconv.runtime.model import Model, default_steps
+from dsconv.runtime.registry import open_model
+from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream, hear
+from dsconv.speech.alphabet import Alphabet
+from dsconv.speech.corpus import ClipSource
+from dsconv.speech.decode import DEFAULT_BEAM
+from dsconv.speech.rates import Edits
+from dsconv.speech.wav import read_wav
+
+
+@dataclass(frozen=True)
+class ValidationOptions:
+    """How to validate.
+
+    `beam` None takes the reference's own width. `strict` makes another transcript a failure at
+    reduced precision too. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core ML
+    model in numpy also where Core ML could run it. `overrides` are what the user knows better than
+    the reference's file.
+    """
+
+    beam: int | None = None
+    strict: bool = False
+    resample: bool = False
+    tensorflow: bool = False
+    evaluated: bool = False
+    overrides: Overrides | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceClip:
+    """A clip that the reference has run.
+
+    `edits` are those from the expected transcript to the reference's, None where either is missing.
+    """
+
+    source: ClipSource
+    info: ClipInfo
+    speech: Speech
+    trace: Trace
+    transcript: Transcript | None
+    edits: Edits | None
+
+
+class Reference:
+    """The model that the others are compared with."""
+
+    def __init__(self, source: Source, options: ValidationOptions) -> None:
+        self.options = options
+        self.model = open_model(
+            source,
+            tensorflow=options.tensorflow,
+            evaluated=options.evaluated,
+            overrides=options.overrides,
+        )
+        self.interface = self.model.interface
+        self.info = model_info(source, self.model)
+        self.steps = default_steps(self.interface, USUAL_STEPS)
+        self.beam = options.beam or self.interface.metadata.beam_width or DEFAULT_BEAM
+        self._stream = Stream(self.model)
+
+    def run(self, source: ClipSource, progress: Progress) -> ReferenceClip:
+        """Run a clip, and transcribe it if the model has an alphabet."""
+        rate = self.interface.feature_settings.sample_rate
+        samples = read_wav(source.wav, rate, resample=self.options.resample)
+        speech = hear(self.model, samples)
+        trace = run_trace(self._stream, speech, self.steps, progress)
+        if not np.isfinite(trace.probabilities).all():
+            raise ModelError(
+                f"{self.info.path} gives probabilities that are not finite (NaN) on {source.name}: "
+                "its weights are damaged, so nothing can be compared with it."
+            )
+        info = ClipInfo(
+            source.name, len(samples) / rate, len(speech.features), source.text, trace.seconds
+        )
+        transcript = self.transcript(trace, self.interface.alphabet)
+        edits = edits_of(source.text, transcript)
+        return ReferenceClip(source, info, speech, trace, transcript, edits)
+
+    def transcript(self, trace: Trace, alphabet: Alphabet | None) -> Transcript | None:
+        """The transcripts of a trace, None without an alphabet."""
+        if alphabet is None:
+            return None
+        return transcribe_probabilities(trace.probabilities, alphabet, self.beam)
+
+
+def model_info(source: Source, model: Model) -> ModelInfo:
+    """What a report has to show of an opened model."""
+    interface = model.interface
+    with source.digest as digest:
+        return ModelInfo(
+            str(source.path),
+            digest.hexdigest(),
+            interface.format,
+            interface.runtime,
+            interface.precision,
+            _model_size(source.path),
+        )
+
+
+def _model_size(path: Path) -> int:
+    """The bytes of a model: one file, a folder, or the two files of an IR."""
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and weights.is_file():
+        return disk_size(path, weights)
+    return disk_size(path)
