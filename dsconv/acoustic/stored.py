@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,9 +28,9 @@ class StoredMatrix:
     scale, of each output or of all, where it is no part of this matrix.
     """
 
-    numbers: NDArray[np.generic]
+    numbers: NDArray[Any]
     scales: FloatArray | None = None
-    palette: NDArray[np.generic] | None = None
+    palette: NDArray[Any] | None = None
     half: bool = False
     beside: FloatArray | None = None
 
@@ -50,8 +52,8 @@ class StoredMatrix:
 class StoredNorm:
     """Layer normalization; `scale` and `offset` are [units]."""
 
-    scale: NDArray[np.generic]
-    offset: NDArray[np.generic]
+    scale: NDArray[Any]
+    offset: NDArray[Any]
     epsilon: float
 
 
@@ -61,7 +63,7 @@ class StoredLayer:
 
     name: str
     weights: StoredMatrix
-    bias: NDArray[np.generic]
+    bias: NDArray[Any]
     relu: bool = False
     clip: float | None = None
     norm: StoredNorm | None = None
@@ -79,7 +81,7 @@ class StoredLstm:
     name: str
     inputs: StoredMatrix
     recurrent: StoredMatrix
-    bias: NDArray[np.generic]
+    bias: NDArray[Any]
     joint: bool = False
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from dsconv.acoustic.network import DenseLayer, Lstm, Network
 from dsconv.acoustic.read_back.found import (
     Array,
-    NotThere,
+    MissingConstantError,
     in_graph_order,
     matrix_in_graph_order,
     put_together,
@@ -23,6 +23,9 @@ from dsconv.formats.coreml.weights import WeightFiles
 
 GATES = "ifoc"
 """The order of the gates in MIL."""
+
+# The ops of constants that are not compressed, and what they hold.
+_PLAIN = {"const": "val", "constexpr_cast": "source_val"}
 
 _PALETTE_BITS = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 
@@ -82,22 +85,22 @@ class _Reader:
 
     def _operation(self, name: str) -> Operation:
         if name not in self.makers:
-            raise NotThere(name)
+            raise MissingConstantError(name)
         return self.makers[name]
 
     def _matrix(self, operation: Operation, name: str) -> StoredMatrix:
         """Weights, which stand as [outputs, inputs]."""
         maker = self._maker(operation, name)
-        given = {**{key: value for key, value in maker.attributes.items()}, **_values(maker)}
+        given = dict(maker.attributes) | _values(maker)
         half = any(out.type is not None and out.type.dtype == "float16" for out in maker.outputs)
 
         def array(key: str) -> Array:
             return np.asarray(read_value(given[key], self.weights))
 
-        if maker.kind == "const":
-            return StoredMatrix(array("val").T)
-        if maker.kind == "constexpr_cast":
-            return StoredMatrix(array("source_val").T)
+        if maker.kind in _PLAIN:
+            # The first layer of a model of samples is a convolution [units, features, frames].
+            numbers = array(_PLAIN[maker.kind]).T
+            return StoredMatrix(numbers.reshape(-1, numbers.shape[-1]))
         if maker.kind == "constexpr_affine_dequantize":
             if np.any(array("zero_point")):
                 raise ConversionError(f"'{name}' has zero points, which are not read back.")
@@ -116,10 +119,11 @@ class _Reader:
         if argument.value is not None:
             return np.asarray(read_value(argument.value, self.weights))
         maker = self._maker(operation, name)
-        key = "source_val" if maker.kind == "constexpr_cast" else "val"
-        if key not in maker.attributes:
-            raise NotThere(name)
-        return np.asarray(read_value(maker.attributes[key], self.weights))
+        given = dict(maker.attributes) | _values(maker)
+        key = _PLAIN.get(maker.kind, "")
+        if key not in given:
+            raise MissingConstantError(name)
+        return np.asarray(read_value(given[key], self.weights))
 
     def _maker(self, operation: Operation, name: str) -> Operation:
         found = operation.inputs.get(name)

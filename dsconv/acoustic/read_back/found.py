@@ -17,7 +17,7 @@ from dsconv.speech.features import FloatArray
 Array = NDArray[Any]
 
 
-class NotThere(ConversionError):
+class MissingConstantError(ConversionError):
     """A file has no such constant, so it is not one whose weights can be read back."""
 
     def __init__(self, name: str) -> None:
@@ -25,11 +25,11 @@ class NotThere(ConversionError):
 
 
 def named(constants: Mapping[str, Array], *names: str) -> Array:
-    """The first of some constants that is there. Raises NotThere."""
+    """The first of some constants that is there. Raises MissingConstantError."""
     for name in names:
         if name in constants:
             return constants[name]
-    raise NotThere(names[0])
+    raise MissingConstantError(names[0])
 
 
 def put_together(

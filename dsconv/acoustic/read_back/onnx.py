@@ -15,8 +15,8 @@ from dsconv.acoustic.read_back.found import (
     put_together,
 )
 from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
-from dsconv.formats.onnx.model import open_onnx
-from dsconv.formats.onnx.schema import NodeProto
+from dsconv.formats.onnx.schema import ModelProto, NodeProto, TensorProto
+from dsconv.formats.storage import Storage
 
 GATES = "iofc"
 """The order of the gates in ONNX."""
@@ -24,8 +24,9 @@ GATES = "iofc"
 
 def read_onnx(path: Path, network: Network) -> StoredNetwork:
     """The weights of an ONNX file. Raises ConversionError for another form, ModelError."""
-    model = open_onnx(path)
-    return _Reader(model.constants(), model.graph.node, network).network()
+    graph = ModelProto.of_file(path).graph
+    constants = {each.name: array_of(each, path) for each in graph.initializer}
+    return _Reader(constants, graph.node, network).network()
 
 
 class _Reader:
@@ -77,3 +78,18 @@ class _Reader:
         if scales is None:
             return matrix_in_graph_order(StoredMatrix(numbers.T), GATES)
         return matrix_in_graph_order(StoredMatrix(numbers, np.asarray(scales[direction])), GATES)
+
+
+def array_of(tensor: TensorProto, path: Path) -> Array:
+    """The values of an initializer: a view on the file, or on the one beside it."""
+    if tensor.external_data:
+        given = tensor.external_data
+        storage = Storage.of_file(path.with_name(given["location"]))
+        start = int(given.get("offset", 0))
+        data = storage.view[start : start + tensor.nbytes]
+    elif len(tensor.raw_data):
+        data = tensor.raw_data.view
+    else:
+        listed = tensor.float_data or tensor.int64_data or tensor.int32_data
+        return np.array(listed).astype(tensor.dtype).reshape(tensor.dims)
+    return np.frombuffer(data, tensor.dtype).reshape(tensor.dims)

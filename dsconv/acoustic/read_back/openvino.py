@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from dsconv.acoustic.network import DenseLayer, Lstm, Network
 from dsconv.acoustic.read_back.found import (
@@ -13,7 +16,7 @@ from dsconv.acoustic.read_back.found import (
     put_together,
 )
 from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
-from dsconv.formats.openvino.model import IrModel
+from dsconv.formats.openvino.model import CONSTANT, IrModel
 
 
 def read_openvino(path: Path, network: Network) -> StoredNetwork:
@@ -23,7 +26,7 @@ def read_openvino(path: Path, network: Network) -> StoredNetwork:
 
 class _Reader:
     def __init__(self, model: IrModel, network: Network) -> None:
-        self.constants: dict[str, Array] = model.constants()
+        self.constants = dict(_constants(model))
         self.layers = {layer.name: layer for layer in model.all_layers()}
         self.given = network
 
@@ -60,3 +63,12 @@ class _Reader:
         numbers = named(self.constants, name, f"{name}/half", f"{name}/integers").T
         scales = self.constants.get(f"{name}/scales")
         return StoredMatrix(numbers, None if scales is None else scales.reshape(-1))
+
+
+def _constants(model: IrModel) -> Iterator[tuple[str, Array]]:
+    """All constants by name, as views on the .bin."""
+    for layer in model.all_layers():
+        if layer.kind == CONSTANT and layer.constant.nbytes:
+            found = layer.constant
+            data = np.frombuffer(model.data(found).view, found.dtype)
+            yield layer.name, data.reshape(found.shape)

@@ -14,13 +14,13 @@ import numpy as np
 from dsconv.acoustic.network import GATES, DenseLayer, Lstm, Network
 from dsconv.acoustic.read_back.found import (
     Array,
-    matrix_in_graph_order,
     in_graph_order,
+    matrix_in_graph_order,
     put_together,
 )
-from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNorm, StoredNetwork
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
 from dsconv.errors import ConversionError
-from dsconv.formats.tflite.model import Operator, Subgraph, Tensor, TfliteModel, open_tflite
+from dsconv.formats.tflite.model import Operator, Tensor, TfliteModel, open_tflite
 from dsconv.speech.features import FloatArray
 
 _PRODUCT = "FULLY_CONNECTED"

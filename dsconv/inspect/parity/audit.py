@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from dsconv.acoustic.network import GATES
 from dsconv.acoustic.stored import (
     StoredLayer,
-    StoredLstm,
     StoredMatrix,
     StoredNetwork,
     StoredNorm,
@@ -155,13 +154,14 @@ def _compare(
 def _slack(expected: FloatArray, found: StoredMatrix) -> FloatArray:
     """How far each number may be from the graph's: half a step of what the file can hold."""
     size = np.abs(expected)
+    # Toolkits that look for the nearest value in float16 are off by a few of its steps.
+    half = size * np.float32(4 * _HALF)
     if found.palette is not None:
-        # The nearest value of the palette, and half a step of float16.
-        return _nearest(expected, found.palette) + size * np.float32(_HALF) + _SMALLEST_HALF
+        return np.asarray(_nearest(expected, found.palette) + half + np.float32(_SMALLEST_HALF))
     if found.scales is not None:
-        # Toolkits that divide in float16 are off by its steps as well.
         step = np.broadcast_to(np.abs(found.scales), expected.shape)
-        return np.asarray(step * np.float32(0.5001) + size * np.float32(2 * _HALF), np.float32)
+        rest = half if found.half else size * np.float32(1e-6)
+        return np.asarray(step * np.float32(0.5001) + rest, np.float32)
     if found.numbers.dtype == np.float16:
         return np.asarray(size * np.float32(_HALF * 1.001) + np.float32(_SMALLEST_HALF))
     return np.zeros(expected.shape, np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from dsconv.acoustic.network import Network
 from dsconv.acoustic.read_back import read_back
-from dsconv.acoustic.stored import StoredNetwork, stored
+from dsconv.acoustic.stored import stored
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.audit import Audit, audit
 from dsconv.inspect.parity.causes import UNKNOWN, find_causes
@@ -35,10 +35,9 @@ from dsconv.inspect.parity.trace import Trace
 from dsconv.runtime.model import Interface, Model, default_steps
 from dsconv.runtime.network import Arithmetic, NetworkEvaluator
 from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream
-from dsconv.speech.clip_features import Features, clip_features
-from dsconv.speech.early_features import whitened_windows
 from dsconv.speech.features import FloatArray
-from dsconv.speech.framing import chunks
+from dsconv.speech.framing import chunks, clip_features, whitened_windows
+from dsconv.speech.settings import Features
 
 _SEED = 7
 _CLIP_CALLS = 8
@@ -127,7 +126,7 @@ class Judge:
     ) -> tuple[GroupDifference, Bounds]:
         """The nearest of the ways in which the runtime may compute; then that one for all."""
         if gives_logits is None:
-            gives_logits = self._interface.raw_scores
+            gives_logits = self._interface.gives_logits
         found = []
         for way in [self._chosen] if self._chosen else self._ways:
             arithmetic, bounds = way
@@ -165,7 +164,7 @@ class Judge:
             observed[some],
             bounds,
             features=self._given.features,
-            gives_logits=self._interface.raw_scores if gives_logits is None else gives_logits,
+            gives_logits=self._interface.gives_logits if gives_logits is None else gives_logits,
         )
         if causes:
             return " or ".join(dict.fromkeys(causes))
@@ -174,7 +173,9 @@ class Judge:
     def _noise_windows(self, frames: int) -> FloatArray:
         """Windows [frames, values] of the features of noise that grows and fades as speech does."""
         settings = self._features
-        samples = np.random.default_rng(_SEED).standard_normal(settings.window + frames * settings.step)
+        samples = np.random.default_rng(_SEED).standard_normal(
+            settings.window + frames * settings.step
+        )
         level = 2000 * (1 + np.sin(np.arange(len(samples)) / 900)) ** 2
         features = clip_features((samples * level).clip(-32768, 32767).astype(np.int16), settings)
         (windows,) = chunks(features[:frames], self._given.context, frames)
@@ -271,9 +272,7 @@ def figures(difference: GroupDifference) -> str:
     )
 
 
-def judge_of(
-    network: Network, path: Path, model: Model, features: Features
-) -> Judge | str:
+def judge_of(network: Network, path: Path, model: Model, features: Features) -> Judge | str:
     """The judge of a file, or why its weights are not read back."""
     try:
         return Judge(network, path, model, features)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dsconv.formats.coreml.values import unpack
 from dsconv.runtime.coreml.operations import Array, Op, OpInfo
-from dsconv.runtime.coreml.values import unpack
 
 _TABLE_SIZES = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 

@@ -15,6 +15,7 @@ from dsconv.errors import ConversionError, ModelError
 from dsconv.formats.coreml.file import PROGRAM, CoreMlFile
 from dsconv.formats.coreml.interface import read_description
 from dsconv.formats.coreml.program import Argument, NamedType, TensorType, read_function
+from dsconv.formats.coreml.values import array_dtype, read_value
 from dsconv.formats.coreml.weights import WeightFiles
 from dsconv.runtime.coreml.operations import (
     Array,
@@ -25,7 +26,7 @@ from dsconv.runtime.coreml.operations import (
     prepare,
 )
 from dsconv.runtime.coreml.ops import TUPLES, compute
-from dsconv.runtime.coreml.values import State, array_dtype, checked, fed, read_value, widened
+from dsconv.runtime.coreml.values import State, checked, fed, widened
 from dsconv.runtime.model import Tensors
 
 _OPSETS = {f"CoreML{number}": number for number in range(5, 10)}

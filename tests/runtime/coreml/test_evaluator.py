@@ -12,11 +12,11 @@ import pytest
 from dsconv.errors import ConversionError, DsconvError, ModelError
 from dsconv.formats.coreml.file import open_core_ml
 from dsconv.formats.coreml.program import Value
+from dsconv.formats.coreml.values import read_value
 from dsconv.formats.coreml.weights import WeightFiles
 from dsconv.formats.protobuf.wire import varint
 from dsconv.runtime.coreml import evaluator as evaluator_module
 from dsconv.runtime.coreml.evaluator import ProgramEvaluator
-from dsconv.runtime.coreml.values import read_value
 from tests.runtime.coreml.programs import (
     Type,
     block,

@@ -11,10 +11,10 @@ import pytest
 
 from dsconv.errors import ConversionError, DsconvError, ModelError
 from dsconv.formats.coreml.program import Value
+from dsconv.formats.coreml.values import read_value, unpack
 from dsconv.formats.coreml.weights import WeightFiles
 from dsconv.formats.protobuf.message import Message
 from dsconv.formats.storage import Storage
-from dsconv.runtime.coreml.values import read_value, unpack
 from tests.runtime.coreml.programs import constant, message, text, value_type, weight
 
 # The numbers of the types in the headers of blobs, as coremltools' writer gives them.
