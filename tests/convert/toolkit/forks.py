@@ -1,7 +1,7 @@
 """Toolkits' processes that are forked from one which has imported TensorFlow and its converters.
 
 Each import takes seconds, and is the same every time. Real processes are run by `test_process`, by
-`test_convert.test_a_convolution` and by `tests/test_migrate.py`. POSIX only.
+`tests/test_migrate.py` and, of Core ML Tools, by `test_convert.test_a_convolution`. POSIX only.
 
 As a program it reads a request per line: module, arguments, folder, environment, and the files for
 what is printed; it answers each with an exit code.

@@ -48,8 +48,14 @@ def dsconv(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-@pytest.mark.processes
-@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+# Real processes of the other targets are run by `tests/test_migrate.py`.
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(target, marks=[pytest.mark.processes] if target == "coreml" else [])
+        for target in TOOLKIT_TARGETS
+    ],
+)
 def test_a_convolution(target: str, folder: Path, tmp_path: Path) -> None:
     """A graph that is not recognised needs no option, and is compared with TensorFlow."""
     output = named(target, tmp_path)
