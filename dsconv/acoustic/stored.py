@@ -6,8 +6,7 @@ in the graph's own order, so that both can be compared number by number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,10 @@ class StoredMatrix:
     def is_integer(self) -> bool:
         """Whether the weights are integers, so that runtimes may round what they multiply."""
         return self.scales is not None
+
+    def rows(self, rows: slice) -> StoredMatrix:
+        """Some of the inputs; a view."""
+        return replace(self, numbers=self.numbers[rows])
 
     def floats(self) -> FloatArray:
         """The weights in float32; a view where they are stored so."""

@@ -23,6 +23,8 @@ OnNetwork: TypeAlias = Callable[[StoredNetwork], StoredNetwork]
 OnCall: TypeAlias = Callable[[Call], Call]
 OnAnswer: TypeAlias = Callable[[Call, Answers], Answers]
 
+_FEW = 4
+
 UNKNOWN = (
     "for a cause that is not known: weights are as in the graph, so an op or its wiring is not"
 )
@@ -38,6 +40,8 @@ class Cause:
     answer: OnAnswer | None = None
     arithmetic: Callable[[Arithmetic], Arithmetic] | None = None
     gives_logits: bool = False
+    whole: bool = False
+    """Whether it shows only where a call is replayed with all its frames."""
 
 
 def find_causes(
@@ -54,21 +58,53 @@ def find_causes(
 
     `features` are the numbers of a frame in a window.
     """
+    # All causes are tried on a few frames first: at the size of the releases a call takes long.
+    few = ([], []) if network.backward else _first_frames(calls[:1], observed[:1])
     found = []
     for cause in _causes(network, features):
-        changed = cause.network(network) if cause.network else network
-        rounding = cause.arithmetic(arithmetic) if cause.arithmetic else arithmetic
+        trial = _Trial(cause, network, arithmetic, gives_logits)
+        if few[0] and not cause.whole and not trial.explains(*few, _looser(bounds)):
+            continue
+        if trial.explains(calls, observed, bounds):
+            found.append(cause.sentence)
+    return found
+
+
+@dataclass(frozen=True)
+class _Trial:
+    cause: Cause
+    network: StoredNetwork
+    arithmetic: Arithmetic
+    gives_logits: bool
+
+    def explains(self, calls: Sequence[Call], observed: Sequence[Observed], bounds: Bounds) -> bool:
+        """Whether the calls give what was observed, with that one thing changed."""
+        cause = self.cause
+        changed = cause.network(self.network) if cause.network else self.network
+        rounding = cause.arithmetic(self.arithmetic) if cause.arithmetic else self.arithmetic
         given = [cause.call(call) for call in calls] if cause.call else list(calls)
         with np.errstate(all="ignore"):
             answers = replay(NetworkEvaluator(changed, rounding), given)
             if cause.answer:
                 answers = [cause.answer(c, a) for c, a in zip(given, answers, strict=True)]
-            difference = compare(
-                "", calls, observed, answers, gives_logits=gives_logits or cause.gives_logits
-            )
-        if difference.within(bounds):
-            found.append(cause.sentence)
-    return found
+            logits = self.gives_logits or cause.gives_logits
+            difference = compare("", calls, observed, answers, gives_logits=logits)
+        return difference.within(bounds)
+
+
+def _first_frames(
+    calls: Sequence[Call], observed: Sequence[Observed]
+) -> tuple[list[Call], list[Observed]]:
+    """The first frames of calls, without the states after them."""
+    shorter = [
+        replace(call, windows=call.windows[:_FEW], length=min(call.length, _FEW)) for call in calls
+    ]
+    return shorter, [Observed(each.scores[:_FEW], None, None) for each in observed]
+
+
+def _looser(bounds: Bounds) -> Bounds:
+    """Bounds for so few frames that their median says little."""
+    return replace(bounds, logits=10 * bounds.logits, probabilities=1.0)
 
 
 def _causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
@@ -139,6 +175,7 @@ def _of_lstm() -> Iterator[Cause]:
         "the LSTM reads the frames backward",
         call=lambda c: replace(c, windows=c.windows[::-1].copy()),
         answer=lambda _, a: replace(a, logits=a.logits[::-1]),
+        whole=True,
     )
 
 

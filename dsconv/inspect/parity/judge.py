@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,11 +21,13 @@ from dsconv.inspect.parity.audit import Audit, audit
 from dsconv.inspect.parity.causes import UNKNOWN, find_causes
 from dsconv.inspect.parity.replay import (
     EXACT,
+    SPEECH,
     Bounds,
     Call,
     GroupDifference,
     Observed,
     arithmetics_of,
+    bounds_of,
     compare,
     coverage,
     observe,
@@ -40,10 +43,14 @@ from dsconv.speech.framing import chunks, clip_features, whitened_windows
 from dsconv.speech.settings import Features
 
 _SEED = 7
-_CLIP_CALLS = 8
+_CLIP_CALLS = 3
 _EXPLAINED_CALLS = 4
 _SHORT_CLIPS = 4
 _ROW = 3
+
+
+Group: TypeAlias = tuple[str, Sequence[Call], Sequence[Observed]]
+"""What calls are for, the calls, and what the file gave."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,10 @@ class Judge:
         """Read the weights back, and replay calls that speech does not make."""
         errors = [error.sentence for error in self._audit.errors]
         groups, notes = [], []
-        for name, calls, observed in self._probes():
-            difference, bounds = self._difference(name, calls, observed)
+        found = list(self._probes())
+        for (_, calls, observed), (difference, bounds) in zip(
+            found, self._nearest(found), strict=True
+        ):
             groups.append(difference)
             if not difference.within(bounds):
                 errors.append(self._sentence(difference, calls, observed, bounds))
@@ -98,13 +107,13 @@ class Judge:
             return None
         calls, observed = zip(*found, strict=True)
         # A trace holds probabilities, whatever the file gives.
-        difference, bounds = self._difference("speech", calls, observed, gives_logits=False)
+        ((difference, bounds),) = self._nearest([(SPEECH, calls, observed)], gives_logits=False)
         if difference.within(bounds):
             return difference, None
         sentence = self._sentence(difference, calls, observed, bounds, gives_logits=False)
         return difference, sentence
 
-    def _probes(self) -> Iterator[tuple[str, list[Call], list[Observed]]]:
+    def _probes(self) -> Iterator[Group]:
         interface = self._interface
         if interface.takes_whole_clips:
             yield ("short clips", *self._short_clips())
@@ -116,29 +125,36 @@ class Judge:
         for name, calls in probes(self._found, windows, interface).items():
             yield name, calls, [observe(self._model, call) for call in calls]
 
-    def _difference(
-        self,
-        name: str,
-        calls: Sequence[Call],
-        observed: Sequence[Observed],
-        *,
-        gives_logits: bool | None = None,
-    ) -> tuple[GroupDifference, Bounds]:
-        """The nearest of the ways in which the runtime may compute; then that one for all."""
+    def _nearest(
+        self, groups: Sequence[Group], *, gives_logits: bool | None = None
+    ) -> list[tuple[GroupDifference, Bounds]]:
+        """The differences of all groups in the way of computing that comes nearest to the file.
+
+        Where one is within its bounds it is kept for all that follows.
+        """
         if gives_logits is None:
             gives_logits = self._interface.gives_logits
         found = []
-        for way in [self._chosen] if self._chosen else self._ways:
-            arithmetic, bounds = way
-            answers = replay(self._evaluator(arithmetic), calls)
-            difference = compare(
-                name, calls, observed, answers, gives_logits=gives_logits, least=bounds.least
-            )
-            if difference.within(bounds):
-                self._chosen = way
-                return difference, bounds
-            found.append((difference, bounds))
-        return min(found, key=lambda each: each[0].logits)
+        for arithmetic, bounds in [self._chosen] if self._chosen else self._ways:
+            # All groups at once: the weights are read from memory once.
+            answers = iter(replay(self._evaluator(arithmetic), [c for g in groups for c in g[1]]))
+            differences = [
+                compare(
+                    name,
+                    calls,
+                    observed,
+                    [next(answers) for _ in calls],
+                    gives_logits=gives_logits,
+                    least=bounds.least,
+                )
+                for name, calls, observed in groups
+            ]
+            judged = [(each, bounds_of(each.group, bounds)) for each in differences]
+            found.append(judged)
+            if all(difference.within(limits) for difference, limits in judged):
+                self._chosen = (arithmetic, bounds)
+                return judged
+        return min(found, key=lambda judged: sum(each.logits for each, _ in judged))
 
     def _evaluator(self, arithmetic: Arithmetic) -> NetworkEvaluator:
         if arithmetic.name not in self._evaluators:

@@ -77,6 +77,18 @@ HALF = Bounds(logits=5e-3, states=2e-3, probabilities=2e-2, least=1e-4)
 INTEGER = Bounds(logits=3e-3, states=6e-4, probabilities=5e-2)
 """Where activations are rounded to 8 bits: some are on the edge between two integers."""
 
+INTEGER_PROBES = Bounds(logits=2e-2, states=5e-3, probabilities=5e-2)
+"""The same for calls that speech does not make: more numbers are of one size there."""
+
+
+SPEECH = "speech"
+"""The group of calls that were made over speech."""
+
+
+def bounds_of(group: str, bounds: Bounds) -> Bounds:
+    """The bounds of a group of calls where those of speech are given."""
+    return INTEGER_PROBES if bounds is INTEGER and group != SPEECH else bounds
+
 
 LARGE = 512
 """Cells from which OpenVINO's CPU plugin rounds what it multiplies with integers."""
@@ -295,29 +307,28 @@ class _Probes:
 
     def loud(self) -> list[Call]:
         """Features so large that all layers before the LSTM reach their clips."""
-        return [self.call(self.some(self.count, scale)) for scale in (4.0, -4.0, 16.0, -16.0)]
+        return [self.call(self.some(self.count, scale)) for scale in (4.0, -16.0)]
 
     def saturated(self) -> list[Call]:
         """States far beyond those of speech, and none."""
-        calls = [self.call(self.some(self.count), cell) for cell in (0.0, 4.0, 20.0)]
         zeros = np.zeros(self.cells, np.float32)
-        return [*calls, Call(self.some(self.count), zeros, zeros, self.count)]
+        fresh = Call(self.some(self.count), zeros, zeros, self.count)
+        return [fresh, self.call(self.some(self.count), 4.0)]
 
     def aimed(self) -> list[Call]:
         """States that make single units of the next layer as large as they can be."""
         if not self.network.after:
             return []
         weights = self.network.after[0].weights.floats()
-        strongest = np.argsort(-np.abs(weights).sum(axis=0))[:4]
-        return [
-            Call(
-                self.some(self.count),
-                np.asarray(30 * np.sign(weights[: self.cells, unit]), np.float32),
-                np.asarray(np.sign(weights[: self.cells, unit]), np.float32),
-                self.count,
-            )
-            for unit in strongest
-        ]
+        strongest = np.argsort(-np.abs(weights).sum(axis=0))[:2]
+        found = []
+        for unit in strongest:
+            # Not all of one size, which would be on the edge between two integers.
+            size = self.random.uniform(0.8, 1.0, self.cells)
+            sign = np.sign(weights[: self.cells, unit]) * size
+            cell, hidden = (np.asarray(factor * sign, np.float32) for factor in (30, 1))
+            found.append(Call(self.some(self.count), cell, hidden, self.count))
+        return found
 
     def lengths(self) -> list[Call]:
         """Every number of valid frames, from none to all."""
