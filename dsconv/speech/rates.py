@@ -117,6 +117,17 @@ def corpus_rates(clips: Sequence[Edits]) -> CorpusRates | None:
     )
 
 
+def wer_increase(pairs: Sequence[tuple[Edits, Edits]]) -> Estimate | None:
+    """By how much the second WER of each clip is above the first, over the same draws of clips.
+
+    None if the references are empty.
+    """
+    more = [(second.word_edits - first.word_edits, first.words) for first, second in pairs]
+    counts = np.array(more, np.int64).reshape(-1, 2)
+    sums = counts.sum(axis=0)
+    return _estimate(sums, bootstrap_sums(counts)) if sums[1] else None
+
+
 def bootstrap_sums(counts: IntArray) -> IntArray:
     """The sums [draws, columns] of clips [clips, columns] that are drawn with replacement."""
     clips = len(counts)

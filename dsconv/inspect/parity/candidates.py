@@ -6,6 +6,7 @@ told apart from one of the networks.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,8 @@ import numpy as np
 
 from dsconv.acoustic.source import Source
 from dsconv.formats.digest import Digest
+from dsconv.formats.table import GRAPH, PACKAGE
+from dsconv.inspect.parity.judge import Judge, Judged, judge_of
 from dsconv.inspect.parity.numbers import (
     Difference,
     common_state_ends,
@@ -34,7 +37,10 @@ from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.framing import sample_windows
 
-_FRONT_END_WINDOWS = 64
+NETWORK = "network"
+"""The level of findings on what a file computes with its weights."""
+
+_FRONT_END_WINDOWS = 24
 """Windows of a clip whose features are compared: each takes a call of the whole model."""
 
 
@@ -61,7 +67,24 @@ class CandidateModel:
         if not self._comparable:
             message = "not compared: the structure differs"
             findings.append(Finding("numbers", Severity.NOTE, message))
-        self.info = CandidateInfo(model_info(Source(path), self._model), tolerance, findings)
+        self._judge = self._find_judge(path, findings) if self._comparable else None
+        judged = self._judge.judge() if self._judge else None
+        if judged is not None:
+            findings += findings_of(judged)
+        info = model_info(Source(path), self._model)
+        self.info = CandidateInfo(info, tolerance, findings, judged)
+
+    def _find_judge(self, path: Path, findings: list[Finding]) -> Judge | None:
+        """What tells whether the weights and the network are right; None if that is not known."""
+        network = self._reference.network
+        if network is None or self._model.interface.format in (GRAPH.key, PACKAGE.key):
+            return None
+        judge = judge_of(network, path, self._model, self._reference.interface.feature_settings)
+        if isinstance(judge, Judge):
+            return judge
+        message = f"the weights are not compared, only what they give: {judge}"
+        findings.append(Finding("weights", Severity.NOTE, message))
+        return None
 
     def compare(self, clip: ReferenceClip, progress: Progress) -> tuple[Comparison, Trace] | None:
         """Run the reference's features, unless the model cannot take them."""
@@ -73,7 +96,23 @@ class CandidateModel:
         if features := self._compare_front_ends(clip):
             differences.insert(0, features)
         alphabet = self._model.interface.alphabet
-        return _comparison(tolerance, clip, trace, differences, self._reference, alphabet), trace
+        judged = self._judge.judge_clip(clip.speech, trace) if self._judge else None
+        comparison = _comparison(
+            tolerance,
+            clip,
+            trace,
+            differences,
+            self._reference,
+            alphabet,
+            cost_only=self._judge is not None,
+        )
+        if judged is not None:
+            difference, error = judged
+            comparison = replace(comparison, replayed=difference)
+            if error is not None:
+                found = Finding(NETWORK, Severity.FAILURE, f"{clip.source.name}: {error}")
+                comparison.findings.insert(0, found)
+        return comparison, trace
 
     def _compare_front_ends(self, clip: ReferenceClip) -> Difference | None:
         """The features of some windows of the clip, if both models make features."""
@@ -110,6 +149,15 @@ class RecordedCandidate:
         return _comparison(tolerance, clip, trace, differences, self._reference, None), trace
 
 
+def findings_of(judged: Judged) -> list[Finding]:
+    """What was found without any speech: errors, and what no call exercised."""
+    return [
+        *(Finding("weights", Severity.FAILURE, each.sentence) for each in judged.audit.errors),
+        *(Finding(NETWORK, Severity.FAILURE, each) for each in judged.errors),
+        *(Finding(NETWORK, Severity.NOTE, each) for each in judged.notes),
+    ]
+
+
 def _comparison(
     tolerance: Tolerance,
     clip: ReferenceClip,
@@ -117,15 +165,25 @@ def _comparison(
     differences: list[Difference],
     reference: Reference,
     alphabet: Alphabet | None,
+    *,
+    cost_only: bool = False,
 ) -> Comparison:
-    """A clip's numbers and transcripts, and the findings about them."""
+    """A clip's numbers and transcripts, and the findings about them.
+
+    With `cost_only` the numbers and the transcripts are what a precision costs, as something else
+    tells whether the candidate is right.
+    """
     name = clip.source.name
     frames = frame_differences(clip.trace, trace)
     ends = common_state_ends(clip.trace, trace)
     result = ClipResult(name, differences, frames, ends, trace.seconds)
-    exact = tolerance.equal_texts
+    exact = tolerance.equal_texts and not cost_only
     findings = []
-    if cause := diagnose(differences, clip.trace.ends.tolist(), rounded=not exact):
+    if clip.recognition_error is not None:
+        findings.append(Finding(NETWORK, Severity.FAILURE, clip.recognition_error))
+    # The features are made in float32 whatever the precision is.
+    deciding = [each for each in differences if not cost_only or each.at_any_precision]
+    if cause := diagnose(deciding, clip.trace.ends.tolist(), rounded=not exact):
         findings.append(Finding("numbers", Severity.FAILURE, f"{name}: {cause}"))
     if clip.transcript is None or any(difference.not_finite for difference in differences):
         return Comparison(result, findings, None, None)

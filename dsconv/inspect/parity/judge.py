@@ -7,9 +7,9 @@ read back from the file; and calls of the file, replayed by an evaluation with t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -57,13 +57,29 @@ Group: TypeAlias = tuple[str, Sequence[Call], Sequence[Observed]]
 class Judged:
     """What is found of a file without any speech.
 
-    `errors` are sentences on what is wrong with it; `notes` say what no call exercised.
+    `audit` is of its weights; `errors` are sentences on what it computes wrongly with them; `notes`
+    say what no call exercised.
     """
 
     audit: Audit
     groups: tuple[GroupDifference, ...]
     errors: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        """Right or wrong, as far as it can be told without speech."""
+        return "right" if self.audit.passed and not self.errors else "wrong"
+
+    def to_json(self) -> dict[str, Any]:
+        """What was compared, as plain values."""
+        return {
+            "weights": self.audit.numbers,
+            "weight_errors": [asdict(error) for error in self.audit.errors],
+            "replayed": [asdict(group) for group in self.groups],
+            "errors": list(self.errors),
+            "not_exercised": list(self.notes),
+        }
 
 
 class Judge:
@@ -87,7 +103,7 @@ class Judge:
 
     def judge(self) -> Judged:
         """Read the weights back, and replay calls that speech does not make."""
-        errors = [error.sentence for error in self._audit.errors]
+        errors: list[str] = []
         groups, notes = [], []
         found = list(self._probes())
         for (_, calls, observed), (difference, bounds) in zip(

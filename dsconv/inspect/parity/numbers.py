@@ -68,6 +68,11 @@ class Difference:
         """Whether every number is finite and within the tolerance."""
         return self.above == 0 and self.not_finite == 0
 
+    @property
+    def at_any_precision(self) -> bool:
+        """Whether no precision of the weights explains it: features, and what is not finite."""
+        return self.tensor == "mfccs" or self.not_finite > 0
+
 
 def compare_traces(reference: Trace, candidate: Trace, tolerance: Tolerance) -> list[Difference]:
     """The differences of the probabilities, and of each state where both are exact."""

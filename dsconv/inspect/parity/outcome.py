@@ -6,7 +6,10 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dsconv.inspect.parity.cost import Limits, cost_of
+from dsconv.inspect.parity.judge import Judged
 from dsconv.inspect.parity.pictures import ClipPicture, WorstPictures
+from dsconv.inspect.parity.replay import GroupDifference, worst_of
 from dsconv.inspect.parity.result import (
     CandidateResult,
     ClipInfo,
@@ -24,11 +27,15 @@ from dsconv.speech.rates import CorpusRates, Edits, corpus_rates
 
 @dataclass(frozen=True)
 class CandidateInfo:
-    """A candidate before any clip is run; `findings` are of its structure."""
+    """A candidate before any clip is run; `findings` are of its structure and its weights.
+
+    `judged` is None where it cannot be judged by its own weights.
+    """
 
     model: ModelInfo
     tolerance: Tolerance
     findings: list[Finding]
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,15 @@ class TaskInfo:
 class Comparison:
     """A candidate beside the reference, over one clip.
 
-    `transcripts` are None without an alphabet, `edits` where no transcript is expected.
+    `transcripts` are None without an alphabet, `edits` where no transcript is expected, `replayed`
+    where no call of the clip was replayed.
     """
 
     result: ClipResult
     findings: list[Finding]
     transcripts: TranscriptComparison | None
     edits: Edits | None
+    replayed: GroupDifference | None = None
 
 
 @dataclass(frozen=True)
@@ -101,14 +110,17 @@ class Tally:
         """The severity below which no picture is kept any more."""
         return self._pictures.least_severity
 
-    def result(self, info: TaskInfo) -> Validation:
-        """The result over all clips, in their order."""
+    def result(self, info: TaskInfo, limits: Limits) -> Validation:
+        """The result over all clips, in their order; costs beyond the limits are failures."""
         outcomes = [outcome for outcome in self._outcomes if outcome is not None]
         assert len(outcomes) == len(self._outcomes), "clips are missing"
         return Validation(
             info.reference,
             [outcome.info for outcome in outcomes],
-            [_candidate(each, index, outcomes) for index, each in enumerate(info.candidates)],
+            [
+                _candidate(each, index, outcomes, limits)
+                for index, each in enumerate(info.candidates)
+            ],
             self._pictures.in_order,
             _rates([outcome.edits for outcome in outcomes]),
         )
@@ -129,17 +141,39 @@ def _compact(outcome: ClipOutcome) -> ClipOutcome:
     return replace(outcome, comparisons=comparisons)
 
 
-def _candidate(info: CandidateInfo, index: int, outcomes: Sequence[ClipOutcome]) -> CandidateResult:
+def _candidate(
+    info: CandidateInfo, index: int, outcomes: Sequence[ClipOutcome], limits: Limits
+) -> CandidateResult:
     found = [outcome.comparisons[index] for outcome in outcomes]
     comparisons = [comparison for comparison in found if comparison is not None]
+    transcripts = [each.transcripts for each in comparisons if each.transcripts is not None]
+    pairs = [
+        (outcome.edits, each.edits)
+        for outcome, each in zip(outcomes, found, strict=True)
+        if each is not None and outcome.edits is not None and each.edits is not None
+    ]
+    cost = cost_of(transcripts, pairs)
     return CandidateResult(
         info.model,
         info.tolerance,
-        [*info.findings, *(finding for each in comparisons for finding in each.findings)],
+        [
+            *info.findings,
+            *(finding for each in comparisons for finding in each.findings),
+            *limits.exceeded(cost),
+        ],
         [each.result for each in comparisons],
-        [each.transcripts for each in comparisons if each.transcripts is not None],
+        transcripts,
         _rates([each.edits for each in comparisons]),
+        judged=_with_speech(info.judged, [each.replayed for each in comparisons if each.replayed]),
+        cost=cost,
     )
+
+
+def _with_speech(judged: Judged | None, replayed: Sequence[GroupDifference]) -> Judged | None:
+    """What was judged before any clip was run, with the calls of all clips as one more group."""
+    if judged is None or not replayed:
+        return judged
+    return replace(judged, groups=(*judged.groups, worst_of(replayed)))
 
 
 def _rates(edits: Sequence[Edits | None]) -> CorpusRates | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from dsconv.acoustic.network import Network
 from dsconv.acoustic.overrides import Overrides
 from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError
 from dsconv.formats.disk_size import disk_size
+from dsconv.formats.table import GRAPH, PACKAGE
+from dsconv.inspect.parity.judge import recognition_error
 from dsconv.inspect.parity.result import ClipInfo, ModelInfo
 from dsconv.inspect.parity.trace import Trace, run_trace
 from dsconv.inspect.parity.transcripts import Transcript, edits_of, transcribe_probabilities
@@ -29,8 +33,10 @@ from dsconv.speech.wav import read_wav
 class ValidationOptions:
     """How to validate.
 
-    `beam` None takes the reference's own width. `strict` makes another transcript a failure at
-    reduced precision too. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core ML
+    `beam` None takes the reference's own width. `strict` makes another transcript a failure, as do
+    `max_cer`, the error rate of characters to the reference's transcripts, and `max_wer_increase`,
+    by how much the error rate of words to the expected transcripts may be above the reference's,
+    where they are exceeded. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core ML
     model in numpy also where Core ML could run it. `overrides` are what the user knows better than
     the reference's file.
     """
@@ -41,6 +47,8 @@ class ValidationOptions:
     tensorflow: bool = False
     evaluated: bool = False
     overrides: Overrides | None = None
+    max_cer: float | None = None
+    max_wer_increase: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class ReferenceClip:
     """A clip that the reference has run.
 
     `edits` are those from the expected transcript to the reference's, None where either is missing.
+    `recognition_error` says that the network which was recognised is not what the graph computes.
     """
 
     source: ClipSource
@@ -56,6 +65,7 @@ class ReferenceClip:
     trace: Trace
     transcript: Transcript | None
     edits: Edits | None
+    recognition_error: str | None = None
 
 
 class Reference:
@@ -63,6 +73,7 @@ class Reference:
 
     def __init__(self, source: Source, options: ValidationOptions) -> None:
         self.options = options
+        self._source = source
         self.model = open_model(
             source,
             tensorflow=options.tensorflow,
@@ -74,6 +85,14 @@ class Reference:
         self.steps = default_steps(self.interface, USUAL_STEPS)
         self.beam = options.beam or self.interface.metadata.beam_width or DEFAULT_BEAM
         self._stream = Stream(self.model)
+        self._compared_with_network = False
+
+    @cached_property
+    def network(self) -> Network | None:
+        """The network that is recognised in a reference graph; None in any other reference."""
+        if self.interface.format not in (GRAPH.key, PACKAGE.key):
+            return None
+        return None if self._source.why_not_recognised else self._source.network
 
     def run(self, source: ClipSource, progress: Progress) -> ReferenceClip:
         """Run a clip, and transcribe it if the model has an alphabet."""
@@ -91,7 +110,15 @@ class Reference:
         )
         transcript = self.transcript(trace, self.interface.alphabet)
         edits = edits_of(source.text, transcript)
-        return ReferenceClip(source, info, speech, trace, transcript, edits)
+        error = self._recognition_error(speech, trace)
+        return ReferenceClip(source, info, speech, trace, transcript, edits, error)
+
+    def _recognition_error(self, speech: Speech, trace: Trace) -> str | None:
+        """Whether the network is what the graph computes, looked at over the first clip."""
+        if self.network is None or self._compared_with_network:
+            return None
+        self._compared_with_network = True
+        return recognition_error(self.network, self.interface, speech, trace)
 
     def transcript(self, trace: Trace, alphabet: Alphabet | None) -> Transcript | None:
         """The transcripts of a trace, None without an alphabet."""

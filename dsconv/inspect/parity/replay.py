@@ -138,6 +138,18 @@ class GroupDifference:
         )
 
 
+def worst_of(differences: Sequence[GroupDifference]) -> GroupDifference:
+    """The largest of each measure, over groups of one kind."""
+    first = differences[0]
+    return GroupDifference(
+        first.group,
+        sum(each.frames for each in differences),
+        max(each.logits for each in differences),
+        max(each.states for each in differences),
+        max(each.probabilities for each in differences),
+    )
+
+
 def observe(model: Model, call: Call) -> Observed:
     """Run one call of a file. Raises ToolkitError if its runtime fails."""
     interface = model.interface

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from dsconv.inspect.parity.judge import Judged
 from dsconv.inspect.parity.numbers import Difference, merged
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.transcripts import TranscriptComparison
-from dsconv.speech.rates import CorpusRates
+from dsconv.speech.rates import CorpusRates, Estimate
 
 _SHOWN_FINDINGS = 10
 
@@ -93,11 +94,25 @@ class ClipResult:
         return max((d.needed / d.tolerance for d in self.differences), default=0.0)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a candidate's precision costs.
+
+    `cer` is that of its transcripts to the reference's, None without an alphabet; `wer_increase` by
+    how much its WER to the expected transcripts is above the reference's, clip by clip the same
+    speech; None where no transcript is expected.
+    """
+
+    cer: float | None
+    wer_increase: Estimate | None
+
+
 @dataclass
 class CandidateResult:
     """All that validation found of a candidate.
 
     `error_rates` are to the expected transcripts of all clips that have one; None without any.
+    `judged` is None where its weights cannot be read back; then `tolerance` decides.
     """
 
     model: ModelInfo
@@ -106,6 +121,8 @@ class CandidateResult:
     clips: list[ClipResult] = field(default_factory=list)
     transcripts: list[TranscriptComparison] = field(default_factory=list)
     error_rates: CorpusRates | None = None
+    judged: Judged | None = None
+    cost: Cost | None = None
 
     @property
     def passed(self) -> bool:
@@ -140,14 +157,16 @@ class CandidateResult:
                 name = "states" if "state" in difference.tensor else difference.tensor
                 shown[name] = difference
         figures = [
-            f"{name} {shown[name].max_abs:.1e} of {shown[name].tolerance:.0e}"
+            f"{name} {shown[name].max_abs:.1e}"
+            + ("" if self.judged else f" of {shown[name].tolerance:.0e}")
             for name in ("mfccs", "probabilities", "states")
             if name in shown
         ]
         if self.transcripts:
             equal = sum(transcript.equal for transcript in self.transcripts)
             figures.append(f"{equal} of {len(self.transcripts)} texts")
-        line = f"{self.verdict}: {', '.join(figures)}" if figures else self.verdict
+        right = f"{self.judged.word}; cost: " if self.judged else ""
+        line = f"{self.verdict}: {right}{', '.join(figures)}" if figures else self.verdict
         elsewhere = self.model.format in _RUN_ELSEWHERE
         return f"{line}\nrun by {self.model.runtime}" if elsewhere else line
 
@@ -180,6 +199,8 @@ class CandidateResult:
             ],
             "transcripts": [asdict(t) | {"equal": t.equal} for t in self.transcripts],
             "error_rates": asdict(self.error_rates) if self.error_rates else None,
+            "judged": self.judged.to_json() if self.judged else None,
+            "cost": asdict(self.cost) if self.cost else None,
         }
         finite: dict[str, Any] = _finite(values)
         return finite

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dsconv.inspect.parity.judge import Judged
 from dsconv.inspect.parity.result import CandidateResult, ClipInfo, ModelInfo, finding_lines
 from dsconv.inspect.parity.tolerances import TOLERANCES
 from dsconv.speech.rates import CorpusRates
@@ -45,6 +46,8 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
         (candidate.verdict.upper(), _STYLES[candidate.verdict]), f" {_named(candidate.model)}"
     )
     parts: list[RenderableType] = [title]
+    if candidate.judged is not None:
+        parts.append(Text(_judged(candidate.judged)))
     if candidate.clips:
         parts.append(_numbers(candidate))
     if candidate.transcripts:
@@ -52,19 +55,34 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
     return [*parts, *map(Text, finding_lines(candidate.findings))]
 
 
+def _judged(judged: Judged) -> str:
+    """What tells whether the file is right."""
+    frames = sum(group.frames for group in judged.groups)
+    errors = len(judged.audit.errors)
+    weights = f"{errors} tensors differ" if errors else "as in the graph"
+    return (
+        f"{judged.word}: {judged.audit.numbers:,} weights {weights}; {frames:,} frames replayed "
+        f"with them"
+    )
+
+
 def _numbers(candidate: CandidateResult) -> Table:
+    """How far the candidate is from the reference: its cost where it is judged otherwise."""
+    judged = candidate.judged is not None
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("difference of", overflow="fold")
-    for heading in ("largest", "mean", "tolerance", "above", "same class"):
+    precision = candidate.model.precision
+    table.add_column(f"cost of {precision}" if judged else "difference of", overflow="fold")
+    limits = () if judged else ("tolerance", "above")
+    for heading in ("largest", "mean", *limits, "same class"):
         table.add_column(heading, justify="right", no_wrap=True)
     for difference in candidate.differences:
         agreement = difference.argmax_agreement
+        limits = () if judged else (f"{difference.tolerance:.1e}", f"{difference.above:,}")
         table.add_row(
             difference.tensor,
             f"{difference.max_abs:.1e}",
             f"{difference.mean_abs:.1e}",
-            f"{difference.tolerance:.1e}",
-            f"{difference.above:,}",
+            *limits,
             f"{agreement:.1%}" if agreement is not None else "",
         )
     return table
@@ -77,6 +95,8 @@ def _transcripts(candidate: CandidateResult) -> str:
     line = f"transcripts: {equal} of {len(compared)} equal the reference's"
     if candidate.error_rates is not None:
         line += f"\nerror rates: {_rates(candidate.error_rates)}"
+    if candidate.cost is not None and candidate.cost.wer_increase is not None:
+        line += f"\nWER above the reference's: {candidate.cost.wer_increase}"
     return line
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from dsconv.acoustic.source import Source
 from dsconv.errors import ConversionError
+from dsconv.inspect.parity.cost import Limits
 from dsconv.inspect.parity.journal import Journal, journal_header, open_journal
 from dsconv.inspect.parity.outcome import ClipRun, Tally, TaskInfo
 from dsconv.inspect.parity.reference import ValidationOptions
@@ -63,7 +64,8 @@ def validate_models(
         if save_to is not None:
             for index in sorted(io):
                 save_to.add(clips[index].name, *io[index])
-        return tally.result(runner.info)
+        limits = Limits(options.max_cer, options.max_wer_increase)
+        return tally.result(runner.info, limits)
 
 
 class _Runner(Protocol):
