@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dsconv.convert.coreml.options import CoreMlOptions as CoreMlOptions
     from dsconv.convert.options import Options as Options
     from dsconv.workflows.freeze_options import FreezeOptions as FreezeOptions
+    from dsconv.workflows.speech_check import SpeechCheck as SpeechCheck
 
 
 _PUBLIC = {
@@ -32,6 +33,7 @@ _PUBLIC = {
     "FreezeOptions": "dsconv.workflows.freeze_options",
     "Options": "dsconv.convert.options",
     "Overrides": "dsconv.acoustic.overrides",
+    "SpeechCheck": "dsconv.workflows.speech_check",
     "convert_model": "dsconv.api",
     "convert_to_all": "dsconv.api",
     "freeze_checkpoint": "dsconv.api",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,6 +18,7 @@ from dsconv.progress import Progress, ignore_progress
 from dsconv.workflows.all_results import AllTargets
 from dsconv.workflows.all_targets import convert_all
 from dsconv.workflows.convert import CheckedConversion, convert_checked
+from dsconv.workflows.speech_check import SpeechCheck
 
 if TYPE_CHECKING:
     from dsconv.acoustic.overrides import Overrides
@@ -40,6 +42,7 @@ def convert_model(
     force: bool = False,
     validate: bool = True,
     evaluated: bool = False,
+    check: SpeechCheck | None = None,
     progress: Progress = ignore_progress,
 ) -> CheckedConversion:
     """Convert a frozen graph, and compare the result with it over some packaged speech.
@@ -47,8 +50,8 @@ def convert_model(
     `target` is the name of a command, such as ``tflite``; `output` is a file beside the model
     unless it is given. What the options say nothing about is as in the graph, or the target's
     default. Files that exist are only replaced with `force`. The result's `passed` says whether the
-    file says the same; one that does not is no error, and stays. With `evaluated` a Core ML model
-    is run in numpy on macOS too.
+    file is right; one that is not is no error, and stays. With `evaluated` a Core ML model is run
+    in numpy on macOS too; `check` says over which speech, and which costs are failures.
 
     Raises ModelError for a model that is damaged or no graph, ConversionError for what cannot be,
     ToolkitError for a toolkit that is missing or fails, OutputError; then nothing is written.
@@ -60,7 +63,7 @@ def convert_model(
         options=options,
         force=force,
         validate=validate,
-        evaluated=evaluated,
+        check=replace(check or SpeechCheck(), evaluated=evaluated),
         progress=progress,
     )
 
@@ -72,6 +75,7 @@ def convert_to_all(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
+    check: SpeechCheck | None = None,
     progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a frozen graph to every target that is installed, and compare all files at once.
@@ -81,7 +85,13 @@ def convert_to_all(
     ConversionError only if no target can be made.
     """
     return convert_all(
-        model, folder, options=options, force=force, validate=validate, progress=progress
+        model,
+        folder,
+        options=options,
+        force=force,
+        validate=validate,
+        check=check,
+        progress=progress,
     )
 
 
@@ -129,11 +139,14 @@ def validate_models(
 
     clips = find_clips([SPEECH] if audio is None else map(Path, audio))
     paths = [Path(candidate) for candidate in candidates]
+    options = options or ValidationOptions()
+    if audio is None:
+        options = replace(options, resample=True, packaged_speech=True)
     return validate(
         Path(reference),
         paths,
         clips,
-        options or ValidationOptions(),
+        options,
         recorded=list(map(Path, recorded)),
         save_to=save_to,
         progress=progress,

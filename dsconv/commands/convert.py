@@ -10,6 +10,7 @@ import click
 
 from dsconv.commands.command import Command, SectionedCommand, report_error
 from dsconv.commands.options import (
+    asked_check,
     asked_options,
     force_option,
     json_option,
@@ -216,6 +217,7 @@ def _convert_network(
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
     from dsconv.api import convert_model
 
+    check = asked_check(asked)
     with progress_bar("Validating", quiet or not validate) as progress:
         checked = convert_model(
             model,
@@ -225,6 +227,7 @@ def _convert_network(
             force=force,
             validate=validate,
             evaluated=evaluated,
+            check=check,
             progress=progress,
         )
     conversion, result = checked.conversion, checked.result
@@ -273,6 +276,7 @@ def to_all(
 
     if report is not None:
         check_writable(report, force=force)
+    check = asked_check(asked)
     with progress_bar("Converting", quiet) as progress:
         done = convert_to_all(
             model,
@@ -280,6 +284,7 @@ def to_all(
             options=asked_options(asked, alphabet, sample_rate),
             force=force,
             validate=validate,
+            check=check,
             progress=progress,
         )
     if as_json:

@@ -170,11 +170,7 @@ def network_options(
             help="probabilities (the default), or raw: the logits before the softmax.",
         ),
         overrides_options,
-        click.option(
-            "--validate/--no-validate",
-            default=True,
-            help="Compare the result with MODEL on packaged speech, the default, or not.",
-        ),
+        *_check_options(),
         *_toolkit_options(),
     ]
 
@@ -184,6 +180,56 @@ def network_options(
         return function
 
     return decorate
+
+
+def limit_options(function: F) -> F:
+    """From which cost on a file fails."""
+    options = [
+        click.option("--strict", is_flag=True, help="Fail if a transcript differs."),
+        click.option(
+            "--max-cer",
+            type=click.FloatRange(min=0),
+            metavar="RATE",
+            help="Fail if the CER to MODEL's transcripts is above this.",
+        ),
+        click.option(
+            "--max-wer-increase",
+            type=click.FloatRange(min=0),
+            metavar="RATE",
+            help="Fail if the WER is above MODEL's by more than this.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _check_options() -> list[Callable[[Any], Any]]:
+    """How the result of a conversion is validated."""
+    return [
+        click.option(
+            "--validate/--no-validate",
+            default=True,
+            help="Check the weights and the outputs of the result, the default, or not.",
+        ),
+        click.option(
+            "--audio",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Speech of your own to compare on: a WAV, a folder of WAVs or a CSV of clips. "
+            "Default: packaged English speech.",
+        ),
+        resample_option,
+        limit_options,
+    ]
+
+
+def asked_check(asked: dict[str, Any]) -> Any:
+    """The `SpeechCheck` of a conversion, of what `network_options` give."""
+    from dsconv.workflows.speech_check import SpeechCheck
+
+    names = ("audio", "resample", "strict", "max_cer", "max_wer_increase")
+    return SpeechCheck(**{name: asked.pop(name) for name in names})
 
 
 def _toolkit_options() -> list[Callable[[Any], Any]]:

@@ -11,6 +11,7 @@ from dsconv.commands.options import (
     beam_option,
     force_option,
     json_option,
+    limit_options,
     overrides_options,
     quiet_option,
     reference_evaluator_option,
@@ -80,7 +81,7 @@ def transcribe(
 )
 @beam_option
 @resample_option
-@click.option("--strict", is_flag=True, help="At reduced precision, fail if a transcript differs.")
+@limit_options
 @click.option(
     "--reference",
     "evaluator",
@@ -132,6 +133,8 @@ def validate(
     beam: int | None,
     resample: bool,
     strict: bool,
+    max_cer: float | None,
+    max_wer_increase: float | None,
     evaluator: str,
     alphabet: Path | None,
     sample_rate: int | None,
@@ -183,6 +186,8 @@ def validate(
                 evaluator == "tensorflow",
                 evaluated,
                 Overrides.of(alphabet, sample_rate),
+                max_cer,
+                max_wer_increase,
             ),
             recorded=load_io,
             save_to=kept,

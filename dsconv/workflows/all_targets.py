@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,11 @@ from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.formats.digest import Digest
 from dsconv.progress import Progress, ignore_progress
 from dsconv.workflows.all_results import AllTargets, TargetResult
-from dsconv.workflows.convert import validate_on_speech
 from dsconv.workflows.memory import PeakMemory
+from dsconv.workflows.speech_check import SpeechCheck
 
 if TYPE_CHECKING:
-    from dsconv.speech.corpus import ClipSource
+    from dsconv.inspect.parity.validation import Validation
 
 
 def convert_all(
@@ -31,17 +31,19 @@ def convert_all(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
-    clips: Sequence[ClipSource] | None = None,
+    check: SpeechCheck | None = None,
     progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a graph to every target whose toolkit is installed, into files beside it.
 
     The files go into `folder` if one is given. A target that is not installed, or that the graph or
     the options do not fit, is listed with the reason. All files are validated over the same run of
-    the reference, over `clips` or some packaged speech. Raises ModelError for a source that is no
-    graph, and ConversionError if no target can be made.
+    the reference, over some packaged speech unless `check` says otherwise. Raises ModelError for a
+    source that is no graph, and ConversionError if no target can be made.
     """
-    opened, options = Source(source), options or Options()
+    opened, options, check = Source(source), options or Options(), check or SpeechCheck()
+    # What is wrong with the audio is said before any work.
+    clips = check.clips() if validate else ()
     # What is no graph becomes nothing.
     _ = opened.graph
     targets = [target for target in all_targets().values() if target.name != "pb"]
@@ -58,8 +60,12 @@ def convert_all(
         raise ConversionError(f"{opened.path}: no target: {_reasons(done.results)}")
     if validate:
         start = len(targets) / (len(targets) + 1)
-        rest: Progress = lambda share: progress(start + (1 - start) * share)  # noqa: E731
-        _validate(done, opened, plans, options, clips, rest)
+
+        def over_speech(outputs: Sequence[Path]) -> Validation:
+            rest: Progress = lambda share: progress(start + (1 - start) * share)  # noqa: E731
+            return check.validate(opened, outputs, options.overrides, clips, rest)
+
+        _validate(done, plans, over_speech)
     return done
 
 
@@ -106,11 +112,8 @@ def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
 
 def _validate(
     done: AllTargets,
-    source: Source,
     plans: dict[str, Plan],
-    options: Options,
-    clips: Sequence[ClipSource] | None,
-    progress: Progress,
+    validate: Callable[[Sequence[Path]], Validation],
 ) -> None:
     """Validate all files at once; each keeps its part of the result.
 
@@ -124,9 +127,7 @@ def _validate(
             files[name].parity = plans[name].check(output)
         if any(result.parity for result in files.values()):
             return
-        done.validation = validate_on_speech(
-            source, list(outputs.values()), options, clips=clips, progress=progress
-        )
+        done.validation = validate(list(outputs.values()))
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(f"the files are written, but not validated: {error}") from error
     for name, candidate in zip(outputs, done.validation.candidates, strict=True):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsconv.acoustic.source import Source
@@ -15,15 +13,10 @@ from dsconv.convert.run import default_output, plan_conversion, write_plan
 from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.progress import Progress, ignore_progress
+from dsconv.workflows.speech_check import SpeechCheck
 
 if TYPE_CHECKING:
-    from dsconv.inspect.parity.validation import Validation
     from dsconv.inspect.parity.verdict import Verdict
-    from dsconv.speech.corpus import ClipSource
-
-
-# Two clips, about six seconds: enough for the states to build up, and little to wait for.
-_CLIPS = 2
 
 
 @dataclass(frozen=True)
@@ -60,18 +53,19 @@ def convert_checked(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
-    evaluated: bool = False,
+    check: SpeechCheck | None = None,
     progress: Progress = ignore_progress,
 ) -> CheckedConversion:
     """Convert a graph, and validate the result over some packaged speech unless told not to.
 
-    With `evaluated` a Core ML model is run in numpy also where Core ML could run it. Where no
-    speech can be fed, as the result is no whole acoustic model, random inputs are.
+    Where no speech can be fed, as the result is no whole acoustic model, random inputs are.
 
     Raises the errors of `convert_file`. A parity that fails is no error: the file stays. It stays
     as well where the two cannot be compared, for which the same families of errors are raised.
     """
-    opened, options = Source(source), options or Options()
+    opened, options, check = Source(source), options or Options(), check or SpeechCheck()
+    # What is wrong with the audio is said before any work.
+    clips = check.clips() if validate and target.validated else ()
     plan = plan_conversion(target, opened, options)
     output = output or default_output(opened.path, target, options)
     conversion = write_plan(plan, output, force=force)
@@ -79,40 +73,12 @@ def convert_checked(
         return CheckedConversion(conversion, None)
     written = conversion.output
     try:
-        verdict = plan.check(written, evaluated=evaluated)
+        verdict = plan.check(written, evaluated=check.evaluated)
         if verdict is None:
-            (verdict,) = validate_on_speech(
-                opened, [written], options, evaluated=evaluated, progress=progress
-            ).candidates
+            validation = check.validate(opened, [written], options.overrides, clips, progress)
+            (verdict,) = validation.candidates
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(
             f"{written} is written, but not validated: {error} Or pass --no-validate."
         ) from error
     return CheckedConversion(conversion, verdict)
-
-
-def validate_on_speech(
-    source: Source,
-    outputs: Sequence[Path],
-    options: Options,
-    *,
-    clips: Sequence[ClipSource] | None = None,
-    evaluated: bool = False,
-    progress: Progress = ignore_progress,
-) -> Validation:
-    """Compare results with their source over `clips` or some packaged speech.
-
-    Raises as `validate_models` does.
-    """
-    from dsconv.fixtures.demo_model import SPEECH
-    from dsconv.inspect.parity.validate import Options as ParityOptions
-    from dsconv.inspect.parity.validate import validate_models
-    from dsconv.speech.corpus import find_clips, shortest
-
-    return validate_models(
-        source,
-        outputs,
-        shortest(find_clips([SPEECH]), _CLIPS) if clips is None else clips,
-        ParityOptions(resample=True, evaluated=evaluated, overrides=options.overrides),
-        progress=progress,
-    )

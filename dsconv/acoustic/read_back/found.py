@@ -38,7 +38,7 @@ def put_together(
     lstm: Callable[[Lstm, str], StoredLstm],
     factors: FloatArray | None = None,
 ) -> StoredNetwork:
-    """The network of a file, of what it holds of each layer; an LSTM is ``lstm`` or ``backward``."""
+    """The network of a file, from its layers; the LSTMs are called ``lstm`` and ``backward``."""
     return StoredNetwork(
         before=tuple(map(dense, network.before)),
         lstm=lstm(network.lstm, "lstm"),

@@ -293,12 +293,12 @@ def _zeroed(expected: FloatArray, found: FloatArray, wrong: NDArray[np.bool_]) -
 
 def _single(expected: FloatArray, found: FloatArray, wrong: NDArray[np.bool_]) -> str | None:
     """One number, or a few."""
-    places = np.argwhere(wrong)
-    if len(places) > 3:
+    indices = np.argwhere(wrong)
+    if len(indices) > 3:
         return None
     parts = [
-        f"{[int(i) for i in place]} is {found[tuple(place)]:.6g} and not {expected[tuple(place)]:.6g}"
-        for place in places
+        f"{index.tolist()} is {found[tuple(index)]:.6g} and not {expected[tuple(index)]:.6g}"
+        for index in indices
     ]
     return f"differs in {len(parts)} of {expected.size:,} numbers: {'; '.join(parts)}"
 

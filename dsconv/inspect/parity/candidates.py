@@ -26,7 +26,14 @@ from dsconv.inspect.parity.numbers import (
 )
 from dsconv.inspect.parity.outcome import CandidateInfo, Comparison
 from dsconv.inspect.parity.reference import Reference, ReferenceClip, model_info
-from dsconv.inspect.parity.result import ClipResult, Finding, ModelInfo, Severity
+from dsconv.inspect.parity.result import (
+    NETWORK,
+    SPEECH,
+    ClipResult,
+    Finding,
+    ModelInfo,
+    Severity,
+)
 from dsconv.inspect.parity.structure import compare_structure
 from dsconv.inspect.parity.tolerances import TOLERANCES, Tolerance, coarser, tolerance_of
 from dsconv.inspect.parity.trace import RecordedRun, Trace, run_trace
@@ -36,9 +43,6 @@ from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.framing import sample_windows
-
-NETWORK = "network"
-"""The level of findings on what a file computes with its weights."""
 
 _FRONT_END_WINDOWS = 24
 """Windows of a clip whose features are compared: each takes a call of the whole model."""
@@ -71,6 +75,8 @@ class CandidateModel:
         judged = self._judge.judge() if self._judge else None
         if judged is not None:
             findings += findings_of(judged)
+        if reference.speech_note is not None:
+            findings.append(Finding(SPEECH, Severity.NOTE, reference.speech_note))
         info = model_info(Source(path), self._model)
         self.info = CandidateInfo(info, tolerance, findings, judged)
 

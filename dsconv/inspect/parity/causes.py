@@ -1,7 +1,7 @@
 """What is wrong with a file whose weights are right: the change of the network that explains it.
 
-Each cause is tried: the calls are replayed with that one thing changed. Where the file then says the
-same to the bounds of a right one, that is what it does.
+Each cause is tried: the calls are replayed with that one thing changed. Where the file then gives
+the same as a right one would, that is what it does.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _of_lstm() -> Iterator[Cause]:
 
 def _of_calls(features: int) -> Iterator[Cause]:
     def zeros(*names: str) -> OnCall:
-        return lambda c: replace(c, **{n: np.zeros_like(getattr(c, n)) for n in names})  # type: ignore[arg-type]
+        return lambda c: replace(c, **{n: np.zeros_like(getattr(c, n)) for n in names})
 
     yield Cause("the numbers of valid frames are ignored", call=_all_valid)
     both = "the states that come in are not used: each call starts from zeros"
@@ -284,7 +284,7 @@ def _with_gates(lstm: StoredLstm, order: tuple[int, ...]) -> StoredLstm:
         scales = stored.scales
         if scales is not None and scales.size > 1:
             scales = moved(scales.reshape(-1))
-        return replace(stored, numbers=moved(stored.numbers), scales=scales)  # type: ignore[arg-type]
+        return replace(stored, numbers=moved(stored.numbers), scales=scales)
 
     return replace(
         lstm, inputs=matrix(lstm.inputs), recurrent=matrix(lstm.recurrent), bias=moved(lstm.bias)

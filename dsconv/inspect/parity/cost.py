@@ -25,7 +25,10 @@ class Limits:
     def exceeded(self, cost: Cost) -> Iterator[Finding]:
         """A failure for each limit that is exceeded."""
         if self.max_cer is not None and cost.cer is not None and cost.cer > self.max_cer:
-            message = f"CER {cost.cer:.4f} to the reference's transcripts, above --max-cer {self.max_cer:g}"
+            message = (
+                f"the CER to the reference's transcripts is {cost.cer:.4f}, more than --max-cer "
+                f"{self.max_cer:g}"
+            )
             yield Finding(LEVEL, Severity.FAILURE, message)
         limit, increase = self.max_wer_increase, cost.wer_increase
         if limit is not None and increase is not None and increase.value > limit:

@@ -106,9 +106,8 @@ class Judge:
         errors: list[str] = []
         groups, notes = [], []
         found = list(self._probes())
-        for (_, calls, observed), (difference, bounds) in zip(
-            found, self._nearest(found), strict=True
-        ):
+        for group, (difference, bounds) in zip(found, self._nearest(found), strict=True):
+            _, calls, observed = group
             groups.append(difference)
             if not difference.within(bounds):
                 errors.append(self._sentence(difference, calls, observed, bounds))
@@ -205,9 +204,8 @@ class Judge:
     def _noise_windows(self, frames: int) -> FloatArray:
         """Windows [frames, values] of the features of noise that grows and fades as speech does."""
         settings = self._features
-        samples = np.random.default_rng(_SEED).standard_normal(
-            settings.window + frames * settings.step
-        )
+        count = settings.window + frames * settings.step
+        samples = np.random.default_rng(_SEED).standard_normal(count)
         level = 2000 * (1 + np.sin(np.arange(len(samples)) / 900)) ** 2
         features = clip_features((samples * level).clip(-32768, 32767).astype(np.int16), settings)
         (windows,) = chunks(features[:frames], self._given.context, frames)
@@ -218,7 +216,8 @@ class Judge:
         interface, cells = self._interface, self._found.lstm.cells
         steps = default_steps(interface, USUAL_STEPS)
         self._model.reset()
-        cell = hidden = np.zeros(cells, np.float32)
+        cell: FloatArray = np.zeros(cells, np.float32)
+        hidden = cell
         calls, observed = [], []
         for number in range(_ROW):
             part = np.resize(windows[number * steps :], (steps, windows.shape[1]))
@@ -242,9 +241,9 @@ class Judge:
             if self._given.backward is not None:
                 windows = whitened_windows(speech.features, self._given.context)
             else:
-                (windows,) = chunks(speech.features, self._given.context, len(speech.features))
-            windows = np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
-            calls.append(Call(windows, zeros, zeros, len(windows)))
+                windows = next(chunks(speech.features, self._given.context, len(speech.features)))
+            rows = np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
+            calls.append(Call(rows, zeros, zeros, len(rows)))
             observed.append(Observed(chunk.probabilities, None, None))
         return calls, observed
 

@@ -36,9 +36,9 @@ class ValidationOptions:
     `beam` None takes the reference's own width. `strict` makes another transcript a failure, as do
     `max_cer`, the error rate of characters to the reference's transcripts, and `max_wer_increase`,
     by how much the error rate of words to the expected transcripts may be above the reference's,
-    where they are exceeded. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core ML
-    model in numpy also where Core ML could run it. `overrides` are what the user knows better than
-    the reference's file.
+    where they are exceeded. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core
+    ML model in numpy also where Core ML could run it. `overrides` are what the user knows better
+    than the reference's file. With `packaged_speech` the clips are dsconv's own.
     """
 
     beam: int | None = None
@@ -49,6 +49,7 @@ class ValidationOptions:
     overrides: Overrides | None = None
     max_cer: float | None = None
     max_wer_increase: float | None = None
+    packaged_speech: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,25 @@ class Reference:
             return None
         return None if self._source.why_not_recognised else self._source.network
 
+    @property
+    def speech_note(self) -> str | None:
+        """Why the packaged speech is not that of the model, and what to pass; None if it is."""
+        if not self.options.packaged_speech:
+            return None
+        metadata, alphabet = self.interface.metadata, self.interface.alphabet
+        others = [
+            f"{metadata.sample_rate} Hz" if metadata.sample_rate not in (None, 16000) else "",
+            "another alphabet" if alphabet not in (None, Alphabet.english()) else "",
+            metadata.language or "" if _is_foreign(metadata.language) else "",
+        ]
+        found = ", ".join(filter(None, others))
+        if not found:
+            return None
+        return (
+            f"the packaged speech is English at 16 kHz and the model is for {found}; pass --audio "
+            "with speech of its own to measure what the precision costs."
+        )
+
     def run(self, source: ClipSource, progress: Progress) -> ReferenceClip:
         """Run a clip, and transcribe it if the model has an alphabet."""
         rate = self.interface.feature_settings.sample_rate
@@ -125,6 +145,11 @@ class Reference:
         if alphabet is None:
             return None
         return transcribe_probabilities(trace.probabilities, alphabet, self.beam)
+
+
+def _is_foreign(language: str | None) -> bool:
+    """Whether a model names a language other than English; exporters write a placeholder."""
+    return language is not None and not language.startswith(("en", "<"))
 
 
 def model_info(source: Source, model: Model) -> ModelInfo:

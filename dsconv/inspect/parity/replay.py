@@ -1,4 +1,4 @@
-"""A file's calls, replayed by an evaluation with the file's own weights in its runtime's arithmetic.
+"""A file's calls, replayed with the file's own weights in the arithmetic of its runtime.
 
 Each call starts from the states that the file itself was in. So neither the rounding of weights and
 activations nor what the states add up over time is in the difference: what is left is an error.
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsconv.acoustic.stored import StoredNetwork
 from dsconv.formats.graphdef.steps import DYNAMIC
@@ -262,7 +264,7 @@ def _largest(first: float, second: float) -> float:
     return second if not second <= first else first
 
 
-def _median(numbers: FloatArray) -> float:
+def _median(numbers: NDArray[Any]) -> float:
     return float(np.median(numbers)) if len(numbers) else 0.0
 
 

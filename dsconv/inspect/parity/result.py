@@ -17,6 +17,12 @@ from dsconv.speech.rates import CorpusRates, Estimate
 
 _SHOWN_FINDINGS = 10
 
+NETWORK = "network"
+"""The level of findings on what a file computes with its weights."""
+
+SPEECH = "speech"
+"""The level of findings on the speech itself."""
+
 
 class Severity(Enum):
     """What a finding means for the verdict."""
@@ -172,8 +178,12 @@ class CandidateResult:
 
     @property
     def remarks(self) -> list[str]:
-        """What speaks against the candidate, a line each; of very much the first."""
-        return finding_lines(f for f in self.findings if f.severity is not Severity.NOTE)
+        """What speaks against the candidate and what was not exercised, a line each."""
+        return finding_lines(
+            f
+            for f in self.findings
+            if f.severity is not Severity.NOTE or f.level in (NETWORK, SPEECH)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain values; numbers that are not finite are null."""
