@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsconv.acoustic.source import Source
+from dsconv.errors import ModelError
 from dsconv.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ class SpeechCheck:
         from dsconv.fixtures.demo_model import SPEECH
         from dsconv.speech.corpus import find_clips, shortest
 
-        return find_clips(self.audio) if self.audio else shortest(find_clips([SPEECH]), _CLIPS)
+        if not self.audio:
+            return shortest(find_clips([SPEECH]), _CLIPS)
+        clips = find_clips(self.audio)
+        for clip in clips:
+            if not clip.wav.is_file():
+                raise ModelError(f"{clip.wav} does not exist; pass the path of a WAV recording.")
+        return clips
 
     def validate(
         self,
