@@ -1,7 +1,7 @@
 """The original runtime opens what dsconv writes, and transcribes the same.
 
-Its search takes the time. Where the width of 500 that stands in the demo model does not matter it is
-made smaller, as an exporter would; the transcripts stay the same.
+Its search takes the time. Where the width of 500 that stands in the demo model does not matter it
+is made smaller, as an exporter would; the transcripts stay the same.
 """
 
 from pathlib import Path

@@ -23,6 +23,7 @@ from tests.acoustic.edits import constant
 from tests.convert.calls import Call, answers
 from tests.convert.conversions import require_toolkits, saved
 from tests.convert.coreml.forms import FORMATS, REDUCED, core_ml_model
+from tests.convert.sources import GraphSource
 from tests.runtime.speech import distance
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -145,5 +146,6 @@ def test_the_drive_fits_the_scales_of_its_rows(weights: str, random_model: Path)
 def built(graph: Graph, half: bool) -> LstmBuilder:
     """The builder of a graph's LSTM."""
     target: Any = TARGETS["coreml"]
-    plan = target.plan(graph, Options(lengths="input", precision="fp16" if half else None))
-    return LstmBuilder(ProgramBuilder("ios17", half=half), plan.network.lstm, plan)
+    options = Options(lengths="input", precision="fp16" if half else None)
+    form = target.form(GraphSource(graph), options)
+    return LstmBuilder(ProgramBuilder("ios17", half=half), form.network.lstm, form)

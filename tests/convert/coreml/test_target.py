@@ -159,7 +159,7 @@ def test_a_folder_that_is_no_package_is_never_replaced(
     output = tmp_path / f"a{SUFFIXES[style]}"
     output.mkdir()
     (output / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match=f"{output.name} is a folder; pass a file name"):
+    with pytest.raises(OutputError, match=f"{output.name} is a folder; pass the name of a file"):
         convert_file(COREML, small_model, output, options=options(format=style), force=force)
     assert (output / "thesis.txt").read_text() == "mine"
     assert folder_of(tmp_path) == [output.name]
