@@ -15,16 +15,12 @@ from numpy.typing import NDArray
 from dsconv.errors import ConversionError
 from dsconv.formats.coreml.file import NEURAL_NETWORK, CoreMlFile
 from dsconv.formats.coreml.interface import Feature, read_description
-from dsconv.formats.coreml.layers import EXACT_ARRAY_MAPPING, NeuralNetwork
 from dsconv.formats.coreml.network import Layer, Network
-from dsconv.formats.protobuf.message import Message
+from dsconv.formats.coreml.network_schema import EXACT_ARRAY_MAPPING, NeuralNetwork
 from dsconv.runtime.coreml.layers import LAYERS
 from dsconv.runtime.coreml.parameters import FloatArray, Parameters, unsupported
 
-_REFUSED = {
-    "preprocessing": NeuralNetwork.PREPROCESSING,
-    "updateParams": NeuralNetwork.UPDATE_PARAMS,
-}
+_REFUSED = ("preprocessing", "updateParams")
 
 
 class NetworkEvaluator:
@@ -43,8 +39,9 @@ class NetworkEvaluator:
         description = read_description(file.description)
         self.inputs, self.outputs = description.inputs, description.outputs
         _check_interface(self.inputs, self.outputs)
-        _check_network(file.body)
-        self._layers = [LayerEvaluator(layer) for layer in Network(file.body).layers]
+        network = Network(file.body)
+        _check_network(network.message)
+        self._layers = [LayerEvaluator(layer) for layer in network.layers]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, FloatArray]:
         """The outputs by name, after feeding every input by name.
@@ -115,20 +112,19 @@ class LayerEvaluator:
         return outputs
 
 
-def _check_network(message: Message) -> None:
+def _check_network(message: NeuralNetwork) -> None:
     """Raise ConversionError for what would change the numbers and is not computed."""
-    unknown = set(message.numbers) - set(NeuralNetwork)
-    if unknown:
+    if message.undeclared:
         raise ConversionError(
-            f"its neural network has fields {sorted(unknown)}, which dsconv does not know."
+            f"its neural network has fields {message.undeclared}, which dsconv does not know."
         )
-    for name, field in _REFUSED.items():
-        if field in message:
+    for name in _REFUSED:
+        if message.has(name):
             raise ConversionError(
                 f"its neural network has {name}, which dsconv does not evaluate; "
                 "run the model on macOS."
             )
-    if message.integer(NeuralNetwork.ARRAY_INPUT_SHAPE_MAPPING) != EXACT_ARRAY_MAPPING:
+    if message.arrayInputShapeMapping != EXACT_ARRAY_MAPPING:
         raise ConversionError(
             "its arrayInputShapeMapping is not EXACT_ARRAY_MAPPING, which dsconv does not "
             "evaluate; convert the model again for iOS 13 or later."
