@@ -96,7 +96,9 @@ def test_another_rate_than_the_graphs_own(small_graph: Graph, tmp_path: Path) ->
     path = saved(early(small_graph, "0.5"), tmp_path / "a.pb")
     for command in (("onnx", path), ("transcribe", path, CLIP)):
         result = run(*command, "--sample-rate", "8000")
-        assert_one_line_error(result, 4, "trained with 16000 Hz, as it says, so --sample-rate 8000")
+        assert_one_line_error(
+            result, 4, "trained with 16000 Hz according to its metadata, so --sample-rate 8000"
+        )
 
 
 def test_the_alphabet_and_the_rate_go_into_the_result(

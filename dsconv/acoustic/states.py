@@ -56,7 +56,9 @@ class StateReader(Matcher):
                 raise mismatch(assign, f"sets '{variable.name}'", "the state that it takes")
         waits = [TensorName.parse(name) for name in scores.inputs]
         if not any(name.control and name.node == updates[0].name for name in waits):
-            raise mismatch(scores, f"does not wait for '{updates[0].name}'", "a state that is kept")
+            raise mismatch(
+                scores, f"does not depend on '{updates[0].name}'", "a state that is kept"
+            )
 
     def state_of(self, output: Node) -> str | None:
         """The name of the state whose value after the last valid frame an output gives."""

@@ -234,7 +234,7 @@ def block_lstm(
     count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]
     if count > frames:
         raise ConversionError(
-            f"'{node.name}' is to run {count} steps and has {frames}; feed as many or more."
+            f"'{node.name}' should run {count} steps but gets {frames}; feed at least as many."
         )
     outputs = tuple(np.zeros((frames, batch, cells), np.float32) for _ in range(7))
     rows = x[:count].reshape(count * batch, inputs)

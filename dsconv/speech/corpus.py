@@ -59,10 +59,10 @@ def _csv_clips(path: Path) -> Iterator[ClipSource]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ModelError(f"{path} cannot be read as a CSV ({error}).") from error
+        raise ModelError(f"{path} cannot be read as a CSV ({error}); pass one in UTF-8.") from error
     for row in rows:
         if not row.get("wav_filename"):
-            raise ModelError(f"{path} has a row without wav_filename; it is no CSV of clips.")
+            raise ModelError(f"{path} has a row without wav_filename; pass a CSV with that column.")
         wav = path.parent / row["wav_filename"]
         yield ClipSource(wav.name, wav, row.get("transcript"))
 

@@ -99,7 +99,9 @@ class FeatureSettings:
             values = json.loads(text)
             return cls(SpectrogramSettings(**values["spectrogram"]), MfccSettings(**values["mfcc"]))
         except (KeyError, TypeError, ValueError):
-            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
+            raise ModelError(
+                f"its feature settings are damaged: {text[:80]!r}; convert it again."
+            ) from None
 
     def to_text(self) -> str:
         """The settings as a text property, for formats that hold such."""
@@ -137,7 +139,9 @@ class EarlySettings:
         try:
             return cls(**json.loads(text)[_EARLY])
         except (KeyError, TypeError, ValueError):
-            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
+            raise ModelError(
+                f"its feature settings are damaged: {text[:80]!r}; convert it again."
+            ) from None
 
     def to_text(self) -> str:
         """The settings as a text property, for formats that hold such."""

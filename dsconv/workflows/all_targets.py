@@ -128,7 +128,7 @@ def _validate(
             source, list(outputs.values()), options, clips=clips, progress=progress
         )
     except (ConversionError, ModelError, ToolkitError) as error:
-        raise type(error)(f"the files are written, but not validated: {error}") from error
+        raise type(error)(f"the files were written but not validated: {error}") from error
     for name, candidate in zip(outputs, done.validation.candidates, strict=True):
         files[name].parity = candidate
 

@@ -302,7 +302,7 @@ AROUND: Cases = {
     ),
     "no layers before": (
         takes("Reshape_1", 0, "Reshape"),
-        "'Reshape_1' takes no dense layer; expected one or more",
+        "'Reshape_1' has no dense layer before it; expected one or more",
     ),
     "a dropout": (
         edits(
@@ -354,8 +354,8 @@ AROUND: Cases = {
     ),
     "scores that are clipped": (
         takes("logits", 0, "Minimum_3"),
-        "'logits' takes no dense layer without an activation; expected the one that gives "
-        "the logits",
+        "'logits' does not follow a dense layer without an activation; expected "
+        "the one that gives the logits",
     ),
     "probabilities": (
         behind("logits", "Softmax"),
@@ -415,7 +415,7 @@ DIRECTIONS: Cases = {
     ),
     "lengths of few bits": (
         attributes(f"{FORWARD}/ToInt32", DstT=DataType.INT8),
-        f"'{FORWARD}/ToInt32' converts from or to no int32 or int64 (DstT)",
+        f"'{FORWARD}/ToInt32' converts another type (DstT); expected int32 or int64",
     ),
     "lengths in a ring": (
         lambda graph: with_nodes(graph, edited(graph["ToInt64"], inputs=[f"{FORWARD}/ToInt32"])),

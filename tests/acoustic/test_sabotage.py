@@ -95,7 +95,7 @@ INPUTS = {
     ),
     "a frozen state": (
         constant("previous_state_c", np.zeros((1, 32)), np.float32),
-        f"'{LSTM}/BlockLSTM' is given only one of its states; expected both or none",
+        f"'{LSTM}/BlockLSTM' has only one initial state as an input; expected both or none",
     ),
     "a state that is computed": (
         behind("previous_state_h", "Tanh"),
@@ -164,7 +164,7 @@ BEFORE = {
     ),
     "no layer before the LSTM": (
         takes("Reshape_2", 0, "Reshape_1"),
-        "'Reshape_2' takes no dense layer; expected one or more",
+        "'Reshape_2' has no dense layer before it; expected one or more",
     ),
     "weights for more inputs": (
         constant("layer_2/weights", np.zeros((33, 32))),
@@ -509,13 +509,13 @@ OUTPUTS = {
     ),
     "scores that are clipped": (
         takes("raw_logits", 0, "Minimum_3"),
-        "'raw_logits' takes no dense layer without an activation; expected the one that gives "
-        "the logits",
+        "'raw_logits' does not follow a dense layer without an activation; expected "
+        "the one that gives the logits",
     ),
     "scores without weights": (
         takes("raw_logits", 0, "Reshape_3"),
-        "'raw_logits' takes no dense layer without an activation; expected the one that gives "
-        "the logits",
+        "'raw_logits' does not follow a dense layer without an activation; expected "
+        "the one that gives the logits",
     ),
     "scores of other classes": (
         constant("raw_logits/shape", [-1, 29, 1]),

@@ -114,15 +114,15 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "scores that do not wait for the cell": (
         scores_wait_for("^Assign_3"),
-        "'logits' does not wait for 'Assign_2'; expected a state that is kept",
+        "'logits' does not depend on 'Assign_2'; expected a state that is kept",
     ),
     "scores that do not wait for the hidden state": (
         scores_wait_for("^Assign_2"),
-        "'logits' does not wait for 'Assign_3'; expected a state that is kept",
+        "'logits' does not depend on 'Assign_3'; expected a state that is kept",
     ),
     "scores that wait for the start": (
         scores_wait_for("^Assign", "^Assign_1"),
-        "'logits' does not wait for 'Assign_2'; expected a state that is kept",
+        "'logits' does not depend on 'Assign_2'; expected a state that is kept",
     ),
     "a first state of ones": (starts_with(1.0), "'zeros' ("),
     "a first state that is hardly zero": (
@@ -131,7 +131,7 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "a first state that is computed": (
         behind("zeros", "Tanh"),
-        "'inserted' (Tanh) is a first state; expected zeros",
+        "'inserted' (Tanh) is an initial state; expected zeros",
     ),
     "a state that is changed before it is kept": (
         lambda graph: edits(
@@ -148,7 +148,7 @@ STATES: dict[str, tuple[Edit, str]] = {
             constant("none", np.zeros((1, 32)), np.float32),
             takes(f"{LSTM}/BlockLSTM", 3, "none"),
         ),
-        f"'{LSTM}/BlockLSTM' is given only one of its states; expected both or none",
+        f"'{LSTM}/BlockLSTM' has only one initial state as an input; expected both or none",
     ),
     "a variable of another batch": (
         attributes("previous_state_c", shape=(2, 32)),

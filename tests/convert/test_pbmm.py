@@ -109,7 +109,7 @@ def test_a_package_and_a_graph_are_not_converted_to_themselves(
     package = convert_file(PBMM, small_model, tmp_path / "a.pbmm").output
     with pytest.raises(ConversionError, match="memory-mappable already"):
         convert_file(PBMM, package, tmp_path / "b.pbmm")
-    with pytest.raises(ConversionError, match="plain graph already"):
+    with pytest.raises(ConversionError, match="frozen graph already"):
         convert_file(PB, small_model, tmp_path / "b.pb")
 
 

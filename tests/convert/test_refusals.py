@@ -17,7 +17,7 @@ from tests.convert.conversions import saved
 
 BUILT = ("tflite", "coreml", "openvino", "onnx")
 FOR_ALL: list[tuple[dict[str, Any], str]] = [
-    ({"steps": 0}, "0 steps make no sense"),
+    ({"steps": 0}, "0 steps are not possible"),
     ({"input_shape": (1, 16, 9, 26)}, "does not fit"),
     ({"steps": 16, "front_end": True}, "--n-steps does not go with --front-end"),
     ({"front_end": True, "states": "internal"}, "--states internal does not go with --front"),

@@ -398,15 +398,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights elsewhere": (
         lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path/../../x/"),
-        "weights are said to lie in",
+        "the weights lie outside of the package, in",
     ),
     "weights anywhere": (
         lambda p: replace(p / MODEL, b"@model_path/weights/", b"@modal_path/weights/"),
-        "weights are said to lie in",
+        "the weights lie outside of the package, in",
     ),
     "weights at the root": (
         lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path//eights/"),
-        "weights are said to lie in",
+        "the weights lie outside of the package, in",
     ),
     "no opset": (lambda p: replace(p / MODEL, b"\x12\x07CoreML7", b"\x12\x07CoreMLX"), "CoreMLX"),
     "empty manifest": (lambda p: (p / "Manifest.json").write_text(""), "names no model"),

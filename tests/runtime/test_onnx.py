@@ -169,7 +169,7 @@ def test_a_damaged_file_is_a_model_error(
     """One line with the file and ONNX Runtime's reason, and nothing on the terminal."""
     path = write_onnx(tmp_path / "a.onnx", small_graph, 16, Metadata())
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(ModelError, match="a.onnx: ONNX Runtime does not open it: ") as caught:
+    with pytest.raises(ModelError, match="a.onnx: ONNX Runtime cannot open it: ") as caught:
         open_onnx_model(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

@@ -189,7 +189,7 @@ def test_a_damaged_file_is_a_model_error(damage: str, small_graph: Graph, tmp_pa
         path.write_bytes(path.read_bytes()[:3000])
     else:
         path.with_suffix(".bin").unlink()
-    with pytest.raises(ModelError, match="network.xml: OpenVINO does not open it: .") as caught:
+    with pytest.raises(ModelError, match="network.xml: OpenVINO cannot open it: .") as caught:
         open_openvino_model(path)
     assert "\n" not in str(caught.value)
 

@@ -178,7 +178,7 @@ def test_a_file_that_was_cut_off_is_a_model_error(
     """The message is one line with the file and LiteRT's reason."""
     path = tmp_path / "cut.tflite"
     path.write_bytes((models / ORIGINALS[0]).read_bytes()[:length])
-    with pytest.raises(ModelError, match="cut.tflite: LiteRT does not open it: .*buffer") as caught:
+    with pytest.raises(ModelError, match="cut.tflite: LiteRT cannot open it: .*buffer") as caught:
         open_tflite_model(path)
     assert "\n" not in str(caught.value)
 

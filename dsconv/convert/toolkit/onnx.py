@@ -122,7 +122,10 @@ def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:
 def _save(model: Any, output: Path) -> None:
     onnx = import_onnx()
     if model.ByteSize() >= _LARGEST_FILE:
-        raise ToolkitError("the result is above 2 GB, which one ONNX file cannot hold.")
+        raise ToolkitError(
+            "the result is larger than 2 GB, the most that one ONNX file holds; choose "
+            "another target."
+        )
     onnx.save(model, str(output))
     del model.graph.node[:]
     try:

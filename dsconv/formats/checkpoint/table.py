@@ -34,8 +34,7 @@ def read_table(storage: Storage) -> dict[bytes, bytes]:
     view = storage.view
     if len(view) < _FOOTER_BYTES or not is_table(storage):
         raise ModelError(
-            "it does not end as a checkpoint's index ends, so it is none or was cut off; copy or "
-            "download it again."
+            "it is not the index of a checkpoint, or it was cut off; copy or download it again."
         )
     footer = view[-_FOOTER_BYTES : -len(_MAGIC)]
     # The footer's first two numbers bound another index, which is empty in checkpoints.

@@ -93,7 +93,7 @@ class WeightFiles:
             relative = PurePosixPath(name.removeprefix(_MODEL_PATH))
             if not name.startswith(_MODEL_PATH) or relative.is_absolute() or ".." in relative.parts:
                 raise ModelError(
-                    f"weights are said to lie in '{name}', out of the package; copy it again."
+                    f"the weights lie outside of the package, in '{name}'; copy it again."
                 )
             path = self._folder / relative
             if not path.is_file():

@@ -78,7 +78,10 @@ class Message:
         data = b"".join(span.view for span in self.spans(number))
         size = struct.calcsize(code)
         if len(data) % size:
-            raise ModelError(f"field {number} holds no whole floats; copy the model again.")
+            raise ModelError(
+                f"field {number} has a length that is not a multiple of {size}; copy the model "
+                "again."
+            )
         return list(struct.unpack(f"<{len(data) // size}{code}", data))
 
     @cached_property

@@ -55,7 +55,9 @@ def validate_models(
     if dask is not None and jobs > 1:
         raise ConversionError("pass jobs or the address of a Dask cluster, not both.")
     if resume is not None and save_to is not None:
-        raise ConversionError("a run that is resumed keeps no inputs and outputs; save them apart.")
+        raise ConversionError(
+            "a resumed run does not save inputs and outputs; save them in another run."
+        )
     task = Task(Source.of(reference), tuple(candidates), tuple(recorded), options)
     with one_thread(), _runner(task, min(jobs, len(clips)), dask) as runner:
         with _journal(resume, runner.info, options, clips) as journal:

@@ -148,7 +148,7 @@ def whole(values: FloatArray) -> NDArray[np.int64]:
     """Indices, which are floats in a neural network. Raises ValueError for a fraction."""
     numbers = values.astype(np.int64)
     if (numbers != values).any():
-        raise ValueError("an index is no whole number")
+        raise ValueError("an index is not a whole number")
     return numbers
 
 

@@ -52,7 +52,7 @@ class NetworkEvaluator:
         values = {feature.name: _fed(feature, feeds) for feature in self.inputs}
         unknown = set(feeds) - set(values)
         if unknown:
-            raise ConversionError(f"'{min(unknown)}' was fed, which is no input of the model.")
+            raise ConversionError(f"'{min(unknown)}' is not an input; feed {', '.join(values)}.")
         for layer in self._layers:
             layer.run(values)
         missing = [feature.name for feature in self.outputs if feature.name not in values]
@@ -135,15 +135,15 @@ def _check_interface(inputs: tuple[Feature, ...], outputs: tuple[Feature, ...]) 
     for feature in (*inputs, *outputs):
         if feature.dtype == "?":
             raise ConversionError(
-                f"'{feature.name}' is no array but an image or something else, which dsconv does "
-                "not evaluate; run the model on macOS."
+                f"'{feature.name}' is not an array but an image or something else, which dsconv "
+                "does not evaluate; run the model on macOS."
             )
 
 
 def _fed(feature: Feature, feeds: Mapping[str, NDArray[Any]]) -> FloatArray:
     """The array of an input as float32. Raises ConversionError if its shape is not declared."""
     if feature.name not in feeds:
-        raise ConversionError(f"input '{feature.name}' is needed and was not fed.")
+        raise ConversionError(f"input '{feature.name}' is missing; feed it.")
     value = np.asarray(feeds[feature.name], np.float32)
     if not feature.allows(value.shape):
         raise ConversionError(

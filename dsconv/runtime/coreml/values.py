@@ -126,7 +126,7 @@ def _read_texts(kind: TensorType, tensor: TensorValue) -> Constant:
     """A text, or a tuple of them."""
     texts = tuple(tensor.strings.values)
     if len(texts) != math.prod(kind.shape):
-        raise ModelError("a constant has another number of texts; copy the model again.")
+        raise ModelError("a constant has the wrong number of strings; copy the model again.")
     return texts if kind.shape else texts[0]
 
 

@@ -167,7 +167,7 @@ def test_wrong_usage(options: str, says: str, small: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        ("--n-steps 16,-1", 4, "a choice of steps wants two numbers or more"),
+        ("--n-steps 16,-1", 4, "a choice of steps needs two numbers or more"),
         ("--n-steps 1,16 --max-steps 20", 4, "goes neither with --max-steps"),
         ("--max-steps 20", 4, "--max-steps goes with --n-steps -1"),
         ("--palettize 6 --precision int8", 4, "leave out --precision"),
@@ -367,6 +367,6 @@ def test_what_core_ml_refuses_is_one_line(
         model.call(fed, ["logits"])
     assert "\n" not in str(caught.value)
     monkeypatch.setattr(macos, "__init__", fail)
-    with pytest.raises(ToolkitError, match="Core ML does not open .*a.mlpackage: no") as caught:
+    with pytest.raises(ToolkitError, match="Core ML cannot open .*a.mlpackage: no") as caught:
         open_model(path)
     assert "\n" not in str(caught.value)

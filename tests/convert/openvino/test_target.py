@@ -358,7 +358,7 @@ def test_nothing_is_left_of_a_failure(
 
     monkeypatch.setattr(openvino, "save_model", fail)
     for force in (False, True):
-        with pytest.raises(ToolkitError, match="OpenVINO does not write the result: no room"):
+        with pytest.raises(ToolkitError, match="OpenVINO could not write the result: no room"):
             convert_file(OPENVINO, small_model, tmp_path / "a.xml", force=force)
         assert sorted(path.name for path in tmp_path.iterdir()) == (["a.xml"] if force else [])
         (tmp_path / "a.xml").write_text("mine")

@@ -143,7 +143,7 @@ def test_without_litert_the_file_is_written_and_the_package_named(
     for name in hidden | {"ai_edge_litert"}:
         monkeypatch.setitem(sys.modules, name, None)
     output = tmp_path / "a.tflite"
-    says = r"is written, but not validated: .*LiteRT .*'dsconv\[tflite\]'`.*--no-validate"
+    says = r"was written but not validated: .*LiteRT .*'dsconv\[tflite\]'`.*--no-validate"
     with pytest.raises(ToolkitError, match=says):
         convert_checked(TFLITE, small_model, output)
     written = output.read_bytes()

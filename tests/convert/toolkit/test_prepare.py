@@ -111,9 +111,9 @@ def test_a_frozen_input_is_a_constant(value: Any, wanted: float) -> None:
         ({"freeze": {"index": 2**40}}, "input 'index' is of int32"),
         ({"freeze": {"index": True}}, "input 'index' is of int32; --freeze index=True"),
         ({"freeze": {"scale": "much"}}, "input 'scale' is of float32; --freeze scale=much"),
-        ({"freeze": {"scale": [[1], [2, 3]]}}, "is no such value"),
+        ({"freeze": {"scale": [[1], [2, 3]]}}, "does not fit; pass such a value"),
         ({"freeze": {"scale": [1, 2]}}, r"'scale' has shape \[1\]; a value of shape \[2\]"),
-        ({"freeze": {"scale": None}}, "is no such value"),
+        ({"freeze": {"scale": None}}, "does not fit; pass such a value"),
         ({"input_shapes": {"nothing": (1,)}}, "no node 'nothing'"),
         ({"input_shapes": {"sum": (1,)}}, r"'sum' \(Add\) is no input"),
         ({"input_shapes": {"x": (3,)}}, r"'x' has 2 dimensions, \[2, 3\]"),
@@ -173,7 +173,7 @@ def test_outputs_that_are_not_computed_on_their_own() -> None:
     ]
     with pytest.raises(ConversionError, match="'b' and 'c' are the same tensor; name one"):
         prepared(Graph(nodes))
-    with pytest.raises(ConversionError, match="'d' is input 'x' itself; leave it out"):
+    with pytest.raises(ConversionError, match="'d' is the input 'x', not a result; leave it out"):
         prepared(Graph(nodes), outputs=("b", "d"))
     assert prepared(Graph(nodes), outputs=("b",)).outputs == ("b",)
 
@@ -211,7 +211,7 @@ def test_steps_of_an_acoustic_graph(asked: dict[str, Any], small_graph: Graph) -
     found = prepared(small_graph, **asked)
     assert found.outputs == ("logits", "new_state_c", "new_state_h")
     assert found.inputs[0].shape == (1, 8, 19, 26)
-    assert found.notes == ("mfccs is left out: features of samples are no part of the network.",)
+    assert found.notes == ("mfccs is left out: the front end is not part of the network.",)
     feeds: Tensors = {
         given.name: np.zeros(given.shape or (), given.dtype) for given in found.inputs
     }

@@ -138,7 +138,7 @@ def test_runs_made_elsewhere_are_one_more_column(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no run over"):
         validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
     path.write_bytes(b"PK\x03\x04 not an archive")
-    with pytest.raises(ModelError, match="no file of --save-io"):
+    with pytest.raises(ModelError, match="was not written by --save-io"):
         validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
 
 

@@ -360,7 +360,7 @@ DAMAGED: list[tuple[str, dict[str, Any], Any, type[DsconvError], str]] = [
     ("relu", {}, list_type(FLOAT2), ModelError, "of another type than it declares"),
     ("relu", {}, ("bfloat16", (2,)), ConversionError, "type bfloat16"),
     ("add", {"y": floats(1, 2)[:, None]}, FLOAT2, ModelError, r"gives \[2, 2\] for 'out'"),
-    ("add", {"y": "nowhere"}, FLOAT2, ModelError, "'nowhere' is read and nothing computes it"),
+    ("add", {"y": "nowhere"}, FLOAT2, ModelError, "'nowhere' is read but nothing computes it"),
     ("add", {"y": ["x", "x"]}, FLOAT2, ModelError, "has 2 values for y"),
     ("add", {}, FLOAT2, ModelError, "has no y"),
     ("gru", {}, FLOAT2, ConversionError, "'out' is a Core ML gru, which dsconv does not"),
@@ -407,8 +407,8 @@ def test_a_value_in_place_of_a_state_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("feeds", "reason"),
     [
-        ({}, "input 'x' is needed and was not fed"),
-        ({"x": floats(1, 2), "y": floats(1)}, "'y' is no input; feed x"),
+        ({}, "input 'x' is missing; feed it"),
+        ({"x": floats(1, 2), "y": floats(1)}, "'y' is not an input; feed x"),
         ({"x": floats(1, 2, 3)}, r"input 'x' is fed \[3\]; feed \[2\]"),
         ({"x": floats(1, 2)[None]}, r"input 'x' is fed \[1, 2\]; feed \[2\]"),
         ({"x": np.array(["a", "b"])}, "input 'x' is fed <U1; feed float32"),

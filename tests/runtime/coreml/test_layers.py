@@ -297,7 +297,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], str]] = {
     "too few inputs": ("whereBroadcastable", {}, (A, A), "has 2 inputs"),
     "no axes": ("reduceMean", {}, (A,), "has no axes"),
     "all axes": ("reduceMean", {"reduceAll": True}, (A,), "sets reduceAll"),
-    "fraction as index": ("gather", {}, (A, floats(0.5)), "no whole number"),
+    "fraction as index": ("gather", {}, (A, floats(0.5)), "not a whole number"),
     "index that is not there": ("gather", {}, (A, floats(2)), "cannot be computed"),
     "another axis": ("gather", {"axis": 1}, (A, floats(0)), "sets axis"),
     "interleaved": ("concatND", {"interleave": True}, (A, A), "sets interleave"),

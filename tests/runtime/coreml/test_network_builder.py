@@ -204,7 +204,7 @@ def test_outputs_belong_to_the_caller(tmp_path: Path) -> None:
 def test_inputs_that_are_missing_or_not_known(tmp_path: Path) -> None:
     """Each by its name."""
     network = evaluator(copying(), tmp_path)
-    with pytest.raises(ConversionError, match="input 'x' is needed and was not fed"):
+    with pytest.raises(ConversionError, match="input 'x' is missing; feed it"):
         network.run({})
     with pytest.raises(ConversionError, match="'z' was fed, which is no input"):
         network.run({"x": np.zeros((2, 3)), "z": np.zeros(1)})
