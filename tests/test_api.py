@@ -47,7 +47,7 @@ def test_a_model_is_converted_checked_and_used(tmp_path: Path) -> None:
     assert dsconv.inspect_model(output).identity.steps == -1
     clip = demo_model.clips()[1]
     (heard,) = dsconv.transcribe(output, [clip.wav])
-    assert heard.text == clip.text
+    assert heard.text == clip.transcript
     validation = dsconv.validate_models(demo_model.MODEL, [output], [clip.wav])
     assert validation.passed
     assert "PASS" in validation._repr_html_()

@@ -285,10 +285,6 @@ def self_description(properties: Mapping[str, str]) -> SelfDescription:
     }
 
 
-said_in = self_description
-"""The name of before, for plug-ins; goes with the next version."""
-
-
 def precision_in(properties: Mapping[str, str]) -> str | None:
     """The precision of a converted model's weights, as its text properties say; None if not."""
     text = properties.get("precision")

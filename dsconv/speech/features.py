@@ -123,12 +123,12 @@ def front_end_matrices(settings: FeatureSettings) -> FrontEndMatrices:
     """The matrices of a front end, for formats that know neither FFT nor MFCC."""
     length = fft_length(settings.window)
     bins = length // 2 + 1
-    # Whole turns of the circle are left out before the angle is computed, which loses digits.
-    turns = np.outer(np.arange(settings.window), np.arange(bins)) % length / length
+    # Whole periods are left out before the angle is computed, which loses digits.
+    periods = np.outer(np.arange(settings.window), np.arange(bins)) % length / length
     taper = hann(settings.window)[:, None]
     return FrontEndMatrices(
-        taper * np.cos(2 * np.pi * turns),
-        -taper * np.sin(2 * np.pi * turns),
+        taper * np.cos(2 * np.pi * periods),
+        -taper * np.sin(2 * np.pi * periods),
         mel_weights(bins, settings.mfcc),
         cosines(settings.mfcc),
     )

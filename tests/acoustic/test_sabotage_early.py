@@ -18,10 +18,10 @@ from tests.acoustic.early import VERSIONS, Version, early, stateless
 from tests.acoustic.edits import (
     Edit,
     added,
+    after,
     as_type,
     attributes,
     batch_of_two,
-    behind,
     constant,
     edits,
     inputs,
@@ -130,7 +130,7 @@ STATES: dict[str, tuple[Edit, str]] = {
         "'zeros' (",
     ),
     "a first state that is computed": (
-        behind("zeros", "Tanh"),
+        after("zeros", "Tanh"),
         "'inserted' (Tanh) is an initial state; expected zeros",
     ),
     "a state that is changed before it is kept": (
@@ -139,8 +139,8 @@ STATES: dict[str, tuple[Edit, str]] = {
         )(graph),
         "'changed' has the op Tanh; expected Gather or GatherNd or StridedSlice",
     ),
-    "a state that is changed behind the variable": (
-        behind("previous_state_h/read", "Tanh"),
+    "a state that is changed after the variable": (
+        after("previous_state_h/read", "Tanh"),
         "'inserted' has the op Tanh; expected Placeholder or VariableV2 or Fill or Const",
     ),
     "only one state in a variable": (
@@ -191,7 +191,7 @@ STATES: dict[str, tuple[Edit, str]] = {
         "'raw_logits' has shape [-1, 2, 29]; expected [-1, 1, 29]",
     ),
     "scores that are computed on": (
-        behind("raw_logits", "Tanh"),
+        after("raw_logits", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
 }
@@ -433,11 +433,11 @@ def test_the_constant_shape_must_have_the_batch_of_the_windows(small_graph: Grap
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_op_that_is_put_between_is_refused(version: Version, small_graph: Graph) -> None:
-    """A Tanh behind any tensor that is used, but for weights of peepholes that are not used."""
+    """A Tanh after any tensor that is used, but for weights of peepholes that are not used."""
     graph = early(small_graph, version)
     used = sorted({name for node in graph for name in node.inputs if not name.startswith("^")})
     assert len(used) > 60
-    accepted = {name for name in used if refusal(behind(name, "Tanh")(graph)) is None}
+    accepted = {name for name in used if refusal(after(name, "Tanh")(graph)) is None}
     # What a Fill for the unused peepholes or the front end is made of is not looked at.
     assert accepted <= UNREAD
 
@@ -446,7 +446,7 @@ def test_every_op_put_between_without_states_is_refused(small_graph: Graph) -> N
     """The same for a graph of any batch."""
     graph = stateless(set_steps(small_graph, DYNAMIC))
     used = sorted({name for node in graph for name in node.inputs})
-    accepted = {name for name in used if refusal(behind(name, "Tanh")(graph)) is None}
+    accepted = {name for name in used if refusal(after(name, "Tanh")(graph)) is None}
     assert accepted <= UNREAD
 
 

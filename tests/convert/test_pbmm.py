@@ -79,7 +79,7 @@ def test_converts_constants_from_the_minimum_on(small_model: Path, tmp_path: Pat
 
 
 def test_the_same_input_gives_the_same_bytes(small_model: Path, tmp_path: Path) -> None:
-    """Nothing of the time or the place gets into the file."""
+    """Nothing of the time or the folder gets into the file."""
     outputs = [
         convert_file(PBMM, small_model, tmp_path / name).output for name in ("a.pbmm", "b.pbmm")
     ]

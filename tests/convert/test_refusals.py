@@ -22,7 +22,7 @@ FOR_ALL: list[tuple[dict[str, Any], str]] = [
     ({"steps": 16, "front_end": True}, "--n-steps does not go with --front-end"),
     ({"front_end": True, "states": "internal"}, "--states internal does not go with --front"),
 ]
-NO_STATES = ({"states": "internal"}, "no internal states; pass --states io")
+NO_STATES = ({"states": "internal"}, "no --states internal; pass --states io")
 ASKED = [
     *((target, *refusal) for target in BUILT for refusal in FOR_ALL[:3]),
     ("coreml", *FOR_ALL[3]),

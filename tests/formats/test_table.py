@@ -82,7 +82,7 @@ def test_a_row_is_all_that_a_format_needs(link: Path, monkeypatch: pytest.Monkey
     assert (found["format"], found["identity"]["n_hidden"]) == ("link", 128)
     assert drawing.read_text("utf-8").startswith("<svg ")
     assert "link to a model (link)" in run("inspect", link).stdout
-    assert run("transcribe", link, clip.wav, "-q").stdout.strip() == clip.text
+    assert run("transcribe", link, clip.wav, "-q").stdout.strip() == clip.transcript
     assert run("validate", demo_model.MODEL, link, "--audio", clip.wav).exit_code == 0
 
 

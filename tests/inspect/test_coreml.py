@@ -521,8 +521,8 @@ def test_any_damage_is_inspected_or_named(part: str, whole: Path, tmp_path: Path
     outcomes = {"done": 0, "error": 0}
     for _ in range(150):
         changed = bytearray(data)
-        place = rng.randrange(len(data) if rng.random() < 0.3 else min(len(data), 1200))
-        changed[place : place + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+        index = rng.randrange(len(data) if rng.random() < 0.3 else min(len(data), 1200))
+        changed[index : index + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
         file.write_bytes(changed)
         try:
             render(inspect_file(path))

@@ -64,7 +64,7 @@ def test_speech_gives_the_numbers_of_the_graph(
 
 
 def test_an_open_size_takes_any_number_of_frames(small_graph: Graph, tmp_path: Path) -> None:
-    """Seven frames in one call leave the states behind the seventh."""
+    """Seven frames in one call leave the states after the seventh."""
     model = open_onnx_model(write_onnx(tmp_path / "a.onnx", small_graph, "frames", Metadata()))
     windows = np.random.default_rng(6).normal(size=(7, 19, 26)).astype(np.float32)
     expected, found = Stream(NumpyGraphModel(small_graph)).run(windows), Stream(model).run(windows)

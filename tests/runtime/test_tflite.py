@@ -19,7 +19,7 @@ from dsconv.runtime.model import State
 from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.runtime.tflite import TfliteModel, open_tflite_model
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import DEFAULT_BEAM, beam_text
+from dsconv.speech.decode import DEFAULT_BEAM, beam_transcript
 from dsconv.speech.features import features
 from dsconv.speech.framing import sample_windows
 from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
@@ -96,7 +96,7 @@ def test_speech_is_heard(model: TfliteModel, models: Path) -> None:
     probabilities, _ = run_clip(model, clip)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     pytest.importorskip("fast_ctc_decode", reason="beam search needs fast-ctc-decode")
-    assert beam_text(probabilities, alphabet, DEFAULT_BEAM) == TEXT
+    assert beam_transcript(probabilities, alphabet, DEFAULT_BEAM) == TEXT
 
 
 def test_a_clip_starts_anew(model: TfliteModel, models: Path) -> None:

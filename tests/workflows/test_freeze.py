@@ -202,7 +202,7 @@ def test_windows_of_another_size(tmp_path: Path) -> None:
     ("options", "says"),
     [
         (FreezeOptions(n_steps=0), "0 steps are not possible"),
-        (FreezeOptions(exporter="0.5.1"), "'0.5.1' is no exporter.* 0.6.1, 0.9.3, coqui-1.4.0"),
+        (FreezeOptions(exporter="0.5.1"), "'0.5.1' is not an exporter.* 0.6.1, 0.9.3, coqui-1.4.0"),
         (FreezeOptions(exporter="0.6.1", beam_width=500), "writes no beam width"),
         (FreezeOptions(load="first"), "--load first is unknown; pass one of auto, best, last"),  # type: ignore[arg-type]
         (FreezeOptions(beam_width=0), "--beam-width 0"),

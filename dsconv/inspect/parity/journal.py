@@ -188,7 +188,7 @@ def _clip(values: dict[str, Any]) -> tuple[int, ClipRun]:
 def _digest(clips: Sequence[ClipSource]) -> str:
     digest = hashlib.sha256()
     for clip in clips:
-        row = [clip.name, os.fspath(clip.wav.absolute()), _size(clip.wav), clip.text]
+        row = [clip.name, os.fspath(clip.wav.absolute()), _size(clip.wav), clip.transcript]
         digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
 

@@ -87,10 +87,10 @@ class Reference:
                 "its weights are damaged, so nothing can be compared with it."
             )
         info = ClipInfo(
-            source.name, len(samples) / rate, len(speech.features), source.text, trace.seconds
+            source.name, len(samples) / rate, len(speech.features), source.transcript, trace.seconds
         )
         transcript = self.transcript(trace, self.interface.alphabet)
-        edits = edits_of(source.text, transcript)
+        edits = edits_of(source.transcript, transcript)
         return ReferenceClip(source, info, speech, trace, transcript, edits)
 
     def transcript(self, trace: Trace, alphabet: Alphabet | None) -> Transcript | None:

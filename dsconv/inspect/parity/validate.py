@@ -20,7 +20,7 @@ from dsconv.inspect.parity.reference import ValidationOptions
 from dsconv.inspect.parity.task import Clip, OpenTask, Task
 from dsconv.inspect.parity.trace import Trace, TraceFile
 from dsconv.inspect.parity.validation import Validation
-from dsconv.progress import Progress, ignore_progress
+from dsconv.progress import Progress, equal_parts, ignore_progress
 from dsconv.runtime.stream import Speech
 from dsconv.runtime.threads import one_thread
 from dsconv.speech.corpus import ClipSource
@@ -87,12 +87,8 @@ class _ThisProcess:
     def run(
         self, indices: Sequence[int], clip: Callable[[int], Clip], progress: Progress
     ) -> Iterator[tuple[int, ClipRun]]:
-        for number, index in enumerate(indices):
-
-            def share(part: float, number: int = number) -> object:
-                return progress((number + part) / len(indices))
-
-            yield index, self._opened.run(clip(index), share)
+        for index, part in zip(indices, equal_parts(progress, len(indices)), strict=True):
+            yield index, self._opened.run(clip(index), part)
 
 
 @contextmanager

@@ -62,7 +62,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**NETWORK, "states": "internal"}, "--states internal is for ML programs"),
     ({**NETWORK, "palette_bits": 8}, "--palettize is for ML programs"),
     ({"states": "internal", "deployment_target": "ios16"}, "--states internal needs ios18 or la"),
-    ({"states": "internal", "deployment_target": "ios17"}, "not ios17; pass --target ios18"),
+    (
+        {"states": "internal", "deployment_target": "ios17"},
+        "but --target is ios17; pass --target ios18",
+    ),
     ({"palette_bits": 4, "deployment_target": "ios16"}, "--palettize needs ios17 or later, but"),
 ]
 
@@ -159,7 +162,7 @@ def test_a_folder_that_is_no_package_is_never_replaced(
     output = tmp_path / f"a{SUFFIXES[style]}"
     output.mkdir()
     (output / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match=f"{output.name} is a folder; pass a file name"):
+    with pytest.raises(OutputError, match=f"{output.name} is a folder; pass the name of a file"):
         convert_file(COREML, small_model, output, options=options(format=style), force=force)
     assert (output / "thesis.txt").read_text() == "mine"
     assert folder_of(tmp_path) == [output.name]
@@ -194,8 +197,8 @@ def test_what_differs_from_the_graph_is_noted(
     output = tmp_path / f"a{SUFFIXES[asked.get('format', 'mlprogram')]}"
     found = convert_file(COREML, small_model, output, options=options(**asked)).notes
     assert len(found) == len(notes)
-    for note, wanted in zip(found, notes, strict=True):
-        assert wanted in note
+    for note, expected in zip(found, notes, strict=True):
+        assert expected in note
 
 
 def test_a_missing_package_is_named(

@@ -40,7 +40,7 @@ def convert(source: Path, output: Path, **asked: Any) -> Any:
 
 
 def shapes(values: Any) -> dict[str, tuple[Any, ...]]:
-    """The sizes of inputs or outputs by name; open sizes by their names."""
+    """The sizes of inputs or outputs by name; dynamic dimensions by their names."""
     return {
         value.name: tuple(
             dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim
@@ -166,7 +166,7 @@ def test_weights_are_stored_once(precision: str, small_model: Path, tmp_path: Pa
 def test_the_same_input_gives_the_same_bytes(
     precision: str, small_model: Path, tmp_path: Path
 ) -> None:
-    """Nothing of the time or the place gets into the file."""
+    """Nothing of the time or the folder gets into the file."""
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "copy.pb"
     copy.write_bytes(small_model.read_bytes())

@@ -74,7 +74,7 @@ def test_properties_say_where_it_comes_from(
 def test_the_same_input_gives_the_same_bytes(
     asked: dict[str, Any], small_model: Path, tmp_path: Path
 ) -> None:
-    """Nothing of the time or the place gets into the file."""
+    """Nothing of the time or the folder gets into the file."""
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "copy.pb"
     copy.write_bytes(small_model.read_bytes())

@@ -84,14 +84,14 @@ def test_a_tensor_becomes_an_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "wanted"), [(2, 2.0), (0.5, 0.5), ([3], 3.0), ([0.25], 0.25)], ids=str
+    ("value", "expected"), [(2, 2.0), (0.5, 0.5), ([3], 3.0), ([0.25], 0.25)], ids=str
 )
-def test_a_frozen_input_is_a_constant(value: Any, wanted: float) -> None:
+def test_a_frozen_input_is_a_constant(value: Any, expected: float) -> None:
     """Of its own type; a single number fills its shape."""
     found = prepared(chain(), outputs=("product",), freeze={"scale": value})
     assert [given.name for given in found.inputs] == ["x"]
     answer = Evaluator(found.graph).run({"x": np.ones((2, 3), np.float32)}, ["product"])["product"]
-    assert answer.tolist() == [[wanted] * 3] * 2
+    assert answer.tolist() == [[expected] * 3] * 2
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_a_frozen_input_is_a_constant(value: Any, wanted: float) -> None:
         ({"input_shapes": {"nothing": (1,)}}, "no node 'nothing'"),
         ({"input_shapes": {"sum": (1,)}}, r"'sum' \(Add\) is no input"),
         ({"input_shapes": {"x": (3,)}}, r"'x' has 2 dimensions, \[2, 3\]"),
-        ({"input_shapes": {"x": (0, 3)}}, "sizes are 1 or more, or -1"),
-        ({"input_shapes": {"x": (-2, 3)}}, "sizes are 1 or more, or -1"),
+        ({"input_shapes": {"x": (0, 3)}}, "dimensions are 1 or more, or -1"),
+        ({"input_shapes": {"x": (-2, 3)}}, "dimensions are 1 or more, or -1"),
         ({"sizes": (2, 3)}, "has 3 inputs; say whose.*--input-shape x="),
         ({"steps": 8}, "number of steps cannot be set"),
     ],
@@ -182,7 +182,7 @@ def test_outputs_that_are_not_computed_on_their_own() -> None:
     ("node", "says"),
     [
         (placeholder("x", (2,), DataType.STRING), "'x' is of string, which no toolkit takes"),
-        (new_node("x", "Placeholder", (), {"dtype": DataType.FLOAT}), "may be of any shape"),
+        (new_node("x", "Placeholder", (), {"dtype": DataType.FLOAT}), "has no fixed rank"),
     ],
     ids=["string", "rank"],
 )

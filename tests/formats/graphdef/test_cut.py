@@ -110,9 +110,9 @@ def test_the_cut_is_exact(version: Version, models: Path, tensorflow: Any) -> No
         scores = []
         for fed in clip:
             expected, found = original.call(fed), cut.call(fed)
-            for wanted, actual in zip(expected, found, strict=True):
-                assert actual.shape == wanted.shape
-                assert np.array_equal(actual, wanted)
+            for expected_value, actual in zip(expected, found, strict=True):
+                assert actual.shape == expected_value.shape
+                assert np.array_equal(actual, expected_value)
             scores.append(found[0])
         return np.concatenate(scores)
 
@@ -207,8 +207,8 @@ def test_renamed_states_run_in_tensorflow(small_graph: Graph, tensorflow: Any) -
     features = np.random.default_rng(1).normal(size=(40, 26)).astype(np.float32)
     original, cut = (Cut(tensorflow, cut_states(each)) for each in (graph, strange))
     for fed in calls(features, lengths=True):
-        for wanted, actual in zip(original.call(fed), cut.call(fed), strict=True):
-            assert np.array_equal(actual, wanted)
+        for expected, actual in zip(original.call(fed), cut.call(fed), strict=True):
+            assert np.array_equal(actual, expected)
 
 
 def test_other_nodes_may_wait(graph: Graph) -> None:

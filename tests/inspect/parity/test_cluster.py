@@ -110,7 +110,7 @@ def test_a_lost_worker_loses_nothing(
     found: list[Validation] = []
     with HeldFile(tmp_path / clips[middle].wav.name) as held:
         mixed = list(clips)
-        mixed[middle] = ClipSource(clips[middle].name, held.path, clips[middle].text)
+        mixed[middle] = ClipSource(clips[middle].name, held.path, clips[middle].transcript)
         thread = threading.Thread(
             target=lambda: found.append(on_cluster(cluster, candidate, mixed))
         )

@@ -295,7 +295,7 @@ def test_combinations_that_make_no_sense(clips: list[ClipSource], tmp_path: Path
     """They are refused before any work, here and at the command line."""
     with pytest.raises(ConversionError, match="not both"):
         validate_models(demo_model.MODEL, [], clips, HOW, jobs=2, dask="tcp://here:1")
-    with pytest.raises(ConversionError, match="save them apart"):
+    with pytest.raises(ConversionError, match="save them in another run"):
         validate_models(
             demo_model.MODEL, [], clips, HOW, save_to=TraceFile(), resume=tmp_path / "a"
         )
