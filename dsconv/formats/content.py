@@ -16,7 +16,7 @@ from dsconv.formats.graphdef.node import parse_node
 from dsconv.formats.graphdef.schema import GraphDef, MetaGraphDef, SavedModelProto
 from dsconv.formats.output import MANIFEST
 from dsconv.formats.protobuf import wire
-from dsconv.formats.storage import Storage
+from dsconv.formats.storage import Storage, unreadable
 
 _HEAD_BYTES = 512
 
@@ -41,9 +41,12 @@ class Content:
     @classmethod
     def of(cls, path: Path) -> Content:
         """Open a file, or look at a folder. Raises ModelError if a file is empty or unreadable."""
-        is_folder = path.is_dir()
-        if is_folder or (not path.exists() and has_index(path)):
-            return cls(path, is_folder, None, b"")
+        try:
+            is_folder = path.is_dir()
+            if is_folder or (not path.exists() and has_index(path)):
+                return cls(path, is_folder, None, b"")
+        except OSError as error:
+            raise unreadable(path, error) from error
         storage = Storage.of_file(path)
         return cls(path, is_folder, storage, bytes(storage.view[:_HEAD_BYTES]))
 

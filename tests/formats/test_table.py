@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.convert.coreml.options import CoreMlOptions
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
@@ -49,7 +50,7 @@ def open_link(_: Path) -> Model:
 
 def draw_link(_: Path) -> OpGraph:
     """The operations of the demo model."""
-    return read_ops(demo_model.MODEL)
+    return read_ops(Source(demo_model.MODEL))
 
 
 LINK = Format(

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError
-from dsconv.formats.digest import Digest
 from dsconv.inspect.coreml.network import WEIGHTS
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import Inspection, render
@@ -351,12 +351,12 @@ def test_bytes_and_hash_of_a_package(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
     manifest = path / "Manifest.json"
     manifest.write_text(manifest.read_text().replace("-", "_"))
-    assert Digest(path).hexdigest() == found.sha256
+    assert Source(path).digest.hexdigest() == found.sha256
     weights = path / "Data/com.apple.CoreML/weights/weight.bin"
     weights.rename(weights.with_name("renamed"))
-    assert Digest(path).hexdigest() != found.sha256
+    assert Source(path).digest.hexdigest() != found.sha256
     (path / "Data" / "empty").touch()
-    assert len(Digest(path).hexdigest()) == 64
+    assert len(Source(path).digest.hexdigest()) == 64
 
 
 def write_manifest(path: Path, model: str) -> None:

@@ -12,9 +12,9 @@ from dsconv.convert.coreml.options import DeploymentTarget
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options
 from dsconv.errors import ConversionError, OutputError
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.graphdef.steps import DYNAMIC, check_steps
 from dsconv.formats.output import new_files
+from dsconv.formats.storage import disk_size
 from dsconv.formats.table import CORE_ML_MODEL, CORE_ML_PACKAGE
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dsconv.convert.form import Form
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.output import new_files
+from dsconv.formats.storage import disk_size
 from dsconv.formats.table import OPENVINO
 
 if TYPE_CHECKING:
