@@ -23,7 +23,6 @@ from dsconv.convert.openvino import lstm as openvino_lstm
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ToolkitError
-from dsconv.fixtures.write import write_demo_model
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
@@ -51,25 +50,6 @@ def toolkits() -> None:
     """All are needed."""
     for command in EVERY:
         require_toolkits(command)
-
-
-@pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the demo model, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    model, *others = write_demo_model(tmp_path)
-    for path in others:
-        path.unlink()
-    assert model.name == "output_graph.pb"
-    return tmp_path
-
-
-@pytest.fixture
-def small(tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the small random model, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "output_graph.pb").write_bytes(small_model.read_bytes())
-    return tmp_path
 
 
 def run(*arguments: str) -> Result:

@@ -412,7 +412,7 @@ def test_attributes_that_are_not_computed_are_refused(case: Case, says: str) -> 
 def test_more_steps_than_there_are() -> None:
     """As in TensorFlow."""
     case = lstm("", 2, 3)
-    with pytest.raises(ConversionError, match="'node' is to run 3 steps and has 2"):
+    with pytest.raises(ConversionError, match="'node' should run 3 steps but gets 2"):
         Evaluator(case.graph()).run(case.feeds, ["node"])
 
 

@@ -189,7 +189,7 @@ def test_a_file_with_changed_bytes_is_a_model_error(models: Path, tmp_path: Path
     data[8:64] = random.Random(0).randbytes(56)
     path = tmp_path / "changed.tflite"
     path.write_bytes(data)
-    with pytest.raises(ModelError, match="changed.tflite: LiteRT does not open it"):
+    with pytest.raises(ModelError, match="changed.tflite: LiteRT cannot open it"):
         open_tflite_model(path)
 
 

@@ -17,7 +17,7 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
-from dsconv.errors import OutputError, ToolkitError
+from dsconv.errors import ToolkitError
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.formats.graphdef.write import write_graph
@@ -212,17 +212,6 @@ def test_the_file_is_beside_the_graph_by_default(small_model: Path, tmp_path: Pa
     assert conversion.bytes == conversion.output.stat().st_size
     assert conversion.notes == ()
     assert {path.name for path in tmp_path.iterdir()} == {"output_graph.pb", "output_graph.onnx"}
-
-
-def test_an_existing_output_is_kept_unless_forced(small_model: Path, tmp_path: Path) -> None:
-    """--force replaces, nothing else does."""
-    output = tmp_path / "a.onnx"
-    output.write_text("mine")
-    with pytest.raises(OutputError, match="exists; pass --force"):
-        convert_file(ONNX, small_model, output)
-    assert output.read_text() == "mine"
-    convert_file(ONNX, small_model, output, force=True)
-    assert open_model(output).interface.steps == 16
 
 
 def test_a_missing_package_is_named(

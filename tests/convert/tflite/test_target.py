@@ -124,17 +124,6 @@ def test_the_file_is_beside_the_graph_by_default(small_model: Path, tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"output_graph.pb", "output_graph.tflite"}
 
 
-def test_an_existing_output_is_kept_unless_forced(small_model: Path, tmp_path: Path) -> None:
-    """--force replaces, nothing else does."""
-    output = tmp_path / "a.tflite"
-    output.write_text("mine")
-    with pytest.raises(OutputError, match="exists; pass --force"):
-        convert_file(TFLITE, small_model, output)
-    assert output.read_text() == "mine"
-    convert_file(TFLITE, small_model, output, force=True)
-    assert TfliteModel(output).interface.steps == 16
-
-
 def test_without_litert_the_file_is_written_and_the_package_named(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
