@@ -98,6 +98,7 @@ class StateReader(Matcher):
             raise mismatch(node, f"has the op {node.op}", "the last step of the LSTM")
         steps = self.sliced(node, -1)
         found, output = self.graph.origin(steps)
+        # The outputs of BlockLSTM are i, cs, f, o, ci, co and h.
         states = {1: self.found.previous_c, 6: self.found.previous_h}
         state = states.get(output) if found is self.found.node else None
         if state is None:

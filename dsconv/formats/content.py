@@ -18,6 +18,7 @@ from dsconv.formats.output import MANIFEST
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Storage, unreadable
 
+# More than the longest signature, so that comments before a graph in text form fit too.
 _HEAD_BYTES = 512
 
 # A checkpoint's values have no signature: the index beside them tells what they are.

@@ -229,6 +229,7 @@ def block_lstm(
     *_, bias = peepholes_and_bias
     if node.attribute_or("use_peephole", False):
         raise unsupported(node, "with peepholes")
+    # The op's own defaults; a clip of 0 or less is none.
     clip = node.attribute_or("cell_clip", 3.0)
     forget_bias = np.float32(node.attribute_or("forget_bias", 1.0))
     count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]

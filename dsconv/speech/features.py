@@ -76,6 +76,8 @@ def mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
     spacing = (highest - lowest) / (settings.channels + 1)
     centers = lowest + spacing * np.arange(1, settings.channels + 2)
     hertz_per_bin = 0.5 * settings.sample_rate / (bins - 1)
+    # As in TensorFlow's mfcc_mel_filterbank.cc: half a bin to round, and one more, as the constant
+    # part of a signal never counts.
     first = int(1.5 + settings.lower_frequency / hertz_per_bin)
     last = min(int(settings.upper_frequency / hertz_per_bin), bins - 1)
     weights = np.zeros((bins, settings.channels))

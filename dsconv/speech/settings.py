@@ -210,6 +210,7 @@ def features_from_text(text: str) -> Features:
 
 def window_samples(sample_rate: int, milliseconds: int) -> int:
     """The samples in so many milliseconds, rounded as the exporters round them."""
+    # In this order: at some rates another one is rounded to a window of one sample less or more.
     return int(sample_rate * (milliseconds / 1000))
 
 

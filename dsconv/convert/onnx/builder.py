@@ -18,6 +18,7 @@ Size: TypeAlias = "int | str"
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own ops."""
 
+# Opset 17 is the first with LayerNormalization.
 _OPSETS = {"": 17, MICROSOFT: 1}
 # The version of the file format that opset 17 came with.
 _IR_VERSION = 8

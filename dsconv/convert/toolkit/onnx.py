@@ -26,6 +26,7 @@ from dsconv.runtime.tensorflow import graph_def
 LABEL = "tf2onnx"
 _OPSET = 17
 _LARGE_BYTES = 1 << 16
+# The limit of protobuf for one message.
 _LARGEST_FILE = 1 << 31
 
 

@@ -17,9 +17,11 @@ from dsconv.formats.checkpoint.crc32c import masked_crc32c
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Storage
 
+# The bounds of two blocks, padded to the 40 bytes that they take at most, and the magic number.
 _FOOTER_BYTES = 48
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _TRAILER = struct.Struct("<BI")
+# A block ends with the positions of its keys that are written out, and how many these are.
 _COUNT_BYTES = 4
 _COMPRESSIONS = {1: "snappy"}
 

@@ -41,6 +41,7 @@ _MODEL_PATH = "@model_path/"
 # A blob: sentinel, type, bytes, offset of the data, unused bits after the last element; padding.
 _HEADER = struct.Struct("<IIQQQ32x")
 _SENTINEL = 0xDEADBEEF
+# BlobDataType of coremltools' MILBlob.
 _NUMBERS = {
     "float16": 1,
     "float32": 2,

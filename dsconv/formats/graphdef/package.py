@@ -25,6 +25,7 @@ from dsconv.formats.storage import Chunk, Span, Storage
 
 PREFIX = "memmapped_package://"
 GRAPH_REGION = PREFIX + "."
+# That of TensorFlow's allocator: its kernels take the mapped tensors where they lie.
 ALIGNMENT = 64
 MINIMUM_BYTES = 10_000
 """Smaller constants stay in the graph; the original tool's default."""

@@ -68,6 +68,7 @@ def read_value(value: Value, weights: WeightFiles) -> Constant:
 
 def unpack(data: Array, bits: int, count: int, *, signed: bool = False) -> Array:
     """The first `count` integers of so many bits, the lowest bits of each byte being the first."""
+    # Integers of 3 and 6 bits cross bytes; three bytes hold a whole number of them.
     size = 3 if bits in (3, 6) else 1
     groups = np.zeros(-(-len(data) // size) * size, np.uint8)
     groups[: len(data)] = data
