@@ -13,7 +13,7 @@ from dsconv.formats.toolkits import import_onnx
 from dsconv.version import __version__
 
 Size: TypeAlias = "int | str"
-"""The size of a dimension, or its name where it is open."""
+"""The size of a dimension, or its name if it is dynamic."""
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own ops."""
