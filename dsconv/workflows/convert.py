@@ -86,7 +86,7 @@ def convert_checked(
             ).candidates
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(
-            f"{written} is written, but not validated: {error} Or pass --no-validate."
+            f"{written} was written but not validated: {error} Or pass --no-validate."
         ) from error
     return CheckedConversion(conversion, verdict)
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from dsconv.formats.table import FORMATS
 from dsconv.inspect.parity.numbers import Difference, merged
 from dsconv.inspect.parity.tolerances import Tolerance
 from dsconv.inspect.parity.transcripts import TranscriptComparison
@@ -39,8 +40,8 @@ class Finding:
         return self.severity is Severity.FAILURE
 
 
-# Formats whose own runtime is not on every system.
-_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
+# Formats whose own runtime is not on every system, for which dsconv has an evaluator.
+_EVALUATED = [each.key for each in FORMATS if each.open_evaluated]
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ class CandidateResult:
             equal = sum(transcript.equal for transcript in self.transcripts)
             figures.append(f"{equal} of {len(self.transcripts)} texts")
         line = f"{self.verdict}: {', '.join(figures)}" if figures else self.verdict
-        elsewhere = self.model.format in _RUN_ELSEWHERE
-        return f"{line}\nrun by {self.model.runtime}" if elsewhere else line
+        evaluated = self.model.format in _EVALUATED
+        return f"{line}\nrun by {self.model.runtime}" if evaluated else line
 
     @property
     def remarks(self) -> list[str]:
