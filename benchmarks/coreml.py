@@ -11,7 +11,7 @@ from benchmarks.measure import interleave, peak_mb, python, run_process
 from dsconv.formats.coreml.file import PROGRAM, open_core_ml
 from dsconv.formats.coreml.network import Network
 from dsconv.formats.coreml.program import read_function
-from dsconv.formats.disk_size import disk_size
+from dsconv.formats.storage import disk_size
 
 FORMS = {
     "dsconv coreml": [],

@@ -4,6 +4,7 @@ A package names an object of type `Plugin` in its entry point group ``dsconv.plu
 """
 
 from dsconv.acoustic.metadata import Metadata
+from dsconv.acoustic.source import Source
 from dsconv.acoustic.weights import lstm_bias, values
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options
@@ -38,6 +39,7 @@ __all__ = [
     "OutputError",
     "Plan",
     "Plugin",
+    "Source",
     "Target",
     "TensorInfo",
     "TensorSpec",

@@ -7,11 +7,11 @@ from dsconv.formats.graphdef.tensor import Tensor
 def assert_same_graph(actual: Graph, expected: Graph) -> None:
     """Same nodes in the same order, with equal ops, inputs, devices, attributes and values."""
     assert [node.name for node in actual] == [node.name for node in expected]
-    for node, wanted in zip(actual, expected, strict=True):
-        assert (node.op, node.device, node.inputs) == (wanted.op, wanted.device, wanted.inputs)
-        assert set(node.attributes) == set(wanted.attributes), node.name
+    for node, other in zip(actual, expected, strict=True):
+        assert (node.op, node.device, node.inputs) == (other.op, other.device, other.inputs)
+        assert set(node.attributes) == set(other.attributes), node.name
         for key, value in node.attributes.items():
-            assert plain(value) == plain(wanted.attributes[key]), (node.name, key)
+            assert plain(value) == plain(other.attributes[key]), (node.name, key)
     assert [bytes(memory(chunk)) for chunk in actual.rest] == [
         bytes(memory(chunk)) for chunk in expected.rest
     ]

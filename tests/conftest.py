@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dsconv.fixtures.write import write_random_model
+from dsconv.fixtures.write import write_demo_model, write_random_model
 from dsconv.formats.graphdef.graph import Graph, open_graph
 
 SECONDS_FOR_A_RUNTIME = 120
@@ -166,3 +166,22 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_graph(small_model: Path) -> Graph:
     """The graph of `small_model`."""
     return open_graph(small_model)
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with nothing but the demo model, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    model, *others = write_demo_model(tmp_path)
+    for path in others:
+        path.unlink()
+    assert model.name == "output_graph.pb"
+    return tmp_path
+
+
+@pytest.fixture
+def small(tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with nothing but the small random model, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "output_graph.pb").write_bytes(small_model.read_bytes())
+    return tmp_path

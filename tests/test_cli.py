@@ -205,7 +205,7 @@ def test_an_output_that_exists(small_model: Path, in_folder: Path) -> None:
 
 
 def test_an_output_folder_that_is_missing(small_model: Path, in_folder: Path) -> None:
-    """A place that cannot take the file is refused."""
+    """A path that cannot take the file is refused."""
     result = run("pbmm", small_model, "-o", "no/a.pbmm")
     assert_one_line_error(result, 6, "no is not a folder")
     assert list(in_folder.iterdir()) == []

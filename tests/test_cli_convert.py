@@ -23,7 +23,6 @@ from dsconv.convert.openvino import lstm as openvino_lstm
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ToolkitError
-from dsconv.fixtures.write import write_demo_model
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
@@ -51,25 +50,6 @@ def toolkits() -> None:
     """All are needed."""
     for command in EVERY:
         require_toolkits(command)
-
-
-@pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the demo model, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    model, *others = write_demo_model(tmp_path)
-    for path in others:
-        path.unlink()
-    assert model.name == "output_graph.pb"
-    return tmp_path
-
-
-@pytest.fixture
-def small(tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the small random model, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "output_graph.pb").write_bytes(small_model.read_bytes())
-    return tmp_path
 
 
 def run(*arguments: str) -> Result:
@@ -239,9 +219,9 @@ OPTIONS = {
     "--input-shape 1,16,19,26,1": SHAPES,
     "--input-shape 1,16,19,13": SHAPES,
     "--input-shape 2,16,19,26": SHAPES,
-    "--input-shape 1,0,19,26": "0 steps make no sense; pass 1 or more, or -1",
-    "--n-steps 0": "0 steps make no sense; pass 1 or more, or -1 for any number",
-    "--n-steps -2": "-2 steps make no sense; pass 1 or more, or -1 for any number",
+    "--input-shape 1,0,19,26": "0 steps are not possible; pass 1 or more, or -1",
+    "--n-steps 0": "0 steps are not possible; pass 1 or more, or -1 for any number",
+    "--n-steps -2": "-2 steps are not possible; pass 1 or more, or -1 for any number",
     "--n-steps 8 --input-shape 1,16,19,26": "differ; pass one of them",
     "--front-end --n-steps 16": "--n-steps does not go with --front-end.*leave one of them out",
     "--front-end --lengths input": "--lengths input does not go with --front-end",
@@ -396,7 +376,7 @@ def test_a_result_that_cannot_be_run_here(
 
     monkeypatch.setattr("dsconv.inspect.parity.validate.validate_models", fail)
     output = f"output_graph{TARGETS[command].suffix_for(Options())}"
-    says = rf"{output} is written, but not validated: the runtime is on strike.*--no-validate"
+    says = rf"{output} was written but not validated: the runtime is on strike.*--no-validate"
     assert_refused(run(command), 5, says)
     assert written(small) == FILES[command]
 
@@ -416,7 +396,7 @@ def test_a_source_that_cannot_be_validated(command: str, what: str, small: Path)
     result = run(command, source.name)
     assert result.exit_code in (3, 4, 5)
     if written(small) != {"edited.pb"}:
-        assert "is written, but not validated" in result.stderr
+        assert "was written but not validated" in result.stderr
     assert "edited" in result.stderr
 
 

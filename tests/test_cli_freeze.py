@@ -255,7 +255,7 @@ REFUSED: dict[str, tuple[Any, str, int, str]] = {
     ),
     "no alphabet": (None, "saved --alphabet gone.txt", 3, "gone.txt does not exist"),
     "bytes and letters": (None, "saved --utf8 --alphabet letters.txt", 4, "has no alphabet file"),
-    "no steps": (None, "saved --n-steps 0", 4, "0 steps make no sense"),
+    "no steps": (None, "saved --n-steps 0", 4, "0 steps are not possible"),
     "no beam": (None, "saved --exporter 0.6.1 --beam-width 5", 4, "leave out --beam-width"),
     "another context": (None, "saved --n-context 5", 4, "take 494 values per frame.* make 286"),
     "a name with slashes": (None, "saved --export-model-name a/b", 4, "cannot be part of the file"),

@@ -64,7 +64,7 @@ def test_every_packaged_clip_is_transcribed() -> None:
     """A folder stands for its recordings; texts go to standard output, the rest does not."""
     done = dsconv("transcribe", demo_model.MODEL, demo_model.SPEECH)
     assert done.returncode == 0
-    lines = [f"{clip.wav.name}: {clip.text}" for clip in demo_model.clips()]
+    lines = [f"{clip.wav.name}: {clip.transcript}" for clip in demo_model.clips()]
     assert done.stdout.splitlines() == lines
     assert done.stderr.startswith("20.58 s of speech in ")
     assert done.stderr.count("\n") == 1
@@ -73,7 +73,7 @@ def test_every_packaged_clip_is_transcribed() -> None:
 def test_one_clip_gives_its_text_alone() -> None:
     """What a script wants from one recording."""
     clip = demo_model.clips()[0]
-    assert dsconv("transcribe", demo_model.MODEL, clip.wav, "-q").stdout == f"{clip.text}\n"
+    assert dsconv("transcribe", demo_model.MODEL, clip.wav, "-q").stdout == f"{clip.transcript}\n"
 
 
 @pytest.mark.alone
@@ -172,10 +172,10 @@ def test_a_csv_of_the_training_code_gives_clips_and_texts(tmp_path: Path) -> Non
     (tmp_path / "a.wav").write_bytes(clip.wav.read_bytes())
     table = tmp_path / "clips.csv"
     size = clip.wav.stat().st_size
-    table.write_text(f"wav_filename,wav_filesize,transcript\na.wav,{size},{clip.text}\n")
+    table.write_text(f"wav_filename,wav_filesize,transcript\na.wav,{size},{clip.transcript}\n")
     result = run("validate", demo_model.MODEL, demo_model.MODEL, "--audio", table, "--json")
     (transcript,) = json.loads(result.stdout)["candidates"][0]["transcripts"]
-    assert transcript["truth"] == clip.text
+    assert transcript["truth"] == clip.transcript
     assert transcript["candidate_to_truth"] == {"wer": 0.0, "cer": 0.0}
 
 

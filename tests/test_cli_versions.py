@@ -18,8 +18,8 @@ from dsconv.speech.alphabet import Alphabet
 from tests.acoustic.early import VERSIONS, Version, early
 from tests.acoustic.edits import (
     Edit,
+    after,
     attributes,
-    behind,
     op,
     with_nodes,
 )
@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "cell clip": (attributes(BLOCK, cell_clip=3.0), "cell_clip"),
     "peepholes": (attributes(BLOCK, use_peephole=True), "peephole weights"),
     "CudnnRNN": (op(BLOCK, "CudnnRNN"), "BlockLSTM nodes"),
-    "an op between": (behind("Reshape_2", "Tanh"), "'inserted' has the op Tanh"),
+    "an op between": (after("Reshape_2", "Tanh"), "'inserted' has the op Tanh"),
     "not frozen": (weight, "not frozen: 1 of its weights are variables"),
 }
 
@@ -96,7 +96,9 @@ def test_another_rate_than_the_graphs_own(small_graph: Graph, tmp_path: Path) ->
     path = saved(early(small_graph, "0.5"), tmp_path / "a.pb")
     for command in (("onnx", path), ("transcribe", path, CLIP)):
         result = run(*command, "--sample-rate", "8000")
-        assert_one_line_error(result, 4, "trained with 16000 Hz, as it says, so --sample-rate 8000")
+        assert_one_line_error(
+            result, 4, "trained with 16000 Hz according to its metadata, so --sample-rate 8000"
+        )
 
 
 def test_the_alphabet_and_the_rate_go_into_the_result(
@@ -128,7 +130,7 @@ def clip_text(result: Any) -> str:
 
 
 def test_what_is_assumed_is_printed(small_graph: Graph, tmp_path: Path) -> None:
-    """As notes of a conversion, and behind the texts of a transcription."""
+    """As notes of a conversion, and after the texts of a transcription."""
     path = saved(early(small_graph, "0.2"), tmp_path / "a.pb")
     result = run("onnx", path, "--no-validate")
     assert "dsconv: note: the graph holds no alphabet, so the English one" in result.stderr

@@ -24,10 +24,10 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     """The bytes with a few of them changed, lost or added, mostly where the structure is."""
     result = bytearray(data)
     for _ in range(rng.choice([1, 1, 2, 5])):
-        place = rng.random()
-        if place < 0.2:
+        where = rng.random()
+        if where < 0.2:
             position = rng.randrange(len(result))
-        elif place < 0.5:
+        elif where < 0.5:
             position = rng.randrange(HEADERS)
         else:
             position = len(result) - 1 - rng.randrange(TAIL)

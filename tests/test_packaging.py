@@ -68,7 +68,7 @@ def test_wheel_works_by_itself(demo: tuple[str, Path], wheel: Path) -> None:
 def test_every_clip_says_its_text(demo: tuple[str, Path]) -> None:
     """The demo shows what the package transcribes."""
     lines = [line for line in demo[0].splitlines() if ".wav: " in line]
-    assert lines == [f"  {clip.wav.name}: {clip.text}" for clip in demo_model.clips()]
+    assert lines == [f"  {clip.wav.name}: {clip.transcript}" for clip in demo_model.clips()]
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +93,15 @@ def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base_dependencies() -> list[Distribution]:
     """What dsconv needs without any extra, and what that needs, as it is installed here."""
     found: dict[str, Distribution] = {}
-    wanted = ["dsconv"]
-    while wanted:
-        for line in requires(wanted.pop()) or ():
+    expected = ["dsconv"]
+    while expected:
+        for line in requires(expected.pop()) or ():
             requirement = Requirement(line)
             marker = requirement.marker
             if requirement.name in found or (marker and not marker.evaluate({"extra": ""})):
                 continue
             found[requirement.name] = distribution(requirement.name)
-            wanted.append(requirement.name)
+            expected.append(requirement.name)
     return list(found.values())
 
 

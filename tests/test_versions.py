@@ -176,7 +176,7 @@ def test_no_export_is_left_out(models: Path) -> None:
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_inspect_is_right_on_every_line(name: str, models: Path) -> None:
-    """What it prints, but for sizes, hashes, nodes and the lists behind."""
+    """What it prints, but for sizes, hashes, nodes and the lists after."""
     export = EXPORTS[name]
     result = CliRunner().invoke(main, ["inspect", str(models / f"{name}.pb")])
     assert result.exit_code == 0, result.output

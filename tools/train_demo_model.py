@@ -31,7 +31,7 @@ from dsconv.fixtures.random_model import random_weights
 from dsconv.formats.output import new_file
 from dsconv.formats.storage import write_chunks
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import greedy_text, softmax
+from dsconv.speech.decode import greedy_transcript, softmax
 from dsconv.speech.features import FloatArray, features
 from dsconv.speech.framing import chunks, sample_windows
 from dsconv.speech.wav import Samples
@@ -245,7 +245,7 @@ def report(weights: dict[str, tf.Variable], clips: list[FloatArray], texts: list
         scores, cells = network(weights, tf.constant(clip[:, None]))
         probabilities = softmax(scores[:, 0].numpy())
         ranked = np.sort(probabilities, axis=1)
-        greedy = greedy_text(probabilities, ALPHABET)
+        greedy = greedy_transcript(probabilities, ALPHABET)
         print(
             f"{'ok ' if greedy == text else 'BAD'} {len(clip)} frames, smallest margin "
             f"{(ranked[:, -1] - ranked[:, -2]).min():.3f}, largest cell "

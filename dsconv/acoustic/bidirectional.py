@@ -126,8 +126,8 @@ class _BidirectionalReader(LoopMatcher):
                 return found[0]
         names = ", ".join(sorted(f"'{node.name}' ({node.op})" for node in ends))
         raise ConversionError(
-            "the network is not recognised: its one output should be the scores, or the labels "
-            f"that the graph decodes them to; there are {names or 'none'}."
+            "the network is not recognised: its one output should be the logits, or the labels "
+            f"decoded from them, but its outputs are {names or 'none'}."
         )
 
     def _layers_after(self, scores: Node) -> tuple[TensorName, list[DenseLayer]]:
@@ -138,7 +138,7 @@ class _BidirectionalReader(LoopMatcher):
         if not layers or layers[-1].relu or layers[-1].norm:
             raise mismatch(
                 shaped,
-                "takes no dense layer without an activation",
+                "does not follow a dense layer without an activation",
                 "the one that gives the logits",
             )
         self._check_frames(shaped, shape, layers[-1].units)
@@ -181,7 +181,7 @@ class _BidirectionalReader(LoopMatcher):
         source, shape = self.inputs(shaped, 2)
         layers, start = read_layers(self, source)
         if not layers:
-            raise mismatch(shaped, "takes no dense layer", "one or more")
+            raise mismatch(shaped, "has no dense layer before it", "one or more")
         self._check_frames(shaped, shape, layers[-1].units)
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)

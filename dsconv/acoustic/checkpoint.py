@@ -96,7 +96,7 @@ def _check_names(shapes: Shapes) -> None:
         )
     if _OPAQUE_KERNEL in shapes and _KERNEL not in shapes:
         raise ConversionError(
-            f"its LSTM is in CuDNN's own form only ('{_OPAQUE_KERNEL}'), which no one else reads; "
+            f"its LSTM is in CuDNN's own form only ('{_OPAQUE_KERNEL}'), which only CuDNN reads; "
             "save it with the original training code, which writes the usual form too."
         )
     expected = weight_names(shapes)

@@ -49,7 +49,7 @@ def read_lengths(matcher: LoopMatcher, name: TensorName) -> Node:
         seen.append(node)
         for key in ("SrcT", "DstT"):
             if node.attribute(key, DataType) not in _INTEGERS:
-                raise mismatch(node, f"converts from or to no int32 or int64 ({key})", "one")
+                raise mismatch(node, f"converts another type ({key})", "int32 or int64")
         name = matcher.inputs(node, 1)[0]
     matcher.check_tensor(node, DataType.INT32, (-1,))
     return node

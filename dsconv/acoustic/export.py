@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 LSTM = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 """Scope of the LSTM's weights and nodes."""
 
+# The defaults of TensorFlow's Mfcc op, which all exporters leave as they are.
 _MEL_CHANNELS = 40
 _LOWEST_FREQUENCY = 20.0
+# That of tf.contrib.layers.layer_norm.
 _NORM_EPSILON = 1e-12
 # TensorFlow writes a tensor of zeros as a Fill from this many elements on.
 _FILL_ELEMENTS = 1000

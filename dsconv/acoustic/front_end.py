@@ -75,6 +75,7 @@ def spectrogram_settings(node: Node) -> SpectrogramSettings:
 
 def mfcc_settings(node: Node, sample_rate: float) -> MfccSettings:
     """The settings in an Mfcc."""
+    # TensorFlow leaves out of a frozen graph what is the op's default; these are its defaults.
     return MfccSettings(
         sample_rate,
         node.attribute_or("dct_coefficient_count", 13),

@@ -138,4 +138,4 @@ class Matcher:
         if node.op == "Fill":
             self.numbers(node, self.inputs(node, 2)[1], 0, "a value")
         elif node.op not in CONSTANTS or any(self.graph.tensor(node).numbers()):
-            raise mismatch(node, f"({node.op}) is a first state", "zeros")
+            raise mismatch(node, f"({node.op}) is an initial state", "zeros")

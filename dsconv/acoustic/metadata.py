@@ -132,4 +132,6 @@ def _labels(text: str) -> list[bytes]:
             raise TypeError
         return [label.encode("utf-8", "surrogateescape") for label in labels]
     except (AttributeError, TypeError, ValueError):
-        raise ModelError("its metadata_alphabet is no JSON list of labels.") from None
+        raise ModelError(
+            "its metadata_alphabet is not a JSON list of labels; convert it again."
+        ) from None

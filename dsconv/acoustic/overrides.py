@@ -53,7 +53,7 @@ class Overrides:
             own = metadata.sample_rate
             if own not in (None, self.sample_rate) and "sample_rate" not in metadata.assumed:
                 raise ConversionError(
-                    f"it was trained with {own} Hz, as it says, so --sample-rate "
+                    f"it was trained with {own} Hz according to its metadata, so --sample-rate "
                     f"{self.sample_rate} makes no sense; leave it out."
                 )
         assumed = tuple(name for name in metadata.assumed if name not in given)

@@ -129,7 +129,7 @@ class _Reader(Matcher):
         masked = self._masked(node, lengths, lstm.cells) if lengths else node
         states = [self._state_before(name, lstm.cells) for name in (cell, hidden)]
         if (states[0] is None) != (states[1] is None):
-            raise mismatch(node, "is given only one of its states", "both or none")
+            raise mismatch(node, "has only one initial state as an input", "both or none")
         return FoundLstm(node, lstm, lengths, masked, *states)
 
     def _lengths_of(self, lstm: Node, count: TensorName) -> Node | None:
@@ -258,7 +258,7 @@ class _Reader(Matcher):
         source, shape = self.inputs(sequence, 2)
         layers, start = read_layers(self, source)
         if not layers:
-            raise mismatch(sequence, "takes no dense layer", "one or more")
+            raise mismatch(sequence, "has no dense layer before it", "one or more")
         self._check_reshape(sequence, shape, (self.batch, layers[-1].units))
         flat = self.made_by(start, "Reshape")
         source, shape = self.inputs(flat, 2)
@@ -282,7 +282,7 @@ class _Reader(Matcher):
         if not layers or layers[-1].relu:
             raise mismatch(
                 shaped,
-                "takes no dense layer without an activation",
+                "does not follow a dense layer without an activation",
                 "the one that gives the logits",
             )
         self._check_reshape(shaped, shape, (self.batch, layers[-1].units))

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from dsconv.errors import ConversionError
 from dsconv.formats.digest import Digest
+from dsconv.formats.storage import disk_size
 
 if TYPE_CHECKING:
     from dsconv.acoustic.network import Network
+    from dsconv.formats.content import Content
+    from dsconv.formats.format import Format
     from dsconv.formats.graphdef.graph import Graph
 
 
@@ -36,14 +39,36 @@ class Source:
     @cached_property
     def graph(self) -> Graph:
         """The graph in the file. Raises ModelError if the file holds none, or is damaged."""
-        from dsconv.formats.graphdef.graph import open_graph
+        from dsconv.formats.graphdef.graph import read_graph
 
-        return open_graph(self.path)
+        return read_graph(self.content)
+
+    @cached_property
+    def content(self) -> Content:
+        """What is at the path. Raises ModelError if the file is empty or cannot be read."""
+        from dsconv.formats.content import Content
+
+        return Content.of(self.path)
+
+    @cached_property
+    def format(self) -> Format:
+        """The format, one of dsconv's own. Raises ModelError as `content` does."""
+        from dsconv.formats.identify import identify
+
+        return identify(self.content)
 
     @cached_property
     def digest(self) -> Digest:
-        """The SHA-256 of the file, which is computed in the background from now on."""
-        return Digest(self.path)
+        """The SHA-256 of the model, which is computed in the background from now on."""
+        files = self.format.files
+        return Digest(*files(self.path)) if files else Digest(self.path)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files of the model."""
+        suffix = self.format.weights_suffix
+        beside = [self.path.with_suffix(suffix)] if suffix else []
+        return disk_size(self.path, *filter(Path.is_file, beside))
 
     @property
     def network(self) -> Network:

@@ -56,7 +56,9 @@ class StateReader(Matcher):
                 raise mismatch(assign, f"sets '{variable.name}'", "the state that it takes")
         waits = [TensorName.parse(name) for name in scores.inputs]
         if not any(name.control and name.node == updates[0].name for name in waits):
-            raise mismatch(scores, f"does not wait for '{updates[0].name}'", "a state that is kept")
+            raise mismatch(
+                scores, f"does not depend on '{updates[0].name}'", "a state that is kept"
+            )
 
     def state_of(self, output: Node) -> str | None:
         """The name of the state whose value after the last valid frame an output gives."""
@@ -96,6 +98,7 @@ class StateReader(Matcher):
             raise mismatch(node, f"has the op {node.op}", "the last step of the LSTM")
         steps = self.sliced(node, -1)
         found, output = self.graph.origin(steps)
+        # The outputs of BlockLSTM are i, cs, f, o, ci, co and h.
         states = {1: self.found.previous_c, 6: self.found.previous_h}
         state = states.get(output) if found is self.found.node else None
         if state is None:

@@ -32,9 +32,10 @@ def inspect(
     The format is recognised by the content of a file, whatever its name. All files are inspected.
     The exit code is that of the first file that fails.
     """
-    from dsconv.api import inspect_model
+    from dsconv.acoustic.source import Source
     from dsconv.formats.output import check_writable
     from dsconv.inspect.report import SCHEMA_VERSION
+    from dsconv.workflows.inspection import inspect_model
 
     if drawing is not None:
         if len(files) != 1:
@@ -44,7 +45,8 @@ def inspect(
     errors: list[DsconvError] = []
     for number, path in enumerate(files):
         try:
-            inspection = inspect_model(path)
+            source = Source(path)
+            inspection = inspect_model(source)
         except DsconvError as error:
             if ctx.meta["traceback"]:
                 raise
@@ -62,6 +64,6 @@ def inspect(
     if drawing is not None and not errors:
         from dsconv.inspect.drawing.draw import draw_graph
 
-        draw_graph(files[0], drawing, force=force)
+        draw_graph(source, drawing, force=force)
     if errors:
         ctx.exit(errors[0].exit_code)

@@ -167,7 +167,7 @@ def network_options(
             type=click.Choice(["probabilities", "logits", "raw"]),
             metavar="[probabilities|logits]",
             default="probabilities",
-            help="probabilities (the default), or raw: the logits before the softmax.",
+            help="probabilities (the default), or logits: those before the softmax.",
         ),
         overrides_options,
         *_check_options(),

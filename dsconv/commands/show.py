@@ -1,26 +1,24 @@
-"""Progress, tables and JSON, as a terminal or a pipe wants them."""
+"""Progress, tables and JSON, as a terminal or a pipe needs them."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from dsconv.progress import Progress
+
 
 @contextmanager
-def progress_bar(label: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+def progress_bar(label: str, quiet: bool) -> Iterator[Progress]:
     """A progress bar on a terminal, nothing in a pipe; the share of the work moves it."""
     hidden = quiet or not sys.stderr.isatty()
     with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
         yield lambda share: bar.update(int(1000 * share) - bar.pos)
-
-
-def part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
-    return lambda share: progress((number + share) / count)
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from dsconv.commands.options import (
     reference_evaluator_option,
     resample_option,
 )
-from dsconv.commands.show import part_of, print_json, print_rich, progress_bar
+from dsconv.commands.show import print_json, print_rich, progress_bar
+from dsconv.progress import equal_parts
 
 
 @click.command(cls=Command)
@@ -58,8 +59,7 @@ def transcribe(
     )
     results = []
     with progress_bar("Transcribing", quiet) as progress:
-        for number, clip in enumerate(clips):
-            part = part_of(progress, number, len(clips))
+        for clip, part in zip(clips, equal_parts(progress, len(clips)), strict=True):
             results.append(transcriber.transcribe(clip, part))
     if as_json:
         print_json({"schema_version": 1, **transcriber.about, "clips": [vars(r) for r in results]})

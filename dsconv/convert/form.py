@@ -82,7 +82,7 @@ def form_of(
     steps = _steps(network, options)
     if options.states is not None and options.states not in states:
         raise ConversionError(
-            f"the target keeps no {options.states} states; pass --states {states[0]}, or leave it "
+            f"the target has no --states {options.states}; pass --states {states[0]}, or leave it "
             "out."
         )
     if options.front_end:

@@ -28,7 +28,7 @@ class PbTarget(Target):
     def plan(self, source: Source, options: Options) -> PbPlan:  # noqa: ARG002
         """Only a package has tensors to bring back. `details` counts the nodes that change."""
         if not source.graph.packaged:
-            raise ConversionError("it is a plain graph already; use it as it is.")
+            raise ConversionError("it is a frozen graph already, not a package; use it directly.")
         mapped = sum(node.op == "ImmutableConst" for node in source.graph)
         return PbPlan(self.name, source, details={"converted_nodes": mapped})
 

@@ -33,7 +33,5 @@ def find_target(name: str) -> Target:
     # Plug-ins are not looked for where none is meant.
     target = TARGETS.get(name) or plugin_targets().get(name)
     if target is None:
-        raise ConversionError(
-            f"there is no target '{name}'; `dsconv formats` lists those that there are."
-        )
+        raise ConversionError(f"there is no target '{name}'; `dsconv formats` lists all targets.")
     return target

@@ -13,15 +13,18 @@ from dsconv.formats.checkpoint.locate import LAST, has_index, saved_model_folder
 from dsconv.formats.checkpoint.table import is_table
 from dsconv.formats.graphdef import package
 from dsconv.formats.graphdef.node import parse_node
+from dsconv.formats.graphdef.schema import GraphDef, MetaGraphDef, SavedModelProto
 from dsconv.formats.output import MANIFEST
 from dsconv.formats.protobuf import wire
-from dsconv.formats.storage import Storage
+from dsconv.formats.storage import Storage, unreadable
 
+# More than the longest signature, so that comments before a graph in text form fit too.
 _HEAD_BYTES = 512
 
 # A checkpoint's values have no signature: the index beside them tells what they are.
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _OP = re.compile(r"[A-Za-z_][\w.>/-]*")
+_NODE, _VERSIONS = GraphDef.field_numbers("node", "versions")
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,12 @@ class Content:
     @classmethod
     def of(cls, path: Path) -> Content:
         """Open a file, or look at a folder. Raises ModelError if a file is empty or unreadable."""
-        is_folder = path.is_dir()
-        if is_folder or (not path.exists() and has_index(path)):
-            return cls(path, is_folder, None, b"")
+        try:
+            is_folder = path.is_dir()
+            if is_folder or (not path.exists() and has_index(path)):
+                return cls(path, is_folder, None, b"")
+        except OSError as error:
+            raise unreadable(path, error) from error
         storage = Storage.of_file(path)
         return cls(path, is_folder, storage, bytes(storage.view[:_HEAD_BYTES]))
 
@@ -72,10 +78,10 @@ is_package = of_bytes(package.is_package)
 def _is_graph_def(storage: Storage) -> bool:
     """A GraphDef starts with a node that has a name and an op, or with its few other fields."""
     for field in wire.fields(storage.view, 0, len(storage)):
-        if field.number == 1 and field.wire_type == wire.LENGTH_DELIMITED:
+        if field.number == _NODE and field.wire_type == wire.LENGTH_DELIMITED:
             node = parse_node(storage.span(field.start, field.end))
             return bool(node.name and _OP.fullmatch(node.op))
-        if field.number > 4:
+        if field.number > _VERSIONS:
             return False
     return False
 
@@ -85,16 +91,29 @@ is_graph = of_bytes(_is_graph_def)
 
 @of_bytes
 def is_onnx(storage: Storage) -> bool:
-    """ModelProto: ir_version (1), graph (7) and opset_import (8)."""
+    """A version, a graph and the opsets that it uses."""
+    from dsconv.formats.onnx.schema import ModelProto
+
     types = _wire_types(storage)
-    return types.get(1) == wire.VARINT and types.get(7) == types.get(8) == wire.LENGTH_DELIMITED
+    version, graph, opsets = ModelProto.field_numbers("ir_version", "graph", "opset_import")
+    return (
+        types.get(version) == wire.VARINT
+        and types.get(graph) == types.get(opsets) == wire.LENGTH_DELIMITED
+    )
 
 
 @of_bytes
 def is_core_ml_model(storage: Storage) -> bool:
-    """Model: specificationVersion (1), description (2), and one model type numbered 200 or more."""
+    """A version, a description, and a model of some kind."""
+    from dsconv.formats.coreml.schema import FIRST_KIND, Model
+
     types = _wire_types(storage)
-    return types.get(1) == wire.VARINT and 2 in types and any(number >= 200 for number in types)
+    version, description = Model.field_numbers("specificationVersion", "description")
+    return (
+        types.get(version) == wire.VARINT
+        and description in types
+        and any(number >= FIRST_KIND for number in types)
+    )
 
 
 def is_core_ml_package(content: Content) -> bool:
@@ -111,19 +130,21 @@ def is_saved_model(content: Content) -> bool:
 
 @of_bytes
 def _is_saved_model_file(storage: Storage) -> bool:
-    """SavedModel: schema version (1), then MetaGraphs (2) and nothing else."""
-    return _wire_types(storage) == {1: wire.VARINT, 2: wire.LENGTH_DELIMITED}
+    """The version of its schema, MetaGraphs, and nothing else."""
+    version, graphs = SavedModelProto.field_numbers("saved_model_schema_version", "meta_graphs")
+    return _wire_types(storage) == {version: wire.VARINT, graphs: wire.LENGTH_DELIMITED}
 
 
 @of_bytes
 def is_meta_graph(storage: Storage) -> bool:
-    """MetaGraphDef: a description (1), then a GraphDef (2)."""
+    """A description, then a GraphDef."""
+    description, graph_def = MetaGraphDef.field_numbers("meta_info_def", "graph_def")
     described = False
     for field in wire.fields(storage.view, 0, len(storage)):
         delimited = field.wire_type == wire.LENGTH_DELIMITED
-        if field.number == 1:
+        if field.number == description:
             described = delimited
-        if field.number == 2 and delimited:
+        if field.number == graph_def and delimited:
             graph = Storage.of_bytes(storage.view[field.start : field.end])
             return described and _is_graph_def(graph)
     return False

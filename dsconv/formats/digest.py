@@ -1,13 +1,9 @@
 """The SHA-256 of files and of models of several files, computed in the background.
 
-A Core ML package is a folder. Its hash is that of what `sha256sum` prints for the files below
-``Data``, sorted by their paths:
+The hash of a model of several files is that of what `sha256sum` prints for them, sorted by their
+paths. Of a Core ML package these are the files below ``Data``:
 
     find -L Data -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
-
-Its Manifest.json is left out, because every time a model is saved it gets new random names. The
-hash of any other model of several files, a checkpoint for one, is made of these files in the same
-way.
 """
 
 from __future__ import annotations
@@ -27,7 +23,7 @@ _PIECE_BYTES = 1 << 23
 
 
 class Digest:
-    """The SHA-256 of a file or package. Hashing starts at once and other work goes on meanwhile.
+    """The SHA-256 of a file or folder. Hashing starts at once and other work goes on meanwhile.
 
     Where the model is some of the files below a folder, `files` are these, and `path` the folder.
     Leaving the context waits for the end, so that no one reads the file any more.
@@ -57,7 +53,7 @@ class Digest:
     def _run(self) -> None:
         try:
             if self._files is None and self._path.is_dir():
-                self._files = (self._path / "Data").rglob("*")
+                self._files = self._path.rglob("*")
             if self._files is None:
                 self._result = _sha256(self._path)
             else:

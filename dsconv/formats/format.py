@@ -30,15 +30,21 @@ class Format:
     """A format: `key` for programs, `label` for people. What is None cannot be done with it.
 
     `matches` recognises it by its content. `suffix` is what the names of files that are written end
-    in, `target` the name of what writes them, `toolkit` what must be installed for that.
+    in, `weights_suffix` those of a second file beside it that has its weights, `target` the name of
+    what writes them, `toolkit` what must be installed for that.
+
+    With `takes_source` the functions that are called with the path get a `Source` instead, whose
+    file may be open already.
     """
 
     key: str
     label: str
     matches: Callable[[Content], bool]
     suffix: str = ""
+    weights_suffix: str | None = None
     target: str | None = None
     toolkit: Toolkit | None = None
+    takes_source: bool = False
 
     inspect: Entry | None = None
     """Called with the path, this row and the file's `Digest`; returns an `Inspection`."""
@@ -59,7 +65,7 @@ class Format:
     """Called with the path; returns an `OpGraph`, which is drawn."""
 
     files: Callable[[Path], ModelFiles] | None = None
-    """Called with the path; returns the files of a model that is more than one."""
+    """Called with the path; returns the files of a model that is more than one, to be hashed."""
 
     advice: str = "pass the output_graph.pb that it was made from"
     """What to do with a file that was passed where a frozen graph is expected."""

@@ -12,18 +12,18 @@ from dsconv.formats.format import Format, Use
 from dsconv.formats.storage import unreadable
 
 
-def identify(path: Path, use: Use | None = None) -> Format:
-    """Tell what a file or folder is.
+def identify(path: Path | Content, use: Use | None = None) -> Format:
+    """Tell what a file or folder is, which may be open already.
 
     `use` is what the caller will do with it: plug-ins are asked for their formats where dsconv
     itself cannot do that. Raises ModelError for what cannot be read or is empty, ToolkitError for a
     plug-in that cannot be loaded.
     """
+    content = path if isinstance(path, Content) else Content.of(path)
     try:
-        content = Content.of(path)
         found = next(each for each in table.FORMATS if each.matches(content))
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(content.path, error) from error
     if use is None or getattr(found, use):
         return found
     return next((each for each in plugin_formats() if each.matches(content)), found)

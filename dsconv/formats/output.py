@@ -48,11 +48,11 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[Path]:
 
 
 def _replace(new: Path, path: Path) -> None:
-    """Put a file or a folder in the place of another one, or leave that where it is."""
+    """Replace a file or a folder by another, or leave it as it is."""
     if not path.exists() or not (path.is_dir() or new.is_dir()):
         new.replace(path)
         return
-    # A folder takes no other's place, so the old one moves out of the way.
+    # A folder cannot replace another, so the old one moves out of the way.
     old = new.with_name(f"{new.name}.old")
     path.replace(old)
     try:
@@ -63,7 +63,7 @@ def _replace(new: Path, path: Path) -> None:
 
 
 def check_writable(path: Path, *, force: bool = False) -> None:
-    """Refuse, before any work, a place that cannot take the file. Raises OutputError."""
+    """Refuse, before any work, a path that cannot take the file. Raises OutputError."""
     try:
         if path.is_dir() and not (path / MANIFEST).exists():
             raise OutputError(f"{path} is a folder; pass the name of a file, with --output.")

@@ -102,6 +102,15 @@ class Span:
         return self.storage.view[self.start : self.end]
 
 
+def disk_size(*paths: Path) -> int:
+    """The bytes of files, and of all files below folders. Raises OSError if one is not there."""
+    return sum(each.stat().st_size for path in paths for each in _files_of(path))
+
+
+def _files_of(path: Path) -> Iterable[Path]:
+    return (each for each in path.rglob("*") if each.is_file()) if path.is_dir() else (path,)
+
+
 Chunk: TypeAlias = bytes | memoryview | Span
 
 

@@ -58,6 +58,7 @@ OPENVINO = Format(
     "OpenVINO IR",
     starts_with(rb"\s*(<\?xml[^>]*>\s*)?<net\b"),
     suffix=".xml",
+    weights_suffix=".bin",
     target="openvino",
     toolkit=Toolkit("openvino", ("openvino",)),
     inspect="dsconv.inspect.openvino:inspect_openvino",
@@ -77,6 +78,7 @@ GRAPH = Format(
     content.is_graph,
     suffix=".pb",
     target="pb",
+    takes_source=True,
     inspect="dsconv.inspect.graph:inspect_graph",
     open_model="dsconv.runtime.graph:open_graph_model",
     open_in_tensorflow="dsconv.runtime.graph:open_tensorflow_model",
@@ -121,6 +123,8 @@ CORE_ML_PACKAGE = replace(
     label="Core ML package",
     matches=content.is_core_ml_package,
     suffix=".mlpackage",
+    # Without the manifest, in which the toolkit puts new random names whenever it saves a model.
+    files=lambda path: (path, list((path / "Data").rglob("*"))),
 )
 SAVED_MODEL = Format(
     "savedmodel",

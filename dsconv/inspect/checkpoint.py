@@ -15,8 +15,8 @@ from dsconv.formats.checkpoint.bundle import Checkpoint, open_checkpoint
 from dsconv.formats.checkpoint.files import checkpoint_files
 from dsconv.formats.checkpoint.locate import BEST, LAST, beside, find_checkpoint
 from dsconv.formats.digest import Digest
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.format import Format
+from dsconv.formats.storage import disk_size
 from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity
 from dsconv.inspect.report import CheckpointInfo, Inspection, WeightInfo, weight_types
 from dsconv.speech.alphabet import BYTES_CLASSES, ENGLISH_CLASSES

@@ -9,8 +9,8 @@ from pathlib import Path
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.names import LENGTHS, PROBABILITIES, STATE_C, STATE_H
 from dsconv.formats.digest import Digest
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.format import Format
+from dsconv.formats.storage import disk_size
 from dsconv.inspect.identity import STREAMING, UNKNOWN, Identity, metadata_values
 from dsconv.inspect.report import (
     CoreMlInfo,

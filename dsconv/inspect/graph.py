@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from dsconv.acoustic.metadata import read_metadata
 from dsconv.acoustic.source import Source
@@ -39,13 +38,11 @@ UNFROZEN = (
 _NO_RESULT_OPS = (*NO_RESULTS, "Assign")
 
 
-def inspect_graph(path: Path, found: Format, digest: Digest) -> Inspection:
-    """Inspect a file that was found to be a graph. Raises ModelError if it is damaged."""
-    return inspect_source(Source(path), found, digest)
+def inspect_graph(source: Source, found: Format, digest: Digest) -> Inspection:
+    """Inspect a graph; what it converts to is for others to say.
 
-
-def inspect_source(source: Source, found: Format, digest: Digest) -> Inspection:
-    """Inspect a graph that others look at too; what it converts to is theirs to say."""
+    Raises ModelError if it is damaged.
+    """
     path, graph = source.path, source.graph
     metadata = read_metadata(graph)
     versions = find_versions(graph, metadata)

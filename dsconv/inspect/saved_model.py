@@ -16,10 +16,10 @@ from dsconv.errors import ModelError
 from dsconv.formats.checkpoint.files import saved_model_files, saved_model_paths
 from dsconv.formats.checkpoint.locate import VARIABLES
 from dsconv.formats.digest import Digest
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.format import Format
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.meta_graph import SERVING, MetaGraph, read_saved_model
+from dsconv.formats.storage import disk_size
 from dsconv.inspect.checkpoint import Trained, read_trained
 from dsconv.inspect.identity import Identity
 from dsconv.inspect.meta_graph import FROZEN, inspection_of

@@ -81,7 +81,7 @@ class Evaluator:
     ) -> tuple[Array, ...]:
         if node.op == "Placeholder":
             if node.name not in feeds:
-                raise ConversionError(f"input '{node.name}' is needed and was not fed.")
+                raise ConversionError(f"input '{node.name}' is missing; feed it.")
             return (feeds[node.name],)
         if node.op in CONSTANTS:
             # Arrays that are not aligned, as in most files, would be copied at each use.

@@ -26,6 +26,7 @@ from dsconv.runtime.threads import thread_limit
 INITIALIZE = "initialize_state"
 """The node that sets the state variables of graphs up to 0.5 to zero."""
 
+# Smaller constants are shapes and biases, which say nothing of the precision of the weights.
 _FEW_BYTES = 1024
 _PRECISIONS = {
     DataType.HALF: "fp16",

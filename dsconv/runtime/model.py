@@ -104,12 +104,12 @@ class Interface:
         """
         scores = next((spec for spec in outputs if spec.name == PROBABILITIES), None)
         if scores is None:
-            raise ConversionError(
-                f"it has no output '{PROBABILITIES}'; it is no streaming acoustic model."
-            )
+            raise ConversionError(f"it has no output '{PROBABILITIES}'; pass an acoustic model.")
         classes = classes or (scores.shape[-1] if scores.shape else -1)
         if classes < 1:
-            raise ConversionError(f"its output '{PROBABILITIES}' says no number of classes.")
+            raise ConversionError(
+                f"its output '{PROBABILITIES}' has no fixed number of classes; convert it again."
+            )
         samples = _find_samples(inputs, outputs)
         return cls(
             format=format,
@@ -232,7 +232,7 @@ def _find_windows(inputs: Iterable[TensorSpec], samples: TensorSpec | None) -> T
     if len(found) != 1:
         raise ConversionError(
             f"it has {len(found)} inputs of the form [batch, steps, context, features] where one "
-            "is expected, so it is no acoustic model that dsconv can run."
+            "is expected, so dsconv cannot run it; pass an acoustic model."
         )
     return found[0]
 
@@ -283,10 +283,6 @@ def self_description(properties: Mapping[str, str]) -> SelfDescription:
         "features_from": features_from_text(features) if features is not None else None,
         "gives_logits": properties.get("scores") == LOGITS,
     }
-
-
-said_in = self_description
-"""The name of before, for plug-ins; goes with the next version."""
 
 
 def precision_in(properties: Mapping[str, str]) -> str | None:

@@ -43,7 +43,7 @@ class OnnxModel:
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common base.
             reason = reason_of(error)
-            raise ModelError(f"{path}: ONNX Runtime does not open it: {reason}") from error
+            raise ModelError(f"{path}: ONNX Runtime cannot open it: {reason}") from error
         self.interface = self._describe(path, f"onnxruntime {ort.__version__}")
 
     def reset(self) -> None:

@@ -39,7 +39,7 @@ class OpenVinoModel:
             model = core.read_model(str(path))
         except RuntimeError as error:
             reason = reason_of(error, -1)
-            raise ModelError(f"{path}: OpenVINO does not open it: {reason}") from error
+            raise ModelError(f"{path}: OpenVINO cannot open it: {reason}") from error
         self.interface = _describe(model, f"openvino {openvino.__version__.split('-')[0]}")
         # 0 leaves the number of threads to the plugin.
         properties = _EXACT | {"INFERENCE_NUM_THREADS": thread_limit() or 0}

@@ -229,12 +229,13 @@ def block_lstm(
     *_, bias = peepholes_and_bias
     if node.attribute_or("use_peephole", False):
         raise unsupported(node, "with peepholes")
+    # The op's own defaults; a clip of 0 or less is none.
     clip = node.attribute_or("cell_clip", 3.0)
     forget_bias = np.float32(node.attribute_or("forget_bias", 1.0))
     count, (frames, batch, inputs), cells = int(steps), x.shape, state_c.shape[1]
     if count > frames:
         raise ConversionError(
-            f"'{node.name}' is to run {count} steps and has {frames}; feed as many or more."
+            f"'{node.name}' should run {count} steps but gets {frames}; feed at least as many."
         )
     outputs = tuple(np.zeros((frames, batch, cells), np.float32) for _ in range(7))
     rows = x[:count].reshape(count * batch, inputs)

@@ -30,7 +30,7 @@ def open_model(
     """
     source = Source.of(model)
     path = source.path
-    found = identify(path, "open_model")
+    found = identify(source.content, "open_model")
     opener = (
         (tensorflow and found.open_in_tensorflow)
         or (evaluated and found.open_evaluated)
@@ -38,8 +38,7 @@ def open_model(
     )
     if opener is None:
         raise ModelError(describe(path, found))
-    # A graph may have been opened already.
-    given: Any = source if found.open_in_tensorflow else path
+    given: Any = source if found.takes_source else path
     with about(path):
         opened: Model = load(opener)(given)
         return _Described(opened, overrides) if overrides else opened

@@ -93,8 +93,8 @@ class Stream:
             return self.run(whitened_windows(features, context))
         if self.model.interface.steps not in (DYNAMIC, len(features)):
             raise ConversionError(
-                f"it takes {self.model.interface.steps} frames and keeps no states, so it runs no "
-                "clip of another length."
+                f"it takes {self.model.interface.steps} frames and keeps no states; pass a "
+                "clip of as many frames."
             )
         (windows,) = chunks(features, context, len(features))
         return self.run(windows)
@@ -144,7 +144,7 @@ def front_end_features(model: Model, windows: FloatArray) -> FloatArray:
     """
     samples = model.interface.samples
     if samples is None:
-        raise ConversionError("the model makes no features from samples.")
+        raise ConversionError("the model has no front end; feed features.")
     rows = [model.call({samples.name: window}, [FEATURES])[FEATURES] for window in windows]
     return np.stack([np.asarray(row, np.float32).reshape(-1) for row in rows])
 

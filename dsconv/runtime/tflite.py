@@ -130,7 +130,7 @@ def _interpreter(data: bytes, path: Path) -> Any:
         interpreter = litert.Interpreter(model_content=data)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{path}: LiteRT does not open it: {reason_of(error)}") from error
+        raise ModelError(f"{path}: LiteRT cannot open it: {reason_of(error)}") from error
     return interpreter
 
 

@@ -16,7 +16,7 @@ from dsconv.progress import Progress, ignore_progress
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.corpus import ClipSource
-from dsconv.speech.decode import DEFAULT_BEAM, beam_text, greedy_text, has_beam_search
+from dsconv.speech.decode import DEFAULT_BEAM, beam_transcript, greedy_transcript, has_beam_search
 from dsconv.speech.features import FloatArray
 from dsconv.speech.wav import read_wav
 
@@ -88,8 +88,8 @@ class Transcriber:
 
     def _transcript(self, probabilities: FloatArray) -> str:
         if self._beam is None:
-            return greedy_text(probabilities, self._alphabet)
-        return beam_text(probabilities, self._alphabet, self._beam)
+            return greedy_transcript(probabilities, self._alphabet)
+        return beam_transcript(probabilities, self._alphabet, self._beam)
 
     def summary(self, results: Sequence[Transcription]) -> str:
         """One line on what was done, and in what time."""

@@ -12,18 +12,18 @@ from dsconv.errors import ModelError
 
 @dataclass(frozen=True)
 class ClipSource:
-    """A recording and what is said in it, if that is known. Names are unique in a check."""
+    """A recording and its transcript, if that is known. Names are unique in a check."""
 
     name: str
     wav: Path
-    text: str | None
+    transcript: str | None
 
 
 def find_clips(paths: Iterable[Path]) -> list[ClipSource]:
     """The clips that paths stand for: a WAV, a folder of WAVs, or a CSV of the training code.
 
-    The text of a WAV is in the .txt beside it, if there is one. A CSV has columns `wav_filename`
-    and, if it has texts, `transcript`. Raises ModelError if a path stands for no clip.
+    The transcript of a WAV is in the .txt beside it, if there is one. A CSV has a column
+    `wav_filename`, and may have one `transcript`. Raises ModelError if a path stands for no clip.
     """
     clips: list[ClipSource] = []
     for path in paths:
@@ -59,10 +59,10 @@ def _csv_clips(path: Path) -> Iterator[ClipSource]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ModelError(f"{path} cannot be read as a CSV ({error}).") from error
+        raise ModelError(f"{path} cannot be read as a CSV ({error}); pass one in UTF-8.") from error
     for row in rows:
         if not row.get("wav_filename"):
-            raise ModelError(f"{path} has a row without wav_filename; it is no CSV of clips.")
+            raise ModelError(f"{path} has a row without wav_filename; pass a CSV with that column.")
         wav = path.parent / row["wav_filename"]
         yield ClipSource(wav.name, wav, row.get("transcript"))
 
@@ -74,5 +74,5 @@ def _with_unique_names(clips: list[ClipSource]) -> list[ClipSource]:
         count = seen.get(clip.name, 0)
         seen[clip.name] = count + 1
         name = f"{clip.name}#{count + 1}" if count else clip.name
-        unique.append(ClipSource(name, clip.wav, clip.text))
+        unique.append(ClipSource(name, clip.wav, clip.transcript))
     return unique

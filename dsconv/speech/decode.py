@@ -25,12 +25,12 @@ def softmax(scores: FloatArray) -> FloatArray:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), scores.dtype)
 
 
-def greedy_text(probabilities: FloatArray, alphabet: Alphabet) -> str:
+def greedy_transcript(probabilities: FloatArray, alphabet: Alphabet) -> str:
     """The text of the likeliest class of each frame [n, classes], the blank being the last."""
     path = probabilities.argmax(axis=1)
     blank = probabilities.shape[1] - 1
     changed = np.append(True, path[1:] != path[:-1])
-    return text_of(alphabet, path[changed & (path != blank)].tolist())
+    return transcript_of(alphabet, path[changed & (path != blank)].tolist())
 
 
 def has_beam_search() -> bool:
@@ -42,7 +42,7 @@ def has_beam_search() -> bool:
     return bool(fast_ctc_decode)
 
 
-def beam_text(probabilities: FloatArray, alphabet: Alphabet, beam: int) -> str:
+def beam_transcript(probabilities: FloatArray, alphabet: Alphabet, beam: int) -> str:
     """The likeliest text over all paths of the frames [n, classes], the blank being the last.
 
     Raises ToolkitError if fast-ctc-decode is not installed.
@@ -59,9 +59,9 @@ def beam_text(probabilities: FloatArray, alphabet: Alphabet, beam: int) -> str:
     found, _ = beam_search(
         blank_first, ["-", *characters], beam_size=beam, beam_cut_threshold=_NEGLIGIBLE
     )
-    return text_of(alphabet, [ord(character) - _FIRST_CHARACTER for character in found])
+    return transcript_of(alphabet, [ord(character) - _FIRST_CHARACTER for character in found])
 
 
-def text_of(alphabet: Alphabet, labels: list[int]) -> str:
+def transcript_of(alphabet: Alphabet, labels: list[int]) -> str:
     """The text of a sequence of labels; bytes that are no text are shown as replacements."""
     return b"".join(alphabet.labels[label] for label in labels).decode("utf-8", "replace")

@@ -23,6 +23,7 @@ from dsconv.speech.settings import CHANNELS, COEFFICIENTS, EARLY_FFT_LENGTH, Ear
 _DoubleArray = NDArray[np.float64]
 
 _BINS = EARLY_FFT_LENGTH // 2 + 1
+# The defaults of python_speech_features, which the training code did not change.
 _PREEMPHASIS = 0.97
 _LIFTER = 22
 

@@ -76,6 +76,8 @@ def mel_weights(bins: int, settings: MfccSettings) -> _DoubleArray:
     spacing = (highest - lowest) / (settings.channels + 1)
     centers = lowest + spacing * np.arange(1, settings.channels + 2)
     hertz_per_bin = 0.5 * settings.sample_rate / (bins - 1)
+    # As in TensorFlow's mfcc_mel_filterbank.cc: half a bin to round, and one more, as the constant
+    # part of a signal never counts.
     first = int(1.5 + settings.lower_frequency / hertz_per_bin)
     last = min(int(settings.upper_frequency / hertz_per_bin), bins - 1)
     weights = np.zeros((bins, settings.channels))
@@ -123,12 +125,12 @@ def front_end_matrices(settings: FeatureSettings) -> FrontEndMatrices:
     """The matrices of a front end, for formats that know neither FFT nor MFCC."""
     length = fft_length(settings.window)
     bins = length // 2 + 1
-    # Whole turns of the circle are left out before the angle is computed, which loses digits.
-    turns = np.outer(np.arange(settings.window), np.arange(bins)) % length / length
+    # Whole periods are left out before the angle is computed, which loses digits.
+    periods = np.outer(np.arange(settings.window), np.arange(bins)) % length / length
     taper = hann(settings.window)[:, None]
     return FrontEndMatrices(
-        taper * np.cos(2 * np.pi * turns),
-        -taper * np.sin(2 * np.pi * turns),
+        taper * np.cos(2 * np.pi * periods),
+        -taper * np.sin(2 * np.pi * periods),
         mel_weights(bins, settings.mfcc),
         cosines(settings.mfcc),
     )

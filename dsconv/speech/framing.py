@@ -18,6 +18,7 @@ from dsconv.speech.early_features import early_features
 from dsconv.speech.features import FloatArray, features
 from dsconv.speech.settings import EarlySettings, Features
 
+# As TensorFlow's DecodeWav and the original runtimes scale: -32768 is -1, 32767 a little below 1.
 _PCM_SCALE = np.float32(1 / 32768)
 
 

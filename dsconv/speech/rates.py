@@ -14,7 +14,9 @@ from dsconv.errors import ToolkitError
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
+# Fixed, so that the same transcripts have the same interval.
 _SEED = 0
+# Every draw from a single clip is that clip.
 _FEWEST_CLIPS = 2
 
 IntArray = NDArray[np.int64]

@@ -99,7 +99,9 @@ class FeatureSettings:
             values = json.loads(text)
             return cls(SpectrogramSettings(**values["spectrogram"]), MfccSettings(**values["mfcc"]))
         except (KeyError, TypeError, ValueError):
-            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
+            raise ModelError(
+                f"its feature settings are damaged: {text[:80]!r}; convert it again."
+            ) from None
 
     def to_text(self) -> str:
         """The settings as a text property, for formats that hold such."""
@@ -137,7 +139,9 @@ class EarlySettings:
         try:
             return cls(**json.loads(text)[_EARLY])
         except (KeyError, TypeError, ValueError):
-            raise ModelError(f"its feature settings are damaged: {text[:80]!r}.") from None
+            raise ModelError(
+                f"its feature settings are damaged: {text[:80]!r}; convert it again."
+            ) from None
 
     def to_text(self) -> str:
         """The settings as a text property, for formats that hold such."""
@@ -206,6 +210,7 @@ def features_from_text(text: str) -> Features:
 
 def window_samples(sample_rate: int, milliseconds: int) -> int:
     """The samples in so many milliseconds, rounded as the exporters round them."""
+    # In this order: at some rates another one is rounded to a window of one sample less or more.
     return int(sample_rate * (milliseconds / 1000))
 
 

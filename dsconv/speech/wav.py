@@ -28,7 +28,7 @@ def read_wav(path: Path, sample_rate: int, *, resample: bool = False) -> Samples
     if not resample:
         kind = "mono" if channels == 1 else f"{channels} channels"
         raise ModelError(
-            f"{path} is {rate} Hz, {kind}; the model wants {sample_rate} Hz, mono: pass "
+            f"{path} is {rate} Hz, {kind}; the model takes {sample_rate} Hz, mono: pass "
             f"--resample, or convert it with `{_convert_command(path, sample_rate)}`."
         )
     mono = samples.astype(np.float64).mean(axis=1)
@@ -50,7 +50,7 @@ def _read(path: Path, wanted_rate: int) -> tuple[int, Samples]:
         raise ModelError(f"{path} cannot be read ({reason}); pass a WAV recording.") from error
     except (wave.Error, EOFError) as error:
         reason = str(error) or "it ends too early"
-        raise ModelError(f"{path} is no PCM WAV recording ({reason}); {advice}.") from error
+        raise ModelError(f"{path} is not a PCM WAV recording ({reason}); {advice}.") from error
     if width != 2:
         raise ModelError(f"{path} has {8 * width}-bit samples, not 16-bit; {advice}.")
     if rate < 1:

@@ -14,7 +14,6 @@ from dsconv.convert.registry import all_targets
 from dsconv.convert.run import default_output, plan_conversion, write_plan
 from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError, ToolkitError
-from dsconv.formats.digest import Digest
 from dsconv.progress import Progress, ignore_progress
 from dsconv.workflows.all_results import AllTargets, TargetResult
 from dsconv.workflows.memory import PeakMemory
@@ -106,7 +105,7 @@ def _fill(result: TargetResult, conversion: Conversion, peak_mb: float) -> None:
     result.notes = conversion.notes
     result.route = conversion.route
     result.peak_mb = peak_mb
-    with Digest(conversion.output) as digest:
+    with Source(conversion.output).digest as digest:
         result.sha256 = digest.hexdigest()
 
 
@@ -129,7 +128,7 @@ def _validate(
             return
         done.validation = validate(list(outputs.values()))
     except (ConversionError, ModelError, ToolkitError) as error:
-        raise type(error)(f"the files are written, but not validated: {error}") from error
+        raise type(error)(f"the files were written but not validated: {error}") from error
     for name, candidate in zip(outputs, done.validation.candidates, strict=True):
         files[name].parity = candidate
 

@@ -79,6 +79,6 @@ def convert_checked(
             (verdict,) = validation.candidates
     except (ConversionError, ModelError, ToolkitError) as error:
         raise type(error)(
-            f"{written} is written, but not validated: {error} Or pass --no-validate."
+            f"{written} was written but not validated: {error} Or pass --no-validate."
         ) from error
     return CheckedConversion(conversion, verdict)

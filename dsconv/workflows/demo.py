@@ -119,7 +119,7 @@ def _check_parity(
         file.verdict = verdicts.get(file.path)
     if not validation.passed:
         raise ParityError(
-            f"a file in {reference.parent} does not say the same; please report this."
+            f"a file in {reference.parent} does not give the same results; please report this."
         )
     for transcript in validation.candidates[0].transcripts:
         say(f"  {transcript.clip}: {transcript.candidate.beam}")

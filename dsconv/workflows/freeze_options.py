@@ -46,11 +46,13 @@ def checked_exporter(options: FreezeOptions) -> Exporter:
     """The exporter that is asked for. Raises ConversionError for options that cannot be."""
     if options.exporter not in EXPORTERS:
         raise ConversionError(
-            f"'{options.exporter}' is no exporter that dsconv knows; pass one of "
+            f"'{options.exporter}' is not an exporter that dsconv knows; pass one of "
             f"{', '.join(EXPORTERS)}."
         )
     if options.load not in get_args(Load):
-        raise ConversionError(f"--load {options.load} is none of {', '.join(get_args(Load))}.")
+        raise ConversionError(
+            f"--load {options.load} is unknown; pass one of {', '.join(get_args(Load))}."
+        )
     exporter = EXPORTERS[options.exporter]
     check_steps(options.n_steps)
     _check_sizes(options)
@@ -90,6 +92,6 @@ def _check_sizes(options: FreezeOptions) -> None:
 def _check_window(option: str, milliseconds: int, sample_rate: int) -> None:
     if milliseconds * sample_rate % 1000:
         raise ConversionError(
-            f"{option} {milliseconds} is no whole number of samples at {sample_rate} Hz; pass "
-            "milliseconds that are."
+            f"{option} {milliseconds} is not a whole number of samples at {sample_rate} Hz; pass "
+            "another length."
         )

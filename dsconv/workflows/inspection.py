@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsconv.acoustic.source import Source
 from dsconv.errors import ConversionError, ModelError, about
-from dsconv.formats.identify import identify
 from dsconv.formats.table import GRAPH, PACKAGE
 
 if TYPE_CHECKING:
@@ -17,26 +15,24 @@ if TYPE_CHECKING:
     from dsconv.inspect.report import Inspection
 
 
-def inspect_model(path: str | os.PathLike[str]) -> Inspection:
+def inspect_model(model: str | os.PathLike[str] | Source) -> Inspection:
     """Tell what is in a model file of any format, and which targets a graph becomes as it is.
 
     Raises ModelError for what is damaged or no model.
     """
-    path = Path(path)
-    found = identify(path)
-    if found not in (GRAPH, PACKAGE):
+    source = Source.of(model)
+    if source.format not in (GRAPH, PACKAGE):
         from dsconv.inspect.registry import inspect_file
 
-        return inspect_file(path)
-    source = Source(path)
+        return inspect_file(source)
     # Hashing takes longest and needs no interpreter, so it starts before anything else is loaded.
-    with about(path), source.digest as digest:
+    with about(source.path), source.digest as digest:
         from dsconv.convert.registry import TARGETS
-        from dsconv.inspect.graph import inspect_source
+        from dsconv.inspect.graph import inspect_graph
         from dsconv.inspect.report import TargetInfo
 
         targets = [TargetInfo(name, _refusal(target, source)) for name, target in TARGETS.items()]
-        return replace(inspect_source(source, found, digest), converts_to=targets)
+        return replace(inspect_graph(source, source.format, digest), converts_to=targets)
 
 
 def _refusal(target: Target, source: Source) -> str | None:

@@ -69,7 +69,7 @@ def _make_zeros(nodes: dict[str, Node], name: str, shape: Any) -> None:
 
 
 def _set_states(graph: Graph, nodes: dict[str, Node], states: list[str], scores: str) -> None:
-    """Variables, what sets them to zeros and to the `states`, and the scores behind."""
+    """Variables, what sets them to zeros and to the `states`, and the scores after."""
     shape = graph["previous_state_c"].shape()
     assert shape is not None
     nodes["zeros"] = new_constant("zeros", np.zeros(shape, np.float32))
@@ -157,8 +157,8 @@ def packed_sizes(graph: Graph) -> Graph:
 def _pack_sizes(graph: Graph, nodes: dict[str, Node], name: str, batch: Node) -> None:
     """A shape [-1, batch, units] of its own nodes."""
     units = int(graph.tensor(graph[name]).numbers()[2])
-    for place, value in ((0, -1), (2, units)):
-        part = new_constant(f"{name}/{place}", np.array(value, np.int32))
+    for index, value in ((0, -1), (2, units)):
+        part = new_constant(f"{name}/{index}", np.array(value, np.int32))
         nodes[part.name] = part
     parts = [f"{name}/0", batch.name, f"{name}/2"]
     nodes[name] = new_node(name, "Pack", parts, {**INT32, "axis": 0, "N": 3})

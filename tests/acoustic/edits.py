@@ -76,7 +76,7 @@ def as_type(name: str, dtype: str) -> Edit:
     return lambda graph: constant(name, graph.tensor(graph[name]).array(), dtype)(graph)
 
 
-def behind(tensor: str, inserted: str) -> Edit:
+def after(tensor: str, inserted: str) -> Edit:
     """Whatever takes a tensor takes it through one more op, the node 'inserted'."""
     old = TensorName.parse(tensor)
 

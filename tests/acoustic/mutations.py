@@ -12,7 +12,7 @@ from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.formats.graphdef.write import edited
-from tests.acoustic.edits import Edit, attributes, behind, constant, inputs, op, takes, with_nodes
+from tests.acoustic.edits import Edit, after, attributes, constant, inputs, op, takes, with_nodes
 
 Mutation = tuple[str, Edit]
 
@@ -46,7 +46,7 @@ def mutations(graph: Graph, random: Generator, tensors: int) -> Iterator[Mutatio
         yield from _other_values(graph, node)
         yield from _other_ops(node)
     for name in used:
-        yield f"Tanh behind {name}", behind(name, "Tanh")
+        yield f"Tanh after {name}", after(name, "Tanh")
 
 
 def _other_inputs(
@@ -79,8 +79,8 @@ def _other_attributes(node: Node) -> Iterator[Mutation]:
         elif isinstance(value, bytes):
             other = b"NCHW" if value == b"NHWC" else b"other"
         elif isinstance(value, tuple):
-            for place in range(len(value)):
-                shape = tuple(size + 27 * (n == place) for n, size in enumerate(value))
+            for index in range(len(value)):
+                shape = tuple(size + 27 * (n == index) for n, size in enumerate(value))
                 yield f"{node.name} has {key} {shape}", attributes(node.name, **{key: shape})
             continue
         else:
@@ -95,10 +95,10 @@ def _other_values(graph: Graph, node: Node) -> Iterator[Mutation]:
     if tensor.dtype is DataType.STRING:
         return
     values = np.array(tensor.array())
-    for place in range(values.size if values.size <= _SMALL else 1):
+    for index in range(values.size if values.size <= _SMALL else 1):
         changed = values.copy()
-        changed.flat[place] += 1
-        yield f"{node.name} is 1 more at {place}", valued(node.name, changed)
+        changed.flat[index] += 1
+        yield f"{node.name} is 1 more at {index}", valued(node.name, changed)
     if values.ndim:
         yield f"{node.name} turned round", valued(node.name, values[::-1].copy())
         yield f"{node.name} is longer", valued(node.name, np.concatenate([values, values]))

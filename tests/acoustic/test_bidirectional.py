@@ -27,9 +27,9 @@ from dsconv.speech.wav import read_wav
 from tests.acoustic.edits import (
     Edit,
     added,
+    after,
     as_type,
     attributes,
-    behind,
     constant,
     edits,
     inputs,
@@ -69,10 +69,10 @@ def difference(
     """How far the recognised network's scores are from the graph's own, and the former."""
     network = recognise(graph)
     feeds = {"input_node": windows, "input_lengths": lengths}
-    (wanted,) = run_graph(tensorflow, graph, feeds, [network.names.probabilities])
+    (expected,) = run_graph(tensorflow, graph, feeds, [network.names.probabilities])
     found = evaluate(network, windows, lengths)
-    assert found.shape == wanted.shape
-    return float(np.abs(found - wanted).max()), found
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max()), found
 
 
 def noise(*shape: int) -> Any:
@@ -128,8 +128,8 @@ def test_names_mean_nothing(graph: Graph) -> None:
     """A graph whose nodes are called otherwise is the same network, with its own names."""
     names = {node.name: f"n{number}" for number, node in enumerate(graph)}
     network = recognise(renamed(rebuildable(graph), names))
-    wanted = Names(names["input_node"], names["input_lengths"], probabilities=names["logits"])
-    assert network.names == wanted
+    expected = Names(names["input_node"], names["input_lengths"], probabilities=names["logits"])
+    assert network.names == expected
     assert network.lstm.cells == 100
 
 
@@ -145,7 +145,7 @@ def test_decoder_is_not_needed(graph: Graph) -> None:
 def test_scores_of_speech_are_those_of_the_graph(
     models: Path, graph: Graph, tensorflow: Any, length: int
 ) -> None:
-    """On the clip it was trained on; behind a shorter length all frames have the same scores."""
+    """On the clip it was trained on; after a shorter length all frames have the same scores."""
     samples = read_wav(models / "LDC93S1_pcms16le_1_16000.wav", 16000)
     rows = whitened_windows(early_features(samples, WHOLE_CLIP), 9)
     assert len(rows) == 146
@@ -302,7 +302,7 @@ AROUND: Cases = {
     ),
     "no layers before": (
         takes("Reshape_1", 0, "Reshape"),
-        "'Reshape_1' takes no dense layer; expected one or more",
+        "'Reshape_1' has no dense layer before it; expected one or more",
     ),
     "a dropout": (
         edits(
@@ -317,7 +317,7 @@ AROUND: Cases = {
         "'Minimum_1' (Minimum) takes no Relu; expected one",
     ),
     "an op between layers": (
-        behind("Minimum_1", "Tanh"),
+        after("Minimum_1", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
     "weights of double precision": (
@@ -354,21 +354,21 @@ AROUND: Cases = {
     ),
     "scores that are clipped": (
         takes("logits", 0, "Minimum_3"),
-        "'logits' takes no dense layer without an activation; expected the one that gives "
-        "the logits",
+        "'logits' does not follow a dense layer without an activation; expected "
+        "the one that gives the logits",
     ),
     "probabilities": (
-        behind("logits", "Softmax"),
+        after("logits", "Softmax"),
         "'inserted' has the op Softmax; expected Reshape",
     ),
     "another output": (
         added("loudest", "Tanh", "Minimum_1"),
-        "its one output should be the scores, or the labels that the graph decodes them to; there "
+        "its one output should be the logits, or the labels decoded from them, but its outputs "
         "are 'loudest' (Tanh), 'output_node' (Pack).",
     ),
     "scores that are used on": (
         added("loudest", "Tanh", "logits"),
-        "there are 'loudest' (Tanh), 'output_node' (Pack).",
+        "its outputs are 'loudest' (Tanh), 'output_node' (Pack).",
     ),
 }
 
@@ -415,14 +415,14 @@ DIRECTIONS: Cases = {
     ),
     "lengths of few bits": (
         attributes(f"{FORWARD}/ToInt32", DstT=DataType.INT8),
-        f"'{FORWARD}/ToInt32' converts from or to no int32 or int64 (DstT)",
+        f"'{FORWARD}/ToInt32' converts another type (DstT); expected int32 or int64",
     ),
     "lengths in a ring": (
         lambda graph: with_nodes(graph, edited(graph["ToInt64"], inputs=[f"{FORWARD}/ToInt32"])),
         "takes its own output; expected another tensor",
     ),
     "lengths changed": (
-        behind("ToInt64", "Neg"),
+        after("ToInt64", "Neg"),
         "'inserted' has the op Neg; expected Cast or Placeholder",
     ),
     "the forward outputs reversed for backward": (
@@ -433,11 +433,11 @@ DIRECTIONS: Cases = {
 
 STEP: Cases = {
     "an op in between": (
-        behind(f"{CELL}/Tanh", "Tanh"),
+        after(f"{CELL}/Tanh", "Tanh"),
         f"'{CELL}/Tanh' (Tanh) makes a gate; expected one Split for all four",
     ),
     "the cell clipped": (
-        behind(f"{CELL}/add_1", "Relu"),
+        after(f"{CELL}/add_1", "Relu"),
         "'inserted' has the op Relu; expected Add or AddV2",
     ),
     "another activation of a gate": (
@@ -491,7 +491,7 @@ STEP: Cases = {
         f"'{CELL}/BiasAdd' adds along another dimension (data_format); expected the last",
     ),
     "a computed kernel": (
-        behind(f"{FORWARD}/basic_lstm_cell/kernel/read", "Tanh"),
+        after(f"{FORWARD}/basic_lstm_cell/kernel/read", "Tanh"),
         f"'{CELL}/split' takes a kernel from 'inserted' (Tanh); expected a constant",
     ),
     "a kernel of another size": (
@@ -524,7 +524,7 @@ ROUNDS: Cases = {
         constant(f"{STATE}/zeros/Const", 1),
         f"'{STATE}/zeros' (Fill) has a value [1.0]; expected [0]",
     ),
-    "ones behind the clip": (
+    "ones after the clip": (
         constant(f"{RNN}/zeros/Const", 1),
         f"'{RNN}/zeros' (Fill) has a value [1.0]; expected [0]",
     ),
@@ -532,11 +532,11 @@ ROUNDS: Cases = {
         constant(f"{STATE}/Const_2", [50]),
         f"'{STATE}/concat_1' (ConcatV2) has a dimension [50]; expected [100]",
     ),
-    "the frame behind the end": (
+    "the frame after the end": (
         op(f"{LOOP}/GreaterEqual", "Greater"),
         f"'{LOOP}/GreaterEqual' has the op Greater; expected GreaterEqual",
     ),
-    "a state behind the end": (
+    "a state after the end": (
         op(f"{LOOP}/GreaterEqual_2", "Greater"),
         f"'{LOOP}/GreaterEqual_2' has the op Greater; expected GreaterEqual",
     ),

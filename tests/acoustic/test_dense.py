@@ -19,9 +19,9 @@ from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.node import TensorName
 from tests.acoustic.edits import (
     added,
+    after,
     as_type,
     attributes,
-    behind,
     constant,
     edits,
     inputs,
@@ -59,7 +59,7 @@ LAYERS = {
         "'MatMul_1' takes weights from 'Minimum' (Minimum); expected a constant",
     ),
     "computed weights": (
-        behind("layer_2/weights/read", "Tanh"),
+        after("layer_2/weights/read", "Tanh"),
         "'MatMul_1' takes weights from 'inserted' (Tanh); expected a constant",
     ),
     "weights of one dimension": (
@@ -110,13 +110,13 @@ LAYERS = {
         "'Minimum_1' has a limit of shape [32]; expected one number",
     ),
     "a computed limit": (
-        edits(behind("Minimum/y", "Relu"), op("inserted", "Tanh")),
+        edits(after("Minimum/y", "Relu"), op("inserted", "Tanh")),
         "'Minimum' takes a limit from 'inserted' (Tanh); expected a constant",
     ),
     "a limit alone": (takes("Minimum", 0, "BiasAdd"), "'Minimum' (Minimum) takes no Relu"),
-    "two activations": (behind("Relu_2", "Tanh"), "'Minimum_2' (Minimum) takes no Relu"),
+    "two activations": (after("Relu_2", "Tanh"), "'Minimum_2' (Minimum) takes no Relu"),
     "an op between layers": (
-        behind("Minimum_1", "Tanh"),
+        after("Minimum_1", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
     "a shortcut": (
@@ -208,7 +208,7 @@ NORMALIZED = {
         f"'{NORM}/moments/SquaredDifference' takes other values",
     ),
     "a computed scale": (
-        behind("layer_2/LayerNorm/gamma/read", "Tanh"),
+        after("layer_2/LayerNorm/gamma/read", "Tanh"),
         f"'{NORM}/batchnorm/add_1' takes a scale from 'inserted' (Tanh); expected a constant",
     ),
     "one scale for all units and frames": (

@@ -27,9 +27,9 @@ from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.formats.graphdef.write import new_node
 from tests.acoustic.edits import (
     Edit,
+    after,
     attributes,
     batch_of_two,
-    behind,
     constant,
     edits,
     inputs,
@@ -323,9 +323,9 @@ HARMLESS: dict[str, Edit] = {
     "AddV2, bias first": edits(
         op("BiasAdd", "AddV2"), inputs("BiasAdd", "layer_1/bias/read", "MatMul")
     ),
-    "Identity before a state": behind("previous_state_c", "Identity"),
-    "Identity behind the LSTM": behind(f"{LSTM}/BlockLSTM:1", "Identity"),
-    "Identity behind the windows' rows": behind("Reshape_1", "Identity"),
+    "Identity before a state": after("previous_state_c", "Identity"),
+    "Identity after the LSTM": after(f"{LSTM}/BlockLSTM:1", "Identity"),
+    "Identity after the windows' rows": after("Reshape_1", "Identity"),
     "truncating casts": edits(
         attributes(f"{LSTM}/SequenceMask/Cast", Truncate=True),
         attributes(f"{LSTM}/SequenceMask/Cast_1", Truncate=True),
@@ -360,8 +360,8 @@ def test_harmless_edits_are_harmless(small_graph: Graph, tensorflow: Any) -> Non
         names = recognise(graph).names
         outputs = [names.probabilities, names.new_c, names.new_h]
         found = run_graph(tensorflow, graph, feeds, outputs)
-        for actual, wanted in zip(found, expected, strict=True):
-            np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6, err_msg=what)
+        for actual, expected_value in zip(found, expected, strict=True):
+            np.testing.assert_allclose(actual, expected_value, rtol=0, atol=1e-6, err_msg=what)
 
 
 def first(network: Network) -> DenseLayer:
@@ -413,7 +413,7 @@ def first(network: Network) -> DenseLayer:
             100,
         ),
     ],
-    ids="clip no-clip no-relu two-before none-behind raw-scores forget-bias bias stride".split(),
+    ids="clip no-clip no-relu two-before none-after raw-scores forget-bias bias stride".split(),
 )
 def test_another_network_is_told_apart(
     edit: Edit, read: Callable[[Network], Any], value: Any, small_graph: Graph

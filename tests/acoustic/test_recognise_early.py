@@ -22,9 +22,9 @@ from dsconv.speech.settings import EVERY_SECOND, HAMMING, EarlySettings
 from tests.acoustic.early import VERSIONS, Version, early, packed_sizes, stateless
 from tests.acoustic.edits import (
     Edit,
+    after,
     attributes,
     batch_of_two,
-    behind,
     constant,
     edits,
     inputs,
@@ -157,8 +157,8 @@ def test_the_tests_graphs_are_those_of_the_originals(
     version: Version, models: Path, small_graph: Graph
 ) -> None:
     """The same ops, as many of each."""
-    made, wanted = early(small_graph, version), original(version, models)
-    assert Counter(node.op for node in made) == Counter(node.op for node in wanted)
+    made, expected = early(small_graph, version), original(version, models)
+    assert Counter(node.op for node in made) == Counter(node.op for node in expected)
 
 
 @pytest.mark.models
@@ -181,8 +181,8 @@ def test_only_what_the_version_does_differently_differs(
     network, later = recognise(early(small_graph, version)), recognise(small_graph)
     check_version(network, version)
     assert (network.batch, network.steps, network.context, network.features) == (1, 16, 9, 26)
-    for found, wanted in zip(network.layers, later.layers, strict=True):
-        assert vars(found) == vars(wanted)
+    for found, expected in zip(network.layers, later.layers, strict=True):
+        assert vars(found) == vars(expected)
     assert (network.lstm.kernel, network.lstm.bias) == (later.lstm.kernel, later.lstm.bias)
 
 
@@ -317,9 +317,9 @@ HARMLESS: dict[str, tuple[Version, Edit]] = {
             takes(f"{LSTM}/ExpandDims_1", 0, "previous_state_c"),
         ),
     ),
-    "Identity before the update": ("0.5", behind(f"{LSTM}/GatherNd", "Identity")),
-    "Identity behind the scores": ("0.4", behind("Softmax", "Identity")),
-    "Identity behind the steps": ("0.4 without lengths", behind(f"{LSTM}/BlockLSTM:1", "Identity")),
+    "Identity before the update": ("0.5", after(f"{LSTM}/GatherNd", "Identity")),
+    "Identity after the scores": ("0.4", after("Softmax", "Identity")),
+    "Identity after the steps": ("0.4 without lengths", after(f"{LSTM}/BlockLSTM:1", "Identity")),
     "the update is waited for twice": (
         "0.5",
         lambda graph: inputs("logits", *graph["logits"].inputs, "^Assign_2")(graph),
@@ -344,8 +344,8 @@ def test_harmless_edits_are_harmless(small_graph: Graph, tensorflow: Any) -> Non
         fed = {f"{name}:0": feeds[name] for name in WINDOWS if name in graph}
         runs = [Original(tensorflow, each) for each in (graph, edit(graph))]
         for _ in range(2):
-            wanted, found = (run.call(fed) for run in runs)
-            for expected, actual in zip(wanted, found, strict=True):
+            expected_value, found = (run.call(fed) for run in runs)
+            for expected, actual in zip(expected_value, found, strict=True):
                 np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6, err_msg=what)
 
 

@@ -21,10 +21,10 @@ from dsconv.formats.graphdef.write import edited, new_node
 from tests.acoustic.edits import (
     Edit,
     added,
+    after,
     as_type,
     attributes,
     batch_of_two,
-    behind,
     constant,
     edits,
     inputs,
@@ -95,10 +95,10 @@ INPUTS = {
     ),
     "a frozen state": (
         constant("previous_state_c", np.zeros((1, 32)), np.float32),
-        f"'{LSTM}/BlockLSTM' is given only one of its states; expected both or none",
+        f"'{LSTM}/BlockLSTM' has only one initial state as an input; expected both or none",
     ),
     "a state that is computed": (
-        behind("previous_state_h", "Tanh"),
+        after("previous_state_h", "Tanh"),
         "'inserted' has the op Tanh; expected Placeholder or VariableV2 or Fill or Const",
     ),
     "another batch than the shapes say": (
@@ -145,16 +145,16 @@ BEFORE = {
         takes("MatMul", 0, "transpose"),
         "'transpose' has the op Transpose; expected Reshape",
     ),
-    "an op behind the windows": (
-        behind("input_node", "Tanh"),
+    "an op after the windows": (
+        after("input_node", "Tanh"),
         "no input of the form [batch, steps, context, features]",
     ),
-    "an op behind the rows": (
-        behind("Reshape_1", "Tanh"),
+    "an op after the rows": (
+        after("Reshape_1", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
     "an op before the LSTM": (
-        behind("Reshape_2", "Tanh"),
+        after("Reshape_2", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
     "layers in a ring": (takes("MatMul", 0, "Minimum_2"), "no input of the form"),
@@ -164,7 +164,7 @@ BEFORE = {
     ),
     "no layer before the LSTM": (
         takes("Reshape_2", 0, "Reshape_1"),
-        "'Reshape_2' takes no dense layer; expected one or more",
+        "'Reshape_2' has no dense layer before it; expected one or more",
     ),
     "weights for more inputs": (
         constant("layer_2/weights", np.zeros((33, 32))),
@@ -207,7 +207,7 @@ CELL = {
         f"'{LSTM}/BlockLSTM' has 5 inputs; expected 9",
     ),
     "a computed kernel": (
-        behind(f"{LSTM}/kernel", "Tanh"),
+        after(f"{LSTM}/kernel", "Tanh"),
         f"'{LSTM}/BlockLSTM' takes a kernel from 'inserted' (Tanh); expected a constant",
     ),
     "a kernel of double precision": (
@@ -285,7 +285,7 @@ VALID_FRAMES = {
         f"'{LSTM}/mul' (Mul) takes no Tile; expected one",
     ),
     "a mask of a mask": (
-        behind(f"{LSTM}/Tile", "Relu"),
+        after(f"{LSTM}/Tile", "Relu"),
         f"'{LSTM}/mul' (Mul) takes no Tile; expected one",
     ),
     "repeated for other units": (
@@ -320,7 +320,7 @@ VALID_FRAMES = {
         op(f"{MASK}/Less", "LessEqual"),
         f"'{MASK}/Less' has the op LessEqual; expected Less",
     ),
-    "the frames behind": (
+    "the frames after": (
         inputs(f"{MASK}/Less", f"{MASK}/Cast", f"{MASK}/Range"),
         f"'{MASK}/Cast' has the op Cast; expected Range",
     ),
@@ -416,7 +416,7 @@ OUTPUTS = {
         f"'{LSTM}/concat' has the op ConcatV2; expected Reshape",
     ),
     "a state that is computed on": (
-        behind(f"{LSTM}/GatherNd", "Tanh"),
+        after(f"{LSTM}/GatherNd", "Tanh"),
         "its outputs should be the scores and the two states after the last frame",
     ),
     "picked by clip": (
@@ -443,7 +443,7 @@ OUTPUTS = {
         constant(f"{LSTM}/concat/axis", 1),
         f"'{LSTM}/concat' (ConcatV2) has axis [1]; expected [0]",
     ),
-    "only the states behind": (
+    "only the states after": (
         takes(f"{LSTM}/GatherNd", 0, f"{LSTM}/BlockLSTM:1"),
         f"'{LSTM}/BlockLSTM' has the op BlockLSTM; expected ConcatV2",
     ),
@@ -485,7 +485,7 @@ OUTPUTS = {
     ),
     "logarithms": (op("logits", "LogSoftmax"), "'logits' has the op LogSoftmax; expected Reshape"),
     "scores that are computed on": (
-        behind("raw_logits", "Tanh"),
+        after("raw_logits", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
     "probabilities that are computed on": (
@@ -509,13 +509,13 @@ OUTPUTS = {
     ),
     "scores that are clipped": (
         takes("raw_logits", 0, "Minimum_3"),
-        "'raw_logits' takes no dense layer without an activation; expected the one that gives "
-        "the logits",
+        "'raw_logits' does not follow a dense layer without an activation; expected "
+        "the one that gives the logits",
     ),
     "scores without weights": (
         takes("raw_logits", 0, "Reshape_3"),
-        "'raw_logits' takes no dense layer without an activation; expected the one that gives "
-        "the logits",
+        "'raw_logits' does not follow a dense layer without an activation; expected "
+        "the one that gives the logits",
     ),
     "scores of other classes": (
         constant("raw_logits/shape", [-1, 29, 1]),
@@ -545,7 +545,7 @@ FRONT_END = {
         "'Mfcc' is used by ['Reshape', 'again']; expected one Reshape",
     ),
     "features changed": (
-        behind("Mfcc", "Tanh"),
+        after("Mfcc", "Tanh"),
         "'Mfcc' is used by ['inserted']; expected one Reshape",
     ),
     "features changed at the end": (
@@ -561,7 +561,7 @@ FRONT_END = {
         "'ExpandDims' (ExpandDims) has axis [0]; expected [-1]",
     ),
     "samples changed": (
-        behind("ExpandDims", "Tanh"),
+        after("ExpandDims", "Tanh"),
         "'inserted' has the op Tanh; expected ExpandDims",
     ),
     "samples that do not go in": (
@@ -603,21 +603,21 @@ def test_identities_in_a_ring_come_to_an_end(names: tuple[str, ...], small_graph
 
 
 def test_every_op_that_is_put_between_is_refused(small_graph: Graph) -> None:
-    """A Tanh behind any tensor that is used, but for weights of peepholes that are not used."""
+    """A Tanh after any tensor that is used, but for weights of peepholes that are not used."""
     used = sorted({name for node in small_graph for name in node.inputs} - FRONT_END_ENTRIES)
     assert len(used) > 90
-    accepted = [name for name in used if refusal(behind(name, "Tanh")(small_graph)) is None]
+    accepted = [name for name in used if refusal(after(name, "Tanh")(small_graph)) is None]
     assert accepted == [f"{LSTM}/zeros"]
 
 
-# Nodes by which a front end is told: changed behind them, it is taken for none at all.
+# Nodes by which a front end is told: changed after them, it is taken for none at all.
 FRONT_END_ENTRIES = {"AudioSpectrogram", "Mfcc/sample_rate"}
 
 
 @pytest.mark.parametrize("entry", sorted(FRONT_END_ENTRIES))
 def test_an_unknown_front_end_is_refused(entry: str, small_graph: Graph) -> None:
     """Features that are made in another way must not be taken for the usual ones."""
-    assert refusal(behind(entry, "Tanh")(small_graph))
+    assert refusal(after(entry, "Tanh")(small_graph))
 
 
 def fewer_inputs(graph: Graph) -> Iterator[tuple[str, Graph]]:

@@ -18,10 +18,10 @@ from tests.acoustic.early import VERSIONS, Version, early, stateless
 from tests.acoustic.edits import (
     Edit,
     added,
+    after,
     as_type,
     attributes,
     batch_of_two,
-    behind,
     constant,
     edits,
     inputs,
@@ -114,15 +114,15 @@ STATES: dict[str, tuple[Edit, str]] = {
     ),
     "scores that do not wait for the cell": (
         scores_wait_for("^Assign_3"),
-        "'logits' does not wait for 'Assign_2'; expected a state that is kept",
+        "'logits' does not depend on 'Assign_2'; expected a state that is kept",
     ),
     "scores that do not wait for the hidden state": (
         scores_wait_for("^Assign_2"),
-        "'logits' does not wait for 'Assign_3'; expected a state that is kept",
+        "'logits' does not depend on 'Assign_3'; expected a state that is kept",
     ),
     "scores that wait for the start": (
         scores_wait_for("^Assign", "^Assign_1"),
-        "'logits' does not wait for 'Assign_2'; expected a state that is kept",
+        "'logits' does not depend on 'Assign_2'; expected a state that is kept",
     ),
     "a first state of ones": (starts_with(1.0), "'zeros' ("),
     "a first state that is hardly zero": (
@@ -130,8 +130,8 @@ STATES: dict[str, tuple[Edit, str]] = {
         "'zeros' (",
     ),
     "a first state that is computed": (
-        behind("zeros", "Tanh"),
-        "'inserted' (Tanh) is a first state; expected zeros",
+        after("zeros", "Tanh"),
+        "'inserted' (Tanh) is an initial state; expected zeros",
     ),
     "a state that is changed before it is kept": (
         lambda graph: edits(
@@ -139,8 +139,8 @@ STATES: dict[str, tuple[Edit, str]] = {
         )(graph),
         "'changed' has the op Tanh; expected Gather or GatherNd or StridedSlice",
     ),
-    "a state that is changed behind the variable": (
-        behind("previous_state_h/read", "Tanh"),
+    "a state that is changed after the variable": (
+        after("previous_state_h/read", "Tanh"),
         "'inserted' has the op Tanh; expected Placeholder or VariableV2 or Fill or Const",
     ),
     "only one state in a variable": (
@@ -148,7 +148,7 @@ STATES: dict[str, tuple[Edit, str]] = {
             constant("none", np.zeros((1, 32)), np.float32),
             takes(f"{LSTM}/BlockLSTM", 3, "none"),
         ),
-        f"'{LSTM}/BlockLSTM' is given only one of its states; expected both or none",
+        f"'{LSTM}/BlockLSTM' has only one initial state as an input; expected both or none",
     ),
     "a variable of another batch": (
         attributes("previous_state_c", shape=(2, 32)),
@@ -191,7 +191,7 @@ STATES: dict[str, tuple[Edit, str]] = {
         "'raw_logits' has shape [-1, 2, 29]; expected [-1, 1, 29]",
     ),
     "scores that are computed on": (
-        behind("raw_logits", "Tanh"),
+        after("raw_logits", "Tanh"),
         "'inserted' has the op Tanh; expected Reshape",
     ),
 }
@@ -433,11 +433,11 @@ def test_the_constant_shape_must_have_the_batch_of_the_windows(small_graph: Grap
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_op_that_is_put_between_is_refused(version: Version, small_graph: Graph) -> None:
-    """A Tanh behind any tensor that is used, but for weights of peepholes that are not used."""
+    """A Tanh after any tensor that is used, but for weights of peepholes that are not used."""
     graph = early(small_graph, version)
     used = sorted({name for node in graph for name in node.inputs if not name.startswith("^")})
     assert len(used) > 60
-    accepted = {name for name in used if refusal(behind(name, "Tanh")(graph)) is None}
+    accepted = {name for name in used if refusal(after(name, "Tanh")(graph)) is None}
     # What a Fill for the unused peepholes or the front end is made of is not looked at.
     assert accepted <= UNREAD
 
@@ -446,7 +446,7 @@ def test_every_op_put_between_without_states_is_refused(small_graph: Graph) -> N
     """The same for a graph of any batch."""
     graph = stateless(set_steps(small_graph, DYNAMIC))
     used = sorted({name for node in graph for name in node.inputs})
-    accepted = {name for name in used if refusal(behind(name, "Tanh")(graph)) is None}
+    accepted = {name for name in used if refusal(after(name, "Tanh")(graph)) is None}
     assert accepted <= UNREAD
 
 

@@ -28,8 +28,8 @@ def evaluate(network: Network, windows: ArrayLike, lengths: Sequence[int]) -> Do
     both = np.zeros((*rows.shape[:2], 2 * network.lstm.cells))
     for clip, length in enumerate(lengths):
         frames = rows[:length, clip]
-        ahead, behind = _run(network.lstm, frames), _run(network.backward, frames[::-1])[::-1]
-        both[:length, clip] = np.concatenate([ahead, behind], axis=1)
+        forward, backward = _run(network.lstm, frames), _run(network.backward, frames[::-1])[::-1]
+        both[:length, clip] = np.concatenate([forward, backward], axis=1)
     for layer in (*network.after, network.output):
         both = _dense(layer, both)
     return both

@@ -130,5 +130,5 @@ def assert_close(found: list[Any], expected: list[Any], precision: str = "fp32")
     tolerance = TOLERANCES[precision]
     limits = [tolerance.probabilities]
     limits += [tolerance.of_states(float(np.abs(state).max())) for state in expected[1:]]
-    for actual, wanted, limit in zip(found, expected, limits, strict=True):
-        assert distance(actual, wanted) <= limit
+    for actual, expected_value, limit in zip(found, expected, limits, strict=True):
+        assert distance(actual, expected_value) <= limit

@@ -301,9 +301,9 @@ FASTEST: dict[str, tuple[Callable[[Path], Counter[str]], Mapping[str, int]]] = {
 def test_ops_are_fused_or_looped(form: str, small_model: Path, tmp_path: Path) -> None:
     """No op for each frame, and no more turning around than a format needs."""
     path = built(form, bidirectional(small_model), tmp_path)
-    counted, wanted = FASTEST[form]
+    counted, expected = FASTEST[form]
     found = counted(path)
-    assert {op: found[op] for op in wanted} == wanted
+    assert {op: found[op] for op in expected} == expected
 
 
 def test_integers_in_onnx_are_one_node_too(small_model: Path, tmp_path: Path) -> None:
@@ -378,9 +378,9 @@ def test_the_original_on_speech(
         folder.mkdir()
         path = built(form, replace(network, softmax=probabilities), folder, precision)
         found = answer(open_model(path), windows)
-        wanted = softmax(expected) if probabilities else expected
-        print(form, precision, probabilities, f"{distance(found, wanted):.1e}")
+        expected_value = softmax(expected) if probabilities else expected
+        print(form, precision, probabilities, f"{distance(found, expected_value):.1e}")
         if probabilities:
-            assert distance(found, wanted) <= TOLERANCES[precision].probabilities
+            assert distance(found, expected_value) <= TOLERANCES[precision].probabilities
         elif precision == "fp32":
-            assert distance(found, wanted) <= 1e-5 * np.abs(wanted).max()
+            assert distance(found, expected_value) <= 1e-5 * np.abs(expected_value).max()

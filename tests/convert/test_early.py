@@ -82,10 +82,10 @@ def test_scores_are_as_asked(
     sums = [called(model, windows).sum(axis=-1) for model in (with_softmax, logits)]
     np.testing.assert_allclose(sums[0], 1, rtol=0, atol=1e-5)
     assert np.abs(sums[1] - 1).max() > 1e-2
-    wanted, _ = run_clip(open_model(path), FEATURES)
+    expected, _ = run_clip(open_model(path), FEATURES)
     for model in (with_softmax, logits):
         found, _ = run_clip(model, FEATURES)
-        assert distance(found, wanted) <= 1e-5
+        assert distance(found, expected) <= 1e-5
 
 
 def called(model: Any, windows: Any) -> Any:
@@ -130,12 +130,12 @@ def test_a_batch_of_two_becomes_one(target: str, small_graph: Graph, tmp_path: P
     model = converted(target, path, tmp_path / "a", precision="fp32")
     assert model.interface.batch == 1
     found, _ = run_clip(model, FEATURES)
-    wanted, _ = run_clip(open_model(path), FEATURES)
-    assert distance(found, wanted) <= 1e-5
+    expected, _ = run_clip(open_model(path), FEATURES)
+    assert distance(found, expected) <= 1e-5
 
 
 def notes(target: str, path: Path, **asked: Any) -> set[str]:
-    """What a conversion says, without the advice behind a semicolon."""
+    """What a conversion says, without the advice after a semicolon."""
     output = path.with_name(f"noted{TARGETS[target].suffix_for(Options())}")
     found = convert_file(TARGETS[target], path, output, options=Options(**asked), force=True)
     return {note.split(";")[0] for note in found.notes}

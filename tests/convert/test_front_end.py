@@ -34,7 +34,7 @@ from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import beam_text
+from dsconv.speech.decode import beam_transcript
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import sample_windows
 from dsconv.speech.wav import Samples, read_wav
@@ -207,7 +207,7 @@ def test_other_windows_say_the_same(windows: str, tmp_path: Path) -> None:
 @pytest.mark.models
 @pytest.mark.parametrize("windows", WINDOWS)
 def test_speech_in_other_windows(windows: str, models: Path, tmp_path: Path) -> None:
-    """Trained weights, which hear more than random ones, behind other windows."""
+    """Trained weights, which hear more than random ones, after other windows."""
     weights = weights_of(recognise(open_graph(models / STATIC)))
     source = exported(weights, tmp_path / "trained.pb", WINDOWS[windows])
     reference = open_model(source)
@@ -283,7 +283,7 @@ def test_fewer_bits_behind_the_front_end(
         found = said(converted(target, models / name, tmp_path / target, **asked), clip)
         print(f"{name} {target} {precision}: {distance(found, expected):.1e}")
         assert 1e-5 < distance(found, expected) < TOLERANCES[precision].probabilities
-        assert beam_text(found, alphabet, 500) == TEXT
+        assert beam_transcript(found, alphabet, 500) == TEXT
 
 
 @pytest.mark.parametrize("target", EVERY)

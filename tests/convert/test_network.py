@@ -280,8 +280,8 @@ def test_every_length_equals_the_graph(
     for length in range(frames + 1):
         call = random_call(frames, length, seed=length)
         found, expected = answers(model, call), form.expected(answers(reference, call))
-        for actual, wanted in zip(found, expected, strict=True):
-            assert distance(actual, wanted) < 1e-6
+        for actual, expected_value in zip(found, expected, strict=True):
+            assert distance(actual, expected_value) < 1e-6
         assert_silent(found[0][length:])
         if length == 0:
             np.testing.assert_array_equal(found[1:], [call.c, call.h])
@@ -308,8 +308,8 @@ def test_what_is_padded_says_nothing(
         expected = answers(model, call)
         for filling in (0.0, -3e4, 1e30, -np.inf, np.nan):
             call.windows[:, length:] = filling
-            for actual, wanted in zip(answers(model, call), expected, strict=True):
-                np.testing.assert_array_equal(actual, wanted)
+            for actual, expected_value in zip(answers(model, call), expected, strict=True):
+                np.testing.assert_array_equal(actual, expected_value)
 
 
 @ways(16, DYNAMIC, fewer=True)
@@ -339,8 +339,8 @@ def test_other_networks_of_the_family(
     states = [rng.normal(size=(1, 32)).astype(np.float32) for _ in range(2)]
     for call in calls(windows, 16, (0, 9, 16) if lengths == "input" else (16,), states):
         expected = form.expected(answers(reference, call))
-        for found, wanted in zip(answers(model, call), expected, strict=True):
-            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+        for found, expected_value in zip(answers(model, call), expected, strict=True):
+            np.testing.assert_allclose(found, expected_value, rtol=1e-5, atol=1e-5)
 
 
 @each_form
@@ -350,8 +350,8 @@ def test_swapped_states_stay_swapped(form: Form, small_model: Path, tmp_path: Pa
     source = saved(renamed(open_graph(small_model), swap), tmp_path / "a.pb")
     model, call = form.model(source, tmp_path / "b"), random_call(16, 16)
     expected = answers(open_model(source), call)
-    for found, wanted in zip(answers(model, call)[1:], expected[1:], strict=True):
-        assert distance(found, wanted) < 1e-5
+    for found, expected_value in zip(answers(model, call)[1:], expected[1:], strict=True):
+        assert distance(found, expected_value) < 1e-5
 
 
 @pytest.mark.models

@@ -81,9 +81,9 @@ FITS = "does not fit: the graph takes windows of shape 1,STEPS,19,26, STEPS bein
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"steps": 0}, "0 steps make no sense; pass 1 or more, or -1 for any number"),
-        ({"steps": -2}, "-2 steps make no sense; pass 1 or more, or -1 for any number"),
-        ({"input_shape": (1, 0, 19, 26)}, "0 steps make no sense"),
+        ({"steps": 0}, "0 steps are not possible; pass 1 or more, or -1 for any number"),
+        ({"steps": -2}, "-2 steps are not possible; pass 1 or more, or -1 for any number"),
+        ({"input_shape": (1, 0, 19, 26)}, "0 steps are not possible"),
         ({"input_shape": ()}, FITS),
         ({"input_shape": (16,)}, f"--input-shape 16 {FITS}"),
         ({"input_shape": (16, 19, 26)}, f"--input-shape 16,19,26 {FITS}"),
@@ -101,10 +101,10 @@ FITS = "does not fit: the graph takes windows of shape 1,STEPS,19,26, STEPS bein
             {"steps": -1, "input_shape": (1, 16, 19, 26)},
             "--n-steps -1 and --input-shape with 16 steps differ; pass one of them",
         ),
-        ({"states": "internal"}, "the target keeps no internal states; pass --states io"),
+        ({"states": "internal"}, "the target has no --states internal; pass --states io"),
         (
             {"states": "internal", "front_end": True},
-            "the target keeps no internal states; pass --states io",
+            "the target has no --states internal; pass --states io",
         ),
     ],
 )

@@ -1,7 +1,7 @@
 """The original runtime opens what dsconv writes, and transcribes the same.
 
-Its search takes the time. Where the width of 500 that stands in the demo model does not matter it is
-made smaller, as an exporter would; the transcripts stay the same.
+Its search takes the time. Where the width of 500 that stands in the demo model does not matter it
+is made smaller, as an exporter would; the transcripts stay the same.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_demo_model_transcribes_its_clips(
         model = convert_file(TARGETS["pbmm"], narrowed(model, tmp_path)).output
     clips = demo_model.clips()
     texts = transcribe_originally("deepspeech", model, *(clip.wav for clip in clips))
-    assert texts == [clip.text for clip in clips]
+    assert texts == [clip.transcript for clip in clips]
 
 
 @pytest.mark.models
@@ -71,4 +71,4 @@ def test_other_numbers_of_steps_run(
     graph = set_steps(open_graph(narrowed(demo_model.MODEL, tmp_path)), steps)
     path = saved(graph, tmp_path / "model.pb")
     clip = demo_model.clips()[0]
-    assert transcribe_originally("deepspeech", path, clip.wav) == [clip.text]
+    assert transcribe_originally("deepspeech", path, clip.wav) == [clip.transcript]

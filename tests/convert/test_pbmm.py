@@ -79,7 +79,7 @@ def test_converts_constants_from_the_minimum_on(small_model: Path, tmp_path: Pat
 
 
 def test_the_same_input_gives_the_same_bytes(small_model: Path, tmp_path: Path) -> None:
-    """Nothing of the time or the place gets into the file."""
+    """Nothing of the time or the folder gets into the file."""
     outputs = [
         convert_file(PBMM, small_model, tmp_path / name).output for name in ("a.pbmm", "b.pbmm")
     ]
@@ -109,7 +109,7 @@ def test_a_package_and_a_graph_are_not_converted_to_themselves(
     package = convert_file(PBMM, small_model, tmp_path / "a.pbmm").output
     with pytest.raises(ConversionError, match="memory-mappable already"):
         convert_file(PBMM, package, tmp_path / "b.pbmm")
-    with pytest.raises(ConversionError, match="plain graph already"):
+    with pytest.raises(ConversionError, match="frozen graph already"):
         convert_file(PB, small_model, tmp_path / "b.pb")
 
 

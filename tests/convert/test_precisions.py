@@ -109,13 +109,13 @@ def test_calls_of_any_size_in_integers(
     model = converted(target, models / name, tmp_path / "a", lengths=lengths, precision="int8")
     windows = speech_windows(models / name, models)
     for size in (146, 37, 5, 1):
-        states = wanted = [np.zeros((1, 100), np.float32)] * 2
+        states = expected_value = [np.zeros((1, 100), np.float32)] * 2
         for start in range(0, windows.shape[1] // size * size, size):
             part: Windows = windows[:, start : start + size]
-            expected = answers(reference, Call(part, size, wanted[0], wanted[1]))
+            expected = answers(reference, Call(part, size, expected_value[0], expected_value[1]))
             found = answers(model, Call(part, size, states[0], states[1]))
             assert_close(found, expected, "int8")
-            states, wanted = found[1:], expected[1:]
+            states, expected_value = found[1:], expected[1:]
 
 
 @pytest.mark.parametrize("precision", REDUCED)
@@ -170,17 +170,17 @@ def test_integers_in_the_file_are_the_weights(
     stored = (onnx_matrices if target == "onnx" else openvino_matrices)(path)
     network = recognise(open_graph(small_model))
     first, *others = list(network.layers)
-    half, wanted = stored[f"{first.name}/weights/half"], values(first.weights)
+    half, expected = stored[f"{first.name}/weights/half"], values(first.weights)
     assert half.dtype == np.float16
-    assert distance(half.astype(np.float32), wanted) <= 2**-11 * np.abs(wanted).max()
+    assert distance(half.astype(np.float32), expected) <= 2**-11 * np.abs(expected).max()
     for layer in others:
         integers, scales = stored_integers(stored, f"{layer.name}/weights")
         assert_half_a_step(integers, scales, values(layer.weights))
     order = ORDERS[target]
     for name, kernel in (("lstm/W", input_kernel), ("lstm/R", recurrent_kernel)):
-        wanted = np.concatenate([kernel(network.lstm, gate) for gate in order], axis=1)
+        expected = np.concatenate([kernel(network.lstm, gate) for gate in order], axis=1)
         integers, scales = stored_integers(stored, name)
-        assert_half_a_step(integers, scales, wanted)
+        assert_half_a_step(integers, scales, expected)
 
 
 ORDERS = {"onnx": "iofc", "openvino": "icfo"}
@@ -192,11 +192,11 @@ def stored_integers(stored: dict[str, Any], name: str) -> tuple[Any, Any]:
     return stored.get(f"{name}/integers", stored.get(name)), stored[f"{name}/scales"].ravel()
 
 
-def assert_half_a_step(integers: Any, scales: Any, wanted: Any) -> None:
+def assert_half_a_step(integers: Any, scales: Any, expected: Any) -> None:
     """Integers times scales are the weights, as near as integers can be."""
     assert integers.dtype == np.int8
     assert integers.min() >= -127
-    error = np.abs(integers * scales.astype(np.float64) - wanted)
+    error = np.abs(integers * scales.astype(np.float64) - expected)
     assert (error <= scales / 2 * (1 + 1e-5)).all()
 
 
@@ -310,10 +310,10 @@ def test_gates_come_in_the_order_that_is_asked_for(order: str, small_graph: Grap
     kernel, bias = values(lstm.kernel), values(lstm.bias)
     assert (lstm.cells, lstm.inputs, kernel.shape) == (32, 32, (64, 128))
     found = lstm_bias(lstm, order)
-    for place, gate in enumerate(order):
+    for position, gate in enumerate(order):
         columns = slice("icfo".index(gate) * 32, "icfo".index(gate) * 32 + 32)
         expected = bias[columns] + np.float32(0.75 if gate == "f" else 0)
-        np.testing.assert_array_equal(found[place * 32 : place * 32 + 32], expected)
+        np.testing.assert_array_equal(found[position * 32 : position * 32 + 32], expected)
         np.testing.assert_array_equal(input_kernel(lstm, gate), kernel[:32, columns])
         np.testing.assert_array_equal(recurrent_kernel(lstm, gate), kernel[32:, columns])
     np.testing.assert_array_equal(values(lstm.bias), bias)

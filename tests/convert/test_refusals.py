@@ -1,4 +1,4 @@
-"""What no target that builds the network converts: the same one line from each, and no file."""
+"""What no target that builds the network does: the same one line from each, and no file."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import pytest
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, OutputError
 from dsconv.formats.graphdef.graph import open_graph
+from dsconv.runtime.registry import open_model
 from tests.acoustic.edits import constant
-from tests.convert.conversions import saved
+from tests.convert.conversions import require_toolkits, saved
 
 BUILT = ("tflite", "coreml", "openvino", "onnx")
 FOR_ALL: list[tuple[dict[str, Any], str]] = [
-    ({"steps": 0}, "0 steps make no sense"),
+    ({"steps": 0}, "0 steps are not possible"),
     ({"input_shape": (1, 16, 9, 26)}, "does not fit"),
     ({"steps": 16, "front_end": True}, "--n-steps does not go with --front-end"),
     ({"front_end": True, "states": "internal"}, "--states internal does not go with --front"),
 ]
-NO_STATES = ({"states": "internal"}, "no internal states; pass --states io")
+NO_STATES = ({"states": "internal"}, "no --states internal; pass --states io")
 ASKED = [
     *((target, *refusal) for target in BUILT for refusal in FOR_ALL[:3]),
     ("coreml", *FOR_ALL[3]),
@@ -41,6 +42,21 @@ def test_options_are_refused_before_any_work(
     with pytest.raises(ConversionError, match=f"output_graph.pb: .*{says}"):
         convert_file(TARGETS[target], small_model, output, options=Options(**asked))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["tflite", "onnx"])
+def test_an_existing_output_is_kept_unless_forced(
+    target: str, small_model: Path, tmp_path: Path
+) -> None:
+    """--force replaces, nothing else does."""
+    require_toolkits(target)
+    output = tmp_path / f"a{TARGETS[target].suffix}"
+    output.write_text("mine")
+    with pytest.raises(OutputError, match="exists; pass --force"):
+        convert_file(TARGETS[target], small_model, output)
+    assert output.read_text() == "mine"
+    convert_file(TARGETS[target], small_model, output, force=True)
+    assert open_model(output).interface.steps == 16
 
 
 @pytest.mark.parametrize("target", BUILT)

@@ -39,7 +39,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     ("name", "says"), [("no/such/a", "is not a folder; create it"), (".", "is a folder")]
 )
 def test_places_that_take_no_file(name: str, says: str, tmp_path: Path) -> None:
-    """A wrong place is refused before any work."""
+    """A wrong path is refused before any work."""
     with pytest.raises(OutputError, match=says), new_file(tmp_path / name):
         pytest.fail("the block must not run")
 

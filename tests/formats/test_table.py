@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.convert.coreml.options import CoreMlOptions
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
@@ -49,7 +50,7 @@ def open_link(_: Path) -> Model:
 
 def draw_link(_: Path) -> OpGraph:
     """The operations of the demo model."""
-    return read_ops(demo_model.MODEL)
+    return read_ops(Source(demo_model.MODEL))
 
 
 LINK = Format(
@@ -82,7 +83,7 @@ def test_a_row_is_all_that_a_format_needs(link: Path, monkeypatch: pytest.Monkey
     assert (found["format"], found["identity"]["n_hidden"]) == ("link", 128)
     assert drawing.read_text("utf-8").startswith("<svg ")
     assert "link to a model (link)" in run("inspect", link).stdout
-    assert run("transcribe", link, clip.wav, "-q").stdout.strip() == clip.text
+    assert run("transcribe", link, clip.wav, "-q").stdout.strip() == clip.transcript
     assert run("validate", demo_model.MODEL, link, "--audio", clip.wav).exit_code == 0
 
 

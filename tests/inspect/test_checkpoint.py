@@ -199,7 +199,7 @@ def test_damage(folder: Path) -> None:
 
 @pytest.mark.models
 def test_an_original(models: Path) -> None:
-    """The checkpoint behind the exports of 0.9.3."""
+    """The checkpoint of which the exports of 0.9.3 were made."""
     inspection = inspect_file(models / "checkpoint-0.9.3")
     info = info_of(inspection)
     assert (inspection.identity.n_hidden, inspection.identity.classes) == (100, 29)

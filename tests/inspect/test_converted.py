@@ -27,11 +27,11 @@ def inspected(target: str, source: Path, folder: Path, **asked: Any) -> Inspecti
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_network_is_that_of_the_graph(target: str, small_model: Path, tmp_path: Path) -> None:
     """Sizes, states, alphabet and audio settings, whatever the format."""
-    wanted = inspect_file(small_model).identity
+    expected = inspect_file(small_model).identity
     found = inspected(target, small_model, tmp_path, precision="fp32", lengths="input")
     identity = found.identity
-    for key in vars(wanted).keys() - {"exported_by", "forget_bias"}:
-        assert getattr(identity, key) == getattr(wanted, key), key
+    for key in vars(expected).keys() - {"exported_by", "forget_bias"}:
+        assert getattr(identity, key) == getattr(expected, key), key
     assert identity.exported_by == f"dsconv {__version__}"
     names = [tensor.name for tensor in found.inputs]
     assert names[0] == "input_node"

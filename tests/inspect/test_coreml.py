@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError
-from dsconv.formats.digest import Digest
 from dsconv.inspect.coreml.network import WEIGHTS
 from dsconv.inspect.registry import inspect_file
 from dsconv.inspect.report import Inspection, render
@@ -351,12 +351,12 @@ def test_bytes_and_hash_of_a_package(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
     manifest = path / "Manifest.json"
     manifest.write_text(manifest.read_text().replace("-", "_"))
-    assert Digest(path).hexdigest() == found.sha256
+    assert Source(path).digest.hexdigest() == found.sha256
     weights = path / "Data/com.apple.CoreML/weights/weight.bin"
     weights.rename(weights.with_name("renamed"))
-    assert Digest(path).hexdigest() != found.sha256
+    assert Source(path).digest.hexdigest() != found.sha256
     (path / "Data" / "empty").touch()
-    assert len(Digest(path).hexdigest()) == 64
+    assert len(Source(path).digest.hexdigest()) == 64
 
 
 def write_manifest(path: Path, model: str) -> None:
@@ -398,15 +398,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights elsewhere": (
         lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path/../../x/"),
-        "weights are said to lie in",
+        "the weights lie outside of the package, in",
     ),
     "weights anywhere": (
         lambda p: replace(p / MODEL, b"@model_path/weights/", b"@modal_path/weights/"),
-        "weights are said to lie in",
+        "the weights lie outside of the package, in",
     ),
     "weights at the root": (
         lambda p: replace(p / MODEL, b"@model_path/weights/", b"@model_path//eights/"),
-        "weights are said to lie in",
+        "the weights lie outside of the package, in",
     ),
     "no opset": (lambda p: replace(p / MODEL, b"\x12\x07CoreML7", b"\x12\x07CoreMLX"), "CoreMLX"),
     "empty manifest": (lambda p: (p / "Manifest.json").write_text(""), "names no model"),
@@ -521,8 +521,8 @@ def test_any_damage_is_inspected_or_named(part: str, whole: Path, tmp_path: Path
     outcomes = {"done": 0, "error": 0}
     for _ in range(150):
         changed = bytearray(data)
-        place = rng.randrange(len(data) if rng.random() < 0.3 else min(len(data), 1200))
-        changed[place : place + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+        index = rng.randrange(len(data) if rng.random() < 0.3 else min(len(data), 1200))
+        changed[index : index + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
         file.write_bytes(changed)
         try:
             render(inspect_file(path))

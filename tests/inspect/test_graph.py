@@ -155,7 +155,7 @@ def test_hash_size_and_targets(small_model: Path) -> None:
     assert inspection.sha256 == hashlib.sha256(data).hexdigest()
     targets = {target.target: target.refusal for target in inspection.converts_to}
     assert targets["pbmm"] is None
-    assert "plain graph already" in (targets["pb"] or "")
+    assert "frozen graph already" in (targets["pb"] or "")
 
 
 def test_json_holds_only_plain_values(small_model: Path) -> None:

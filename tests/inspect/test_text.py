@@ -49,7 +49,7 @@ def test_every_original_renders(models: Path) -> None:
 
 
 def test_shapes() -> None:
-    """Open sizes are question marks."""
+    """Dynamic dimensions are question marks."""
     assert shape_text([1, -1, 19]) == "[1, ?, 19]"
     assert shape_text([]) == "[]"
     assert shape_text(None) == "?"

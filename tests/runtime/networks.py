@@ -95,7 +95,7 @@ class OnnxNetwork:
     def _lstm(self, source: str) -> int:
         """One LSTM node and the states around it; returns the number of cells."""
         lstm = next(node for node in self._graph if node.op == "BlockLSTM")
-        kernel, bias = (self._weight(lstm.data_inputs[place]) for place in (4, 8))
+        kernel, bias = (self._weight(lstm.data_inputs[index]) for index in (4, 8))
         hidden = kernel.shape[1] // 4
         forget_bias = np.zeros((4, hidden), np.float32)
         forget_bias[2] = lstm.attribute("forget_bias", float)

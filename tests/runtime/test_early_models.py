@@ -70,14 +70,14 @@ def test_raw_scores_become_probabilities(small_graph: Graph) -> None:
 def test_a_model_of_two_clips_gives_what_that_of_one_gives(
     version: Version | None, small_graph: Graph
 ) -> None:
-    """The clip goes to both places; the states are those of the first."""
+    """The clip goes to both; the states are those of the first."""
     graphs = [small_graph, batch_of_two(small_graph)]
     if version:
         graphs = [early(graph, version) for graph in graphs]
     one, two = (NumpyGraphModel(graph) for graph in graphs)
     assert two.interface.batch == 2
-    (wanted, states), (found, others) = (run_clip(model, FEATURES) for model in (one, two))
-    assert distance(found, wanted) <= TOLERANCE
+    (expected, states), (found, others) = (run_clip(model, FEATURES) for model in (one, two))
+    assert distance(found, expected) <= TOLERANCE
     assert others.size == states.size == (0 if version else 2 * 32)
     assert distance(others.reshape(-1), states.reshape(-1)) <= TOLERANCE
 
@@ -111,8 +111,8 @@ def test_without_states_a_clip_is_run_in_one_call(batch: int, small_graph: Graph
     chunks = list(Stream(model).run_clip(of_features(FEATURES), 16))
     assert len(chunks) == 1
     assert chunks[0].states is None
-    wanted, _ = run_clip(NumpyGraphModel(small_graph), FEATURES)
-    assert distance(chunks[0].probabilities, wanted) <= TOLERANCE
+    expected, _ = run_clip(NumpyGraphModel(small_graph), FEATURES)
+    assert distance(chunks[0].probabilities, expected) <= TOLERANCE
 
 
 def test_without_states_only_clips_of_the_steps_can_be_run(small_graph: Graph) -> None:
@@ -121,8 +121,8 @@ def test_without_states_only_clips_of_the_steps_can_be_run(small_graph: Graph) -
     with pytest.raises(ConversionError, match="it takes 16 frames and keeps no states"):
         run_clip(model, FEATURES)
     found, _ = run_clip(model, FEATURES[:16])
-    wanted, _ = run_clip(NumpyGraphModel(small_graph), FEATURES[:16])
-    assert distance(found, wanted) <= TOLERANCE
+    expected, _ = run_clip(NumpyGraphModel(small_graph), FEATURES[:16])
+    assert distance(found, expected) <= TOLERANCE
 
 
 @pytest.mark.tensorflow
@@ -142,9 +142,9 @@ def test_the_evaluator_keeps_variables_as_tensorflow_does(
             fed: dict[str, Any] = {"input_node": windows}
             if "input_lengths" in graph:
                 fed["input_lengths"] = np.array(lengths, np.int32)
-            wanted = session.run("logits:0", {f"{name}:0": value for name, value in fed.items()})
+            expected = session.run("logits:0", {f"{name}:0": value for name, value in fed.items()})
             found = model.call(fed, ["logits"])["logits"]
-            assert distance(found, wanted) <= 1e-5
+            assert distance(found, expected) <= 1e-5
 
 
 def test_other_windows_of_0_5(small_graph: Graph) -> None:

@@ -130,7 +130,7 @@ def test_an_unknown_op_is_named_with_its_node() -> None:
 def test_an_input_that_is_not_fed_is_named() -> None:
     """The name of the Placeholder is in the error."""
     evaluator = Evaluator(Graph([placeholder("x"), placeholder("y"), add("sum", "x", "y")]))
-    with pytest.raises(ConversionError, match="input 'y' is needed and was not fed"):
+    with pytest.raises(ConversionError, match="input 'y' is missing; feed it"):
         evaluator.run({"x": ONE}, ["sum"])
 
 
@@ -191,7 +191,7 @@ def test_variables_belong_to_the_evaluator() -> None:
 
 
 def test_control_dependencies_run() -> None:
-    """A node behind a caret is evaluated, and gives no value to the node that waits for it."""
+    """A node after a caret is evaluated, and gives no value to the node that waits for it."""
     nodes = [*counter(), placeholder("x"), new_node("y", "Identity", ["x", "^Assign_1"], FLOAT)]
     evaluator = Evaluator(Graph(nodes))
     evaluator.run({}, ["set"])
@@ -217,7 +217,7 @@ def test_a_tensor_used_twice_is_no_cycle() -> None:
 
 
 def test_a_deep_graph_needs_no_deep_stack() -> None:
-    """Ten thousand nodes one behind the other."""
+    """Ten thousand nodes one after the other."""
     nodes = [placeholder("0")]
     nodes += [new_node(str(n), "Identity", [str(n - 1)], FLOAT) for n in range(1, 10_000)]
     np.testing.assert_array_equal(Evaluator(Graph(nodes)).run({"0": ONE}, ["9999"])["9999"], ONE)
@@ -311,7 +311,7 @@ def test_front_ends_give_tensorflows_features(name: str, models: Path, tensorflo
 def test_models_without_a_front_end_say_so(name: str, models: Path) -> None:
     """Before 0.5 the features were made outside of the graph."""
     model = open_graph_model(models / name)
-    with pytest.raises(ConversionError, match="makes no features from samples"):
+    with pytest.raises(ConversionError, match="the model has no front end"):
         front_end_features(model, np.zeros((1, 512), np.float32))
 
 
@@ -331,7 +331,7 @@ def early_feeds(models: Path, starts: Iterable[int], frames: int, lengths: Itera
 
 
 def early_scores(graph: Graph, feeds: Any) -> Any:
-    """The raw scores [frames, batch, classes]."""
+    """The logits [frames, batch, classes]."""
     return Evaluator(graph).run(feeds, ["logits"])["logits"]
 
 
@@ -402,7 +402,7 @@ def test_a_whole_clip_gives_tensorflows_probabilities(
 
 @pytest.mark.models
 def test_what_stands_behind_a_sequence_changes_nothing(models: Path) -> None:
-    """The scores of a sequence are the same bits whatever is fed behind its end.
+    """The scores of a sequence are the same bits whatever is fed after its end.
 
     The loops stand still there, backwards as well.
     """

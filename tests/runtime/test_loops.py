@@ -417,10 +417,10 @@ def test_loops_give_what_tensorflow_gives(case: Built, tensorflow: Any) -> None:
     for values in case.feeds:
         expected = run_graph(tensorflow, graph, values, names)
         found: dict[str, Any] = evaluator.run(values, names)
-        for name, wanted in zip(names, expected, strict=True):
-            assert (found[name].shape, found[name].dtype) == (wanted.shape, wanted.dtype)
-            atol = 1e-6 * float(np.abs(wanted).max())
-            np.testing.assert_allclose(found[name], wanted, rtol=0, atol=atol)
+        for name, other in zip(names, expected, strict=True):
+            assert (found[name].shape, found[name].dtype) == (other.shape, other.dtype)
+            atol = 1e-6 * float(np.abs(other).max())
+            np.testing.assert_allclose(found[name], other, rtol=0, atol=atol)
 
 
 @pytest.mark.tensorflow

@@ -64,7 +64,7 @@ def test_speech_gives_the_numbers_of_the_graph(
 
 
 def test_an_open_size_takes_any_number_of_frames(small_graph: Graph, tmp_path: Path) -> None:
-    """Seven frames in one call leave the states behind the seventh."""
+    """Seven frames in one call leave the states after the seventh."""
     model = open_onnx_model(write_onnx(tmp_path / "a.onnx", small_graph, "frames", Metadata()))
     windows = np.random.default_rng(6).normal(size=(7, 19, 26)).astype(np.float32)
     expected, found = Stream(NumpyGraphModel(small_graph)).run(windows), Stream(model).run(windows)
@@ -169,7 +169,7 @@ def test_a_damaged_file_is_a_model_error(
     """One line with the file and ONNX Runtime's reason, and nothing on the terminal."""
     path = write_onnx(tmp_path / "a.onnx", small_graph, 16, Metadata())
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(ModelError, match="a.onnx: ONNX Runtime does not open it: ") as caught:
+    with pytest.raises(ModelError, match="a.onnx: ONNX Runtime cannot open it: ") as caught:
         open_onnx_model(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

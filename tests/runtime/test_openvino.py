@@ -89,7 +89,7 @@ def test_the_cpu_computes_in_full_precision(
 
 @pytest.mark.parametrize("frames", [16, "frames"])
 def test_interface(frames: int | str, small_graph: Graph, tmp_path: Path) -> None:
-    """Names and sizes of the graph; an open size is -1."""
+    """Names and sizes of the graph; a dynamic dimension is -1."""
     interface = open_openvino_model(
         write_openvino(tmp_path, small_graph, frames, Metadata())
     ).interface
@@ -189,7 +189,7 @@ def test_a_damaged_file_is_a_model_error(damage: str, small_graph: Graph, tmp_pa
         path.write_bytes(path.read_bytes()[:3000])
     else:
         path.with_suffix(".bin").unlink()
-    with pytest.raises(ModelError, match="network.xml: OpenVINO does not open it: .") as caught:
+    with pytest.raises(ModelError, match="network.xml: OpenVINO cannot open it: .") as caught:
         open_openvino_model(path)
     assert "\n" not in str(caught.value)
 

@@ -62,7 +62,7 @@ class Case:
     def defined(self, output: int, value: Any) -> Any:
         """The part of an output that TensorFlow computes.
 
-        Behind the last valid step BlockLSTM clears the cells (1) and its output (6), and leaves in
+        After the last valid step BlockLSTM clears the cells (1) and its output (6), and leaves in
         the others what the memory held before.
         """
         if self.op == "BlockLSTM" and output not in (1, 6):
@@ -267,7 +267,7 @@ CASES = [
     Case("Range", "empty", (scalar(0), scalar(0), scalar(1))),
     Case("Relu", "floats", (MATRIX,)),
     Case("Relu", "integers", (ints(-1, 0, 2),)),
-    Case("Reshape", "with an open size", (CUBE, ints(-1, 6))),
+    Case("Reshape", "with a dynamic dimension", (CUBE, ints(-1, 6))),
     Case("Reshape", "to one number", (floats(1, 1), np.zeros(0, np.int32))),
     Case("Reshape", "int64 sizes", (CUBE, np.array([4, -1], np.int64))),
     reverse("time first", floats(5, 3, 2), ints(5, 2, 0), seq_dim=0, batch_dim=1),
@@ -275,7 +275,7 @@ CASES = [
     reverse(
         "int64 lengths", floats(4, 2, 3), np.array([1, 3, 4], np.int64), seq_dim=0, batch_dim=2
     ),
-    reverse("batch behind", floats(2, 3, 4), ints(4, 2, 3), seq_dim=2, batch_dim=1),
+    reverse("batch after", floats(2, 3, 4), ints(4, 2, 3), seq_dim=2, batch_dim=1),
     Case("Rsqrt", "positive", (MATRIX**2 + np.float32(1e-6),)),
     Case("Select", "element by element", (MATRIX > 0, MATRIX, 2 * MATRIX)),
     Case("Select", "row by row", (bools(True, False, True), MATRIX, 2 * MATRIX)),
@@ -334,14 +334,14 @@ def test_op_computes_what_tensorflow_computes(case: Case, tensorflow: Any) -> No
     expected = run_graph(tensorflow, graph, case.feeds, case.tensors)
     actual = Evaluator(graph).run(case.feeds, case.tensors)
     for number, tensor in enumerate(case.tensors):
-        found, wanted = actual[tensor], expected[number]
-        assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype), tensor
-        found, wanted = case.defined(number, found), case.defined(number, wanted)
-        if not np.issubdtype(wanted.dtype, np.floating):
-            np.testing.assert_array_equal(found, wanted, err_msg=tensor)
-        elif wanted.size:
-            atol = TOLERANCE * float(np.abs(wanted).max())
-            np.testing.assert_allclose(found, wanted, rtol=0, atol=atol, err_msg=tensor)
+        found, expected_value = actual[tensor], expected[number]
+        assert (found.shape, found.dtype) == (expected_value.shape, expected_value.dtype), tensor
+        found, expected_value = case.defined(number, found), case.defined(number, expected_value)
+        if not np.issubdtype(expected_value.dtype, np.floating):
+            np.testing.assert_array_equal(found, expected_value, err_msg=tensor)
+        elif expected_value.size:
+            atol = TOLERANCE * float(np.abs(expected_value).max())
+            np.testing.assert_allclose(found, expected_value, rtol=0, atol=atol, err_msg=tensor)
 
 
 def test_every_op_is_compared() -> None:
@@ -412,7 +412,7 @@ def test_attributes_that_are_not_computed_are_refused(case: Case, says: str) -> 
 def test_more_steps_than_there_are() -> None:
     """As in TensorFlow."""
     case = lstm("", 2, 3)
-    with pytest.raises(ConversionError, match="'node' is to run 3 steps and has 2"):
+    with pytest.raises(ConversionError, match="'node' should run 3 steps but gets 2"):
         Evaluator(case.graph()).run(case.feeds, ["node"])
 
 

@@ -97,7 +97,7 @@ def test_chunks_give_what_the_whole_clip_gives(
 
 @pytest.mark.parametrize("frames", [1, 15, 16, 17, 33])
 def test_static_and_dynamic_agree_on_random_weights(frames: int, small_graph: Graph) -> None:
-    """Whatever the last chunk holds, the frames and the states behind it are the same."""
+    """Whatever the last chunk holds, the frames and the states after it are the same."""
     features = np.random.default_rng(3).normal(size=(frames, 26)).astype(np.float32)
     dynamic = NumpyGraphModel(set_steps(small_graph, DYNAMIC))
     expected, expected_states = run_clip(dynamic, features, steps=WHOLE)
@@ -151,10 +151,10 @@ def test_states_after_a_short_chunk_are_unknown_without_lengths(
     assert short.states is None
     assert full.states is not None
     expected = Stream(NumpyGraphModel(small_graph))
-    wanted = expected.run(windows(16))
-    assert wanted.states is not None
+    expected_value = expected.run(windows(16))
+    assert expected_value.states is not None
     for name, state in full.states.items():
-        assert distance(state, wanted.states[name]) < TOLERANCE
+        assert distance(state, expected_value.states[name]) < TOLERANCE
     assert distance(short.probabilities, expected.run(windows(7)).probabilities) < TOLERANCE
 
 
@@ -174,8 +174,8 @@ def test_a_clip_starts_anew(small_graph: Graph) -> None:
     features = np.random.default_rng(4).normal(size=(40, 26)).astype(np.float32)
     expected = list(stream.run_clip(of_features(features)))
     next(stream.run_clip(of_features(features)))
-    for found, wanted in zip(stream.run_clip(of_features(features)), expected, strict=True):
-        assert_same_chunk(found, wanted)
+    for found, expected_value in zip(stream.run_clip(of_features(features)), expected, strict=True):
+        assert_same_chunk(found, expected_value)
 
 
 def test_states_of_a_chunk_are_a_copy(small_graph: Graph) -> None:
@@ -210,18 +210,18 @@ def test_a_clip_is_windowed_as_it_runs(small_graph: Graph) -> None:
 
 @pytest.mark.parametrize("context", [0, 1, 9])
 def test_chunks_hold_each_frame_with_its_context(context: int) -> None:
-    """Zeros stand before the first frame and behind the last."""
+    """Zeros stand before the first frame and after the last."""
     features = np.arange(1, 71, dtype=np.float32).reshape(35, 2)
     found = list(chunks(features, context, 16))
     assert [len(chunk) for chunk in found] == [16, 16, 3]
     for frame, window in enumerate(np.concatenate(found)):
-        for place, row in enumerate(window, frame - context):
-            np.testing.assert_array_equal(row, features[place] if 0 <= place < 35 else [0, 0])
+        for index, row in enumerate(window, frame - context):
+            np.testing.assert_array_equal(row, features[index] if 0 <= index < 35 else [0, 0])
 
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_windows_start_a_step_apart(length: str) -> None:
-    """Every full window, and one more that zeros fill up, with the samples behind the last step."""
+    """Every full window, and one more that zeros fill up, with the samples after the last step."""
     count, frames = LENGTHS[length]
     samples = noise(count)
     found = sample_windows(samples, WINDOW, STEP)
@@ -265,10 +265,10 @@ class Recorder(NumpyGraphModel):
         return super().call(inputs, outputs)
 
 
-def assert_same_chunk(found: Chunk, wanted: Chunk) -> None:
+def assert_same_chunk(found: Chunk, expected: Chunk) -> None:
     """The same bits, scores and states."""
-    np.testing.assert_array_equal(found.probabilities, wanted.probabilities)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
     assert found.states is not None
-    assert wanted.states is not None
+    assert expected.states is not None
     for name, state in found.states.items():
-        np.testing.assert_array_equal(state, wanted.states[name])
+        np.testing.assert_array_equal(state, expected.states[name])

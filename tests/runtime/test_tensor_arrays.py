@@ -81,7 +81,7 @@ class Case:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def graph(self) -> tuple[Graph, list[str]]:
-        """A node for each step, each behind the one before it; and the names of what comes out."""
+        """A node for each step, each after the one before it; and the names of what comes out."""
         nodes = [
             new_node("size", "Placeholder", [], {"dtype": DataType.INT32, "shape": ()}),
             new_node("array", "TensorArrayV3", ["size"], DTYPE | self.attributes),
@@ -148,14 +148,14 @@ CASES = [
     Case("written after a read", 1, (Write(0, A), Read(0), Write(0, B)), "0 is written twice"),
     Case("written after it was kept", 1, (Write(0, A), Read(0), Write(0, B)), "twice", KEEP),
     Case("scattered twice", 2, (Scatter(whole(0, 0), ROWS[:2]),), "element 0 is written twice"),
-    Case("written behind the end", 1, (Write(1, A),), "element 1 is written and there are 1"),
+    Case("written after the end", 1, (Write(1, A),), "element 1 is written and there are 1"),
     Case("written before the start", 1, (Write(-1, A),), "element -1 is written and there are 1"),
     Case("grown backwards", 1, (Write(-1, A),), "element -1 is written", GROW),
-    Case("scattered behind the end", 2, (ALL,), "element 2 is written and there are 2"),
-    Case("read behind the end", 1, (Read(1),), "element 1 is read and there are 1", PAIRS),
+    Case("scattered after the end", 2, (ALL,), "element 2 is written and there are 2"),
+    Case("read after the end", 1, (Read(1),), "element 1 is read and there are 1", PAIRS),
     Case("read before the start", 1, (Read(-1),), "element -1 is read and there are 1", PAIRS),
     Case("a read does not grow", 1, (Read(1),), "element 1 is read", PAIRS | GROW),
-    Case("gathered behind the end", 3, (ALL, Gather(whole(3))), "3 is read and there are 3"),
+    Case("gathered after the end", 3, (ALL, Gather(whole(3))), "3 is read and there are 3"),
     Case("not written", 2, (Read(1),), "element 1 is read and was not written"),
     Case("not written, half known", 1, (Read(0),), "not written", {"element_shape": (-1,)}),
     Case("read twice", 1, (Write(0, A), Read(0), Read(0)), "0 is read twice, with clear_after"),
@@ -209,9 +209,9 @@ def test_tensorflow_says_the_same(case: Case, tensorflow: Any) -> None:
             run_graph(tensorflow, graph, inputs, [f"step_{len(case.steps) - 1}"])
         return
     found = Evaluator(graph).run(inputs, outputs)
-    for name, wanted in zip(outputs, run_graph(tensorflow, graph, inputs, outputs), strict=True):
-        assert (found[name].shape, found[name].dtype) == (wanted.shape, wanted.dtype)
-        np.testing.assert_array_equal(found[name], wanted)
+    for name, other in zip(outputs, run_graph(tensorflow, graph, inputs, outputs), strict=True):
+        assert (found[name].shape, found[name].dtype) == (other.shape, other.dtype)
+        np.testing.assert_array_equal(found[name], other)
 
 
 def test_every_op_is_compared() -> None:
@@ -375,9 +375,9 @@ def test_recurrent_networks_give_what_tensorflow_gives(
     assert any(node.op == "TensorArrayWriteV3" for node in graph)
     found: dict[str, Any] = Evaluator(graph).run(inputs, ["a", "b"])
     expected = run_graph(tensorflow, graph, inputs, ["a", "b"])
-    for name, wanted in zip(("a", "b"), expected, strict=True):
-        assert (found[name].shape, found[name].dtype) == (wanted.shape, wanted.dtype)
-        np.testing.assert_allclose(found[name], wanted, rtol=0, atol=1e-6)
+    for name, other in zip(("a", "b"), expected, strict=True):
+        assert (found[name].shape, found[name].dtype) == (other.shape, other.dtype)
+        np.testing.assert_allclose(found[name], other, rtol=0, atol=1e-6)
 
 
 @pytest.mark.tensorflow

@@ -19,7 +19,7 @@ from dsconv.runtime.model import State
 from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.runtime.tflite import TfliteModel, open_tflite_model
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import DEFAULT_BEAM, beam_text
+from dsconv.speech.decode import DEFAULT_BEAM, beam_transcript
 from dsconv.speech.features import features
 from dsconv.speech.framing import sample_windows
 from dsconv.speech.settings import FeatureSettings, MfccSettings, SpectrogramSettings
@@ -96,7 +96,7 @@ def test_speech_is_heard(model: TfliteModel, models: Path) -> None:
     probabilities, _ = run_clip(model, clip)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     pytest.importorskip("fast_ctc_decode", reason="beam search needs fast-ctc-decode")
-    assert beam_text(probabilities, alphabet, DEFAULT_BEAM) == TEXT
+    assert beam_transcript(probabilities, alphabet, DEFAULT_BEAM) == TEXT
 
 
 def test_a_clip_starts_anew(model: TfliteModel, models: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_file_that_was_cut_off_is_a_model_error(
     """The message is one line with the file and LiteRT's reason."""
     path = tmp_path / "cut.tflite"
     path.write_bytes((models / ORIGINALS[0]).read_bytes()[:length])
-    with pytest.raises(ModelError, match="cut.tflite: LiteRT does not open it: .*buffer") as caught:
+    with pytest.raises(ModelError, match="cut.tflite: LiteRT cannot open it: .*buffer") as caught:
         open_tflite_model(path)
     assert "\n" not in str(caught.value)
 
@@ -189,7 +189,7 @@ def test_a_file_with_changed_bytes_is_a_model_error(models: Path, tmp_path: Path
     data[8:64] = random.Random(0).randbytes(56)
     path = tmp_path / "changed.tflite"
     path.write_bytes(data)
-    with pytest.raises(ModelError, match="changed.tflite: LiteRT does not open it"):
+    with pytest.raises(ModelError, match="changed.tflite: LiteRT cannot open it"):
         open_tflite_model(path)
 
 

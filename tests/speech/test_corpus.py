@@ -14,7 +14,11 @@ def test_a_wav_takes_the_text_beside_it(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "a.txt").write_text("so it is\n", "utf-8")
     clips = find_clips([tmp_path / "a.wav", tmp_path / "b.wav"])
-    assert [(clip.name, clip.text) for clip in clips] == [("a.wav", "so it is"), ("b.wav", None)]
+    found = [(clip.name, clip.transcript) for clip in clips]
+    assert found == [
+        ("a.wav", "so it is"),
+        ("b.wav", None),
+    ]
 
 
 def test_a_folder_stands_for_its_wavs_in_order(tmp_path: Path) -> None:
@@ -39,7 +43,7 @@ def test_a_csv_without_transcripts(tmp_path: Path) -> None:
     table.write_text("wav_filename,wav_filesize\nsub/a.wav,1\n/far/b.wav,2\n", "utf-8")
     clips = find_clips([table])
     assert [clip.wav for clip in clips] == [tmp_path / "sub/a.wav", Path("/far/b.wav")]
-    assert [clip.text for clip in clips] == [None, None]
+    assert [clip.transcript for clip in clips] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from dsconv.errors import ToolkitError
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import beam_text, greedy_text, text_of
+from dsconv.speech.decode import beam_transcript, greedy_transcript, transcript_of
 from dsconv.speech.features import FloatArray
 
 LETTERS = Alphabet((b"a", b"b"))
@@ -25,8 +25,8 @@ def sure_path(classes: list[int], count: int) -> FloatArray:
 def both(probabilities: FloatArray, alphabet: Alphabet) -> str:
     """The text of both searches, where they have to agree."""
     pytest.importorskip("fast_ctc_decode")
-    text = greedy_text(probabilities, alphabet)
-    assert beam_text(probabilities, alphabet, 10) == text
+    text = greedy_transcript(probabilities, alphabet)
+    assert beam_transcript(probabilities, alphabet, 10) == text
     return text
 
 
@@ -71,8 +71,8 @@ def test_beam_sums_over_paths() -> None:
     pytest.importorskip("fast_ctc_decode")
     probabilities = np.array([[0.4, 0.6], [0.4, 0.6]], np.float32)
     alphabet = Alphabet((b"a",))
-    assert greedy_text(probabilities, alphabet) == ""
-    assert beam_text(probabilities, alphabet, 10) == "a"
+    assert greedy_transcript(probabilities, alphabet) == ""
+    assert beam_transcript(probabilities, alphabet, 10) == "a"
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -82,7 +82,7 @@ def test_beam_equals_exhaustive_search(seed: int) -> None:
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(3), 5).astype(np.float32)
     (best, labels), (second, _), *_ = exhaustive_texts(probabilities)
     assert best > 1.0001 * second
-    assert beam_text(probabilities, LETTERS, 1000) == text_of(LETTERS, labels)
+    assert beam_transcript(probabilities, LETTERS, 1000) == transcript_of(LETTERS, labels)
 
 
 def test_exhaustive_search_is_not_the_best_path() -> None:
@@ -92,7 +92,8 @@ def test_exhaustive_search_is_not_the_best_path() -> None:
         for seed in range(20)
     )
     assert any(
-        greedy_text(example, LETTERS) != text_of(LETTERS, exhaustive_texts(example)[0][1])
+        greedy_transcript(example, LETTERS)
+        != transcript_of(LETTERS, exhaustive_texts(example)[0][1])
         for example in examples
     )
 
@@ -102,7 +103,7 @@ def test_beam_leaves_its_input_alone() -> None:
     pytest.importorskip("fast_ctc_decode")
     probabilities = np.asfortranarray(sure_path([0, BLANK, 1], 3), np.float64)
     probabilities.flags.writeable = False
-    assert beam_text(probabilities, LETTERS, 10) == "ab"  # type: ignore[arg-type]
+    assert beam_transcript(probabilities, LETTERS, 10) == "ab"  # type: ignore[arg-type]
 
 
 def test_labels_of_any_length() -> None:
@@ -147,8 +148,8 @@ def test_invalid_bytes_output(data: bytes, text: str) -> None:
 
 def test_text_of_labels() -> None:
     """Labels are joined as they are; repeats are the caller's."""
-    assert text_of(LETTERS, [0, 0, 1]) == "aab"
-    assert text_of(LETTERS, []) == ""
+    assert transcript_of(LETTERS, [0, 0, 1]) == "aab"
+    assert transcript_of(LETTERS, []) == ""
 
 
 def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,5 +157,5 @@ def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fast_ctc_decode", None)
     probabilities = sure_path([0], 3)
     with pytest.raises(ToolkitError, match=r"pip install 'dsconv\[speech\]'"):
-        beam_text(probabilities, LETTERS, 10)
-    assert greedy_text(probabilities, LETTERS) == "a"
+        beam_transcript(probabilities, LETTERS, 10)
+    assert greedy_transcript(probabilities, LETTERS) == "a"

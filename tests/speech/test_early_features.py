@@ -16,7 +16,7 @@ from dsconv.errors import ConversionError
 from dsconv.runtime.graph import open_graph_model
 from dsconv.runtime.stream import Speech, Stream
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import beam_text, greedy_text, softmax, text_of
+from dsconv.speech.decode import beam_transcript, greedy_transcript, softmax, transcript_of
 from dsconv.speech.early_features import early_features
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import whitened_windows
@@ -108,9 +108,9 @@ def test_whitened_windows_are_those_of_the_runtime() -> None:
     middle = windows[:, CONTEXT]
     np.testing.assert_allclose(middle, rows_of(WHITENED), rtol=0, atol=5e-6)
     for row, window in enumerate(windows):
-        for place, frame in enumerate(window, row - CONTEXT):
-            if 0 <= place < 3:
-                np.testing.assert_array_equal(frame, middle[place])
+        for index, frame in enumerate(window, row - CONTEXT):
+            if 0 <= index < 3:
+                np.testing.assert_array_equal(frame, middle[index])
             else:
                 np.testing.assert_allclose(frame, WHITENED_ZERO, rtol=0, atol=5e-6)
 
@@ -258,14 +258,14 @@ def test_streamed_exports_transcribe_as_their_runtimes(name: str, models: Path) 
     said = [chunk.probabilities for chunk in Stream(model).run_clip(speech)]
     probabilities = np.concatenate(said)
     for frame, row in expected.items():
-        found, wanted = probabilities[frame, SAMPLED_CLASSES], np.array(row)
+        found, expected_value = probabilities[frame, SAMPLED_CLASSES], np.array(row)
         if model.interface.gives_logits:
             # Up to what a softmax takes away from all scores of a frame alike.
-            found, wanted = np.diff(np.log(found)), np.diff(wanted)
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+            found, expected_value = np.diff(np.log(found)), np.diff(expected_value)
+        np.testing.assert_allclose(found, expected_value, rtol=0, atol=1e-5)
     alphabet = Alphabet.from_file(models / "alphabet.txt")
-    assert greedy_text(probabilities, alphabet) == best_path
-    assert beam_text(probabilities, alphabet, 500) == FULL
+    assert greedy_transcript(probabilities, alphabet) == best_path
+    assert beam_transcript(probabilities, alphabet, 500) == FULL
 
 
 def scores_of_whole_clip(tensorflow: Any, path: Path, rows: FloatArray) -> tuple[Any, Any]:
@@ -290,6 +290,6 @@ def test_whole_clip_export_transcribes_as_its_runtime(models: Path, tensorflow: 
     path = models / "deepspeech-0.1.1-static.pb"
     scores, labels = scores_of_whole_clip(tensorflow, path, rows)
     alphabet = Alphabet.from_file(models / "alphabet.txt")
-    assert text_of(alphabet, labels.tolist()) == FULL
-    assert beam_text(softmax(scores), alphabet, 500) == FULL
-    assert greedy_text(softmax(scores), alphabet) == BEST_PATH
+    assert transcript_of(alphabet, labels.tolist()) == FULL
+    assert beam_transcript(softmax(scores), alphabet, 500) == FULL
+    assert greedy_transcript(softmax(scores), alphabet) == BEST_PATH

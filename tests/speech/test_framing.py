@@ -47,7 +47,7 @@ def test_number_of_windows(count: int, full: int) -> None:
 @pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 831, 832, 5000])
 @pytest.mark.parametrize(("window", "step"), [(512, 320), (400, 160), (256, 256), (100, 150)])
 def test_content_of_windows(count: int, window: int, step: int) -> None:
-    """Each window starts one step behind the last; the one more ends in zeros."""
+    """Each window starts one step after the last; the one more ends in zeros."""
     scaled = samples_of(count).astype(np.float64) / 32768
     *full, tail = sample_windows(samples_of(count), window, step)
     for index, content in enumerate(full):
@@ -74,7 +74,7 @@ def test_windows_are_a_read_only_view() -> None:
 @pytest.mark.parametrize("context", [0, 1, 9])
 @pytest.mark.parametrize("count", [1, 2, 20])
 def test_content_of_chunks(count: int, context: int) -> None:
-    """Each frame stands between the frames before and behind it, zeros where there are none."""
+    """Each frame stands between the frames before and after it, zeros where there are none."""
     frames = frames_of(count)
     (windows,) = chunks(frames, context, count)
     assert windows.shape == (count, 2 * context + 1, 3)

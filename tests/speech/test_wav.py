@@ -87,7 +87,7 @@ def test_other_rate_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", sine(440, 8000).astype("<i2").tobytes(), rate=8000)
     message = refusal(path)
     assert "8000 Hz, mono" in message
-    assert "wants 16000 Hz, mono" in message
+    assert "takes 16000 Hz, mono" in message
     assert "--resample" in message
     assert f"`sox {path} -b 16 -c 1 -r 16000 a-converted.wav`" in message
 
@@ -118,7 +118,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     message = refusal(path)
-    assert "is no PCM WAV recording" in message
+    assert "is not a PCM WAV recording" in message
     assert f"`sox {path} -b 16 -c 1 -r 16000 a-converted.wav`" in message
 
 
@@ -127,7 +127,7 @@ def test_cut_off_header_is_refused(size: int, tmp_path: Path) -> None:
     """A file that ends within its header is no recording."""
     path = write(tmp_path / "a.wav", sine(440, RATE).astype("<i2").tobytes())
     path.write_bytes(path.read_bytes()[:size])
-    assert "is no PCM WAV recording" in refusal(path)
+    assert "is not a PCM WAV recording" in refusal(path)
 
 
 @pytest.mark.parametrize("size", [0, 8, 30, 40])

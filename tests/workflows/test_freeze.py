@@ -201,15 +201,15 @@ def test_windows_of_another_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (FreezeOptions(n_steps=0), "0 steps make no sense"),
-        (FreezeOptions(exporter="0.5.1"), "'0.5.1' is no exporter.* 0.6.1, 0.9.3, coqui-1.4.0"),
+        (FreezeOptions(n_steps=0), "0 steps are not possible"),
+        (FreezeOptions(exporter="0.5.1"), "'0.5.1' is not an exporter.* 0.6.1, 0.9.3, coqui-1.4.0"),
         (FreezeOptions(exporter="0.6.1", beam_width=500), "writes no beam width"),
-        (FreezeOptions(load="first"), "--load first is none of auto, best, last"),  # type: ignore[arg-type]
+        (FreezeOptions(load="first"), "--load first is unknown; pass one of auto, best, last"),  # type: ignore[arg-type]
         (FreezeOptions(beam_width=0), "--beam-width 0"),
         (FreezeOptions(batch_size=0), "--batch-size 0"),
         (FreezeOptions(relu_clip=float("nan")), "--relu-clip nan"),
         (FreezeOptions(n_context=-1), "--n-context -1"),
-        (FreezeOptions(sample_rate=11025), "--feature-win-len 32 is no whole number of samples"),
+        (FreezeOptions(sample_rate=11025), "--feature-win-len 32 is not a whole number of samples"),
         (FreezeOptions(sample_rate=16000, feature_win_step=0), "--feature-win-step 0"),
         (FreezeOptions(alphabet=ALPHABET, bytes_output_mode=True), "pass --alphabet or"),
         (FreezeOptions(card=ModelCard(model_name="a/b")), "cannot be part of the file name"),

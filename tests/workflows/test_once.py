@@ -15,13 +15,14 @@ from dsconv.cli import main
 from dsconv.convert.registry import TARGETS
 from dsconv.formats.digest import Digest
 from dsconv.formats.graphdef.write import write_graph
+from dsconv.formats.storage import Storage
 from tests.convert.conversions import require_toolkits
 from tests.convert.toolkit.networks import chain
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often files are opened, recognised and hashed: by name, wherever that is called from."""
+    """How often files are mapped, opened, recognised and hashed, wherever that is called from."""
     counts: Counter[str] = Counter()
 
     def count(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,6 +38,13 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         ("recognised", "dsconv.acoustic.recognise.why_not_frozen"),
     ):
         monkeypatch.setattr(first, count(what, pkgutil.resolve_name(first)))
+    mapped = Storage.of_file
+
+    def mapping(path: Path) -> Storage:
+        counts[f"mapped {path.name}"] += 1
+        return mapped(path)
+
+    monkeypatch.setattr(Storage, "of_file", mapping)
     start = Digest.__init__
 
     def hashing(digest: Digest, path: Path, *files: Any) -> None:
@@ -80,7 +88,14 @@ def test_an_inspection(small_model: Path, unknown: Path, counted: Counter[str]) 
         counted.clear()
         run("inspect", path)
         assert (counted["opened"], counted["recognised"]) == (1, 1)
-        assert counted[f"hashed {path.name}"] == 1
+        assert counted[f"hashed {path.name}"] == counted[f"mapped {path.name}"] == 1
+
+
+def test_an_inspection_that_draws(small_model: Path, tmp_path: Path, counted: Counter[str]) -> None:
+    """The drawing is of the graph that was inspected."""
+    run("inspect", small_model, "--graph", tmp_path / "a.svg")
+    assert (counted["opened"], counted["recognised"]) == (1, 1)
+    assert counted[f"mapped {small_model.name}"] == 1
 
 
 def test_all_targets(

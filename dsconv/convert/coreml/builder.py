@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from dsconv.acoustic.weights import to_float16
 from dsconv.formats.toolkits import import_coremltools
 
-_OPEN = -1
+_DYNAMIC = -1
 # The opset of neural networks, as coremltools calls it.
 _OLDEST = "iOS13"
 
@@ -126,13 +126,13 @@ class ProgramBuilder:
         return program
 
     def _size(self, size: Any) -> Any:
-        return size if isinstance(size, int) and size != _OPEN else self._new_symbol()
+        return size if isinstance(size, int) and size != _DYNAMIC else self._new_symbol()
 
 
 def _usual_shape(shape: Any) -> list[Any]:
-    """The sizes of a shape, open where an enumeration has several."""
+    """The sizes of a shape, dynamic where an enumeration has several."""
     if not hasattr(shape, "shapes"):
         return list(shape)
     choices = [choice.shape for choice in shape.shapes]
     columns = zip(*choices, strict=True)
-    return [column[0] if len(set(column)) == 1 else _OPEN for column in columns]
+    return [column[0] if len(set(column)) == 1 else _DYNAMIC for column in columns]

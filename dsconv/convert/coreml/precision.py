@@ -8,7 +8,7 @@ from dsconv.convert.coreml.form import CoreMlForm
 from dsconv.convert.coreml.front_end import FRONT_END, MATRICES
 from dsconv.formats.toolkits import import_coremltools
 
-# With fewer weights the palette would save nothing, and the toolkit wants scikit-learn to find one.
+# With fewer weights the palette would save nothing, and the toolkit needs scikit-learn to find one.
 _LEAST_PALETTIZED = 10_000
 
 

@@ -12,9 +12,9 @@ from dsconv.convert.coreml.options import DeploymentTarget
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options
 from dsconv.errors import ConversionError, OutputError
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.graphdef.steps import DYNAMIC, check_steps
 from dsconv.formats.output import new_files
+from dsconv.formats.storage import disk_size
 from dsconv.formats.table import CORE_ML_MODEL, CORE_ML_PACKAGE
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class CoreMlTarget(NetworkTarget):
         suffix = self.suffix_for(options)
         if output.suffix != suffix:
             raise OutputError(
-                f"{output} is no name for a Core ML {options.core_ml.format}; choose one that ends "
-                f"in {suffix}."
+                f"{output} is not a name for a Core ML {options.core_ml.format}; choose one that "
+                f"ends in {suffix}."
             )
         return (output,)
 
@@ -114,7 +114,7 @@ def _check_steps(options: Options) -> None:
         check_steps(steps)
     if choices and (DYNAMIC in choices or len(set(choices)) < 2):
         raise ConversionError(
-            "a choice of steps wants two numbers or more, such as --n-steps 1,16,32; pass -1 alone "
+            "a choice of steps needs two numbers or more, such as --n-steps 1,16,32; pass -1 alone "
             "for any number."
         )
     if choices and (most is not None or options.front_end or options.input_shape):
@@ -123,7 +123,7 @@ def _check_steps(options: Options) -> None:
             "--front-end; leave one of them out."
         )
     if most is not None and most < 1:
-        raise ConversionError(f"--max-steps {most} leaves no frame; pass 1 or more.")
+        raise ConversionError(f"--max-steps {most} is too small; pass 1 or more.")
 
 
 def _computes_in_half(form: CoreMlForm) -> bool:
@@ -167,6 +167,6 @@ def _deployment_target(form: CoreMlForm) -> DeploymentTarget:
         needed = "ios17"
     if asked is not None and int(asked[3:]) < int(needed[3:]):
         raise ConversionError(
-            f"{what} wants {needed} or later, not {asked}; pass --target {needed}."
+            f"{what} needs {needed} or later, but --target is {asked}; pass --target {needed}."
         )
     return asked or needed

@@ -13,11 +13,12 @@ from dsconv.formats.toolkits import import_onnx
 from dsconv.version import __version__
 
 Size: TypeAlias = "int | str"
-"""The size of a dimension, or its name where it is open."""
+"""The size of a dimension, or its name if it is dynamic."""
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own ops."""
 
+# Opset 17 is the first with LayerNormalization.
 _OPSETS = {"": 17, MICROSOFT: 1}
 # The version of the file format that opset 17 came with.
 _IR_VERSION = 8

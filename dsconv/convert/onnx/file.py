@@ -123,6 +123,7 @@ def _write_external(path: Path, model: Any, initializers: list[Initializer]) -> 
     path.write_bytes(model.SerializeToString())
 
 
+# The usual size of a page: onnx.proto asks for it, so that a runtime can map each tensor.
 _PAGE = 4096
 
 

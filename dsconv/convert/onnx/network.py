@@ -13,7 +13,7 @@ from dsconv.convert.onnx.front_end import add_front_end
 from dsconv.convert.onnx.layers import Layers, layers_of
 
 FRAMES = "frames"
-"""The name of the open dimension of the frames."""
+"""The name of the dynamic dimension of the frames."""
 
 
 def add_network(builder: GraphBuilder, form: Form) -> None:

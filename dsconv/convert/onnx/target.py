@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dsconv.convert.form import Form
 from dsconv.convert.network_target import NetworkTarget
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.output import new_files
+from dsconv.formats.storage import disk_size
 from dsconv.formats.table import ONNX
 
 if TYPE_CHECKING:

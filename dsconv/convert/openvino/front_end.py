@@ -22,6 +22,7 @@ from dsconv.convert.openvino.builder import ModelBuilder
 from dsconv.speech.features import LOG_FLOOR, fft_length, front_end_matrices
 from dsconv.speech.settings import FeatureSettings
 
+# Sums over whole periods are zero but for rounding, about 1e-14; other sums are far larger.
 _REST = 1e-9
 
 

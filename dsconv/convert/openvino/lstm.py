@@ -163,5 +163,5 @@ class LstmBuilder:
 
 
 def _port(source: Any) -> Any:
-    """An op's only output, as the loop wants it."""
+    """An op's only output, as the loop takes it."""
     return source.output(0) if hasattr(source, "output") else source

@@ -10,8 +10,8 @@ from dsconv.convert.form import Form
 from dsconv.convert.network_target import NetworkTarget
 from dsconv.convert.options import Options
 from dsconv.errors import OutputError, ToolkitError
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.output import new_files
+from dsconv.formats.storage import disk_size
 from dsconv.formats.table import OPENVINO
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class OpenVinoTarget(NetworkTarget):
         """The .xml and the .bin of the weights beside it."""
         if output.suffix != self.suffix:
             raise OutputError(
-                f"{output} is no name for an IR; choose one that ends in {self.suffix}, beside "
-                "which the .bin of the weights will stand."
+                f"{output} is not a name for an OpenVINO IR; choose one that ends in "
+                f"{self.suffix}, beside which the .bin of the weights will stand."
             )
         return output, output.with_suffix(".bin")
 
@@ -55,7 +55,7 @@ class OpenVinoTarget(NetworkTarget):
                 model.save("acoustic", properties, folder / output.name)
             except RuntimeError as error:
                 reason = " ".join(str(error).split())
-                raise ToolkitError(f"OpenVINO does not write the result: {reason}") from error
+                raise ToolkitError(f"OpenVINO could not write the result: {reason}") from error
             return disk_size(*(folder / path.name for path in paths))
 
     def notes(self, form: Form) -> tuple[str, ...]:

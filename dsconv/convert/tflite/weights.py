@@ -54,6 +54,7 @@ def feature_factors(matrix: FloatArray, features: int) -> FloatArray:
     than the others are already, and no smaller than an eighth.
     """
     largest = np.abs(matrix).max(axis=1).reshape(-1, features).max(axis=0)
+    # The tiny number keeps weights that are all zero from being divided by zero.
     factors = np.clip(largest / max(largest.max(), np.float32(1e-30)), _SMALLEST_FACTOR, 1)
     return np.tile(factors.astype(np.float32), len(matrix) // features)
 

@@ -26,6 +26,7 @@ from dsconv.runtime.tensorflow import graph_def
 LABEL = "tf2onnx"
 _OPSET = 17
 _LARGE_BYTES = 1 << 16
+# The limit of protobuf for one message.
 _LARGEST_FILE = 1 << 31
 
 
@@ -122,7 +123,10 @@ def _put_back(graph: Graph, model: Any, large: list[Node]) -> None:
 def _save(model: Any, output: Path) -> None:
     onnx = import_onnx()
     if model.ByteSize() >= _LARGEST_FILE:
-        raise ToolkitError("the result is above 2 GB, which one ONNX file cannot hold.")
+        raise ToolkitError(
+            "the result is larger than 2 GB, the most that one ONNX file holds; choose "
+            "another target."
+        )
     onnx.save(model, str(output))
     del model.graph.node[:]
     try:

@@ -1,7 +1,7 @@
-"""Loops of ONNX without the variables that no turn changes.
+"""Loops of ONNX without the variables that no iteration changes.
 
-tf2onnx carries each variable of TensorFlow's loop from turn to turn. A runtime then copies large
-weights in every one, and takes them for no constants, which it would bring into a better form once.
+tf2onnx carries each variable of TensorFlow's loop from one iteration to the next. A runtime then
+copies large weights in each, and does not take them for constants, which it would rearrange once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-# What stands before the variables: the limit and the condition, in the body the turn and the
+# What stands before the variables: the limit and the condition, in the body the iteration and the
 # condition; the body gives the condition first.
 _LOOP_INPUTS, _BODY_INPUTS, _BODY_OUTPUTS = 2, 2, 1
 

@@ -19,10 +19,10 @@ from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.spec import SPEC, Spec, save
 from dsconv.errors import ConversionError, ToolkitError
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.output import new_files
+from dsconv.formats.storage import disk_size
 from dsconv.version import __version__
 
 if TYPE_CHECKING:

@@ -120,7 +120,7 @@ def _results(graph: Graph) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if graph.consumers[name] or node.op in _NO_RESULT:
             continue
         if name in features or node.op in _FRONT_END:
-            notes.append(f"{name} is left out: features of samples are no part of the network.")
+            notes.append(f"{name} is left out: the front end is not part of the network.")
             continue
         if node.op in _MANY_RESULTS:
             raise ConversionError(
@@ -180,7 +180,7 @@ def _value(node: Node, value: Any) -> Any:
                 raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise ConversionError(
-            f"{expected}{value} is no such value; pass one, or lists of them such as [1, 2]."
+            f"{expected}{value} does not fit; pass such a value, or a list such as [1, 2]."
         ) from None
     shape = node.shape()
     if array.ndim == 0 and shape and min(shape) > 0:
@@ -209,7 +209,9 @@ def _check_distinct(graph: Graph, outputs: Iterable[str]) -> None:
     for name in outputs:
         node, output = graph.origin(name)
         if node.op == _INPUT:
-            raise ConversionError(f"'{name}' is input '{node.name}' itself; leave it out.")
+            raise ConversionError(
+                f"'{name}' is the input '{node.name}', not a result; leave it out of --outputs."
+            )
         other = names.setdefault((node.name, output), name)
         if other != name:
             raise ConversionError(
@@ -233,8 +235,8 @@ def _resize(graph: Graph, options: Options) -> tuple[Graph, list[str]]:
             continue
         if old is not None and any(a not in (b, -1) for a, b in zip(old, shape, strict=True)):
             notes.append(
-                f"{name} is resized from {list(old)} to {list(shape)}; sizes that the graph holds "
-                "elsewhere stay as they are."
+                f"{name} is resized from {list(old)} to {list(shape)}; shapes that the graph holds "
+                "elsewhere do not change."
             )
         graph = _with_shape(graph, node, shape)
     return graph, notes
@@ -269,11 +271,11 @@ def _check_shape(node: Node, shape: tuple[int, ...]) -> None:
     old = node.shape()
     if any(size != -1 and size < 1 for size in shape):
         raise ConversionError(
-            f"--input-shape of '{node.name}': sizes are 1 or more, or -1 for any."
+            f"--input-shape of '{node.name}': dimensions are 1 or more, or -1 if dynamic."
         )
     if old is not None and len(old) != len(shape):
         raise ConversionError(
-            f"input '{node.name}' has {len(old)} dimensions, {list(old)}; pass as many sizes."
+            f"input '{node.name}' has {len(old)} dimensions, {list(old)}; pass a shape of as many."
         )
 
 
@@ -332,7 +334,7 @@ def _spec(node: Node) -> TensorSpec:
         )
     if shape is None:
         raise ConversionError(
-            f"input '{node.name}' may be of any shape; pass its sizes, as in --input-shape "
+            f"input '{node.name}' has no fixed rank; pass its shape, as in --input-shape "
             f"{node.name}=1,16."
         )
     return TensorSpec(node.name, dtype.label, shape)

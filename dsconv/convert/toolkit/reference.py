@@ -33,7 +33,7 @@ def answer(graph: Path, spec_path: Path, feeds: Path, answers: Path) -> None:
                 for arrays in read_calls(feeds)
             ]
     except (ValueError, tf.errors.OpError) as error:
-        raise ConversionError(f"TensorFlow does not run the graph: {reason_of(error)}") from error
+        raise ConversionError(f"TensorFlow cannot run the graph: {reason_of(error)}") from error
     write_calls(answers, found)
 
 

@@ -98,9 +98,8 @@ def _check_of_toolkit(target: str, options: Options, reason: str, *, known: bool
     for option, refused in given.items():
         if refused:
             raise ConversionError(
-                f"{reason} So the toolkit converts it as it is, and knows no {option}; leave that "
-                "out."
+                f"{reason} So the toolkit converts it as it is, without {option}; leave that out."
                 if reason
-                else f"the toolkit converts the graph as it is, and knows no {option}; leave that "
+                else f"the toolkit converts the graph as it is, without {option}; leave that "
                 "out, or pass --route build."
             )

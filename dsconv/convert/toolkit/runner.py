@@ -49,7 +49,7 @@ def answer(path: Path, spec_path: Path, feeds: Path, answers: Path) -> None:
         tensors = call(dict(zip(names, arrays, strict=True)))
         for name in spec.outputs:
             if name not in tensors:
-                raise ToolkitError(f"the file has no output '{name}', but {', '.join(tensors)}.")
+                raise ToolkitError(f"the file has no output '{name}'; it has {', '.join(tensors)}.")
         found.append([tensors[name] for name in spec.outputs])
     write_calls(answers, found)
 

@@ -19,6 +19,7 @@ from dsconv.runtime.tensorflow import graph_def, imported
 
 LABEL = "the TFLite converter"
 _UNKNOWN = re.compile(r"(?:Custom|Flex|TensorFlow|Select) ops: ([^\n]+)")
+# The builder doubles its buffer, and copies all, where the file outgrows it by new names.
 _SLACK_BYTES = 1 << 20
 
 

@@ -155,7 +155,7 @@ def open_checkpoint(prefix: Path) -> Checkpoint:
         # The header has the empty name, so that it stands first.
         if b"" not in table:
             raise ModelError(
-                "it has no header, so it is no checkpoint's index; pass the .index of one."
+                "it has no header, so it is not a checkpoint's index; pass the .index of one."
             )
         shards = _read_header(BundleHeaderProto.of_bytes(table.pop(b"")))
         entries = {

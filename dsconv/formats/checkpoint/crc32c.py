@@ -27,6 +27,7 @@ class Checksum:
     @property
     def masked(self) -> int:
         """The checksum as it is stored beside its bytes, where it must not look like one itself."""
+        # Rotated by 15 of 32 bits; what is shifted beyond them is cut off after the sum.
         rotated = self._value >> 15 | self._value << 17
         return (rotated + _MASK_DELTA) & _ALL_BITS
 

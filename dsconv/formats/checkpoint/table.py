@@ -17,9 +17,11 @@ from dsconv.formats.checkpoint.crc32c import masked_crc32c
 from dsconv.formats.protobuf import wire
 from dsconv.formats.storage import Storage
 
+# The bounds of two blocks, padded to the 40 bytes that they take at most, and the magic number.
 _FOOTER_BYTES = 48
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _TRAILER = struct.Struct("<BI")
+# A block ends with the positions of its keys that are written out, and how many these are.
 _COUNT_BYTES = 4
 _COMPRESSIONS = {1: "snappy"}
 
@@ -34,8 +36,7 @@ def read_table(storage: Storage) -> dict[bytes, bytes]:
     view = storage.view
     if len(view) < _FOOTER_BYTES or not is_table(storage):
         raise ModelError(
-            "it does not end as a checkpoint's index ends, so it is none or was cut off; copy or "
-            "download it again."
+            "it is not the index of a checkpoint, or it was cut off; copy or download it again."
         )
     footer = view[-_FOOTER_BYTES : -len(_MAGIC)]
     # The footer's first two numbers bound another index, which is empty in checkpoints.

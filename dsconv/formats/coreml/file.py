@@ -48,7 +48,7 @@ def open_core_ml(path: Path) -> CoreMlFile:
         message.specificationVersion,
         message.description,
         kinds[0],
-        message.message(kinds[0]),
+        Message(message.spans(kinds[0])[-1]),
     )
 
 

@@ -18,6 +18,7 @@ from dsconv.formats.coreml.network_schema import (
     QuantizationParams,
 )
 from dsconv.formats.protobuf.message import Message
+from dsconv.formats.protobuf.schema import TypedMessage
 from dsconv.formats.storage import Span
 
 LSTM_GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")
@@ -43,7 +44,7 @@ class Layer:
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    parameters: Message
+    parameters: TypedMessage
 
     @cached_property
     def networks(self) -> dict[str, Network]:
@@ -91,7 +92,7 @@ def _layer(message: NeuralNetworkLayer) -> Layer:
         )
     (number,) = numbers
     kind = LAYER_KINDS[number]
-    parameters = PARAMETERS.get(kind, Message)(message.message(number).span)
+    parameters = PARAMETERS.get(kind, TypedMessage)(message.spans(number)[-1])
     return Layer(name, kind, tuple(message.input), tuple(message.output), parameters)
 
 
@@ -177,8 +178,3 @@ def _quantization(message: QuantizationParams) -> Quantization:
     if linear.undeclared or table.undeclared:
         raise ConversionError("weights are quantized in a way that dsconv does not know.")
     return Quantization(bits, tuple(linear.scale), tuple(linear.bias), tuple(table.floatValue))
-
-
-def read_floats(message: Message, number: int) -> tuple[float, ...]:
-    """A repeated field of floats, packed or not. Raises ModelError if it is damaged."""
-    return tuple(message.reals(number, "f"))

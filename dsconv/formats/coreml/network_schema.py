@@ -188,6 +188,10 @@ class NeuralNetwork(TypedMessage):
     updateParams: Span = field(10)
 
 
+EXACT_ARRAY_MAPPING = 1
+"""The arrayInputShapeMapping that leaves arrays as they are."""
+
+
 class NeuralNetworkLayer(TypedMessage):
     """A layer. One more field, of LAYER_KINDS, holds its parameters."""
 
@@ -234,7 +238,7 @@ class LookUpTableQuantizationParams(TypedMessage):
 class ActivationParams(TypedMessage):
     """A function of an element: one of these fields."""
 
-    linear: Span = field(5)
+    linear: ActivationLinear = field(5)
     ReLU: Span = field(10)
     leakyReLU: Span = field(15)
     thresholdedReLU: Span = field(20)
@@ -247,6 +251,13 @@ class ActivationParams(TypedMessage):
     softsign: Span = field(60)
     softplus: Span = field(70)
     parametricSoftplus: ActivationParametricSoftplus = field(71)
+
+
+class ActivationLinear(TypedMessage):
+    """alpha * x + beta."""
+
+    alpha: Float = field(1)
+    beta: Float = field(2)
 
 
 class ActivationPReLU(TypedMessage):

@@ -63,6 +63,7 @@ def read_value(value: Value, weights: WeightFiles) -> Constant:
 
 def unpack(data: Array, bits: int, count: int, *, signed: bool = False) -> Array:
     """The first `count` integers of so many bits, the lowest bits of each byte being the first."""
+    # Integers of 3 and 6 bits cross bytes; three bytes hold a whole number of them.
     size = 3 if bits in (3, 6) else 1
     groups = np.zeros(-(-len(data) // size) * size, np.uint8)
     groups[: len(data)] = data
@@ -121,7 +122,7 @@ def _read_texts(kind: TensorType, tensor: TensorValue) -> Constant:
     """A text, or a tuple of them."""
     texts = tuple(tensor.strings.values)
     if len(texts) != math.prod(kind.shape):
-        raise ModelError("a constant has another number of texts; copy the model again.")
+        raise ModelError("a constant has the wrong number of strings; copy the model again.")
     return texts if kind.shape else texts[0]
 
 

@@ -41,6 +41,7 @@ _MODEL_PATH = "@model_path/"
 # A blob: sentinel, type, bytes, offset of the data, unused bits after the last element; padding.
 _HEADER = struct.Struct("<IIQQQ32x")
 _SENTINEL = 0xDEADBEEF
+# BlobDataType of coremltools' MILBlob.
 _NUMBERS = {
     "float16": 1,
     "float32": 2,
@@ -93,7 +94,7 @@ class WeightFiles:
             relative = PurePosixPath(name.removeprefix(_MODEL_PATH))
             if not name.startswith(_MODEL_PATH) or relative.is_absolute() or ".." in relative.parts:
                 raise ModelError(
-                    f"weights are said to lie in '{name}', out of the package; copy it again."
+                    f"the weights lie outside of the package, in '{name}'; copy it again."
                 )
             path = self._folder / relative
             if not path.is_file():

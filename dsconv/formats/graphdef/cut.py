@@ -91,7 +91,7 @@ def _find_states(graph: Graph, variables: list[Node]) -> list[_State]:
     names = {node.name for node in found.values()}
     for variable in variables:
         if variable.name not in names:
-            raise _refused(variable, f"is no state of '{lstm.name}'")
+            raise _refused(variable, f"is not a state of '{lstm.name}'")
     if found["c"] is found["h"]:
         raise _refused(found["c"], f"is both states of '{lstm.name}'")
     for node in found.values():
@@ -190,7 +190,7 @@ def _find_scores(graph: Graph, states: list[_State]) -> Node:
         )
     (name,) = names
     if not graph[name].data_inputs:
-        raise _refused(graph[name], "waits for the states and gives no scores")
+        raise _refused(graph[name], "waits for the states but has no inputs")
     return graph[name]
 
 

@@ -14,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 
 from dsconv.errors import ConversionError, ModelError, about
+from dsconv.formats.content import Content
 from dsconv.formats.graphdef import package, schema
 from dsconv.formats.graphdef.node import Node, TensorName, parse_node
 from dsconv.formats.graphdef.tensor import Tensor
 from dsconv.formats.identify import describe, identify
 from dsconv.formats.protobuf import wire
-from dsconv.formats.storage import Chunk, Span, Storage
+from dsconv.formats.storage import Chunk, Span
 from dsconv.formats.table import GRAPH, PACKAGE
 
 CONSTANTS = ("Const", "ImmutableConst")
@@ -143,12 +144,15 @@ def open_graph(path: str | os.PathLike[str]) -> Graph:
 
     Raises ModelError if the file is anything else, and says what it is.
     """
-    path = Path(path)
-    found = identify(path)
-    if found not in (GRAPH, PACKAGE):
+    return read_graph(Content.of(Path(path)))
+
+
+def read_graph(content: Content) -> Graph:
+    """The graph in a file that is open already. Raises ModelError as `open_graph` does."""
+    path, found, storage = content.path, identify(content), content.storage
+    if found not in (GRAPH, PACKAGE) or storage is None:
         raise ModelError(describe(path, found))
     with about(path):
-        storage = Storage.of_file(path)
         if found is PACKAGE:
             regions = package.read_directory(storage)
             return parse_graph(regions.pop(package.GRAPH_REGION), regions)

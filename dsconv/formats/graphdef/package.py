@@ -25,6 +25,7 @@ from dsconv.formats.storage import Chunk, Span, Storage
 
 PREFIX = "memmapped_package://"
 GRAPH_REGION = PREFIX + "."
+# That of TensorFlow's allocator: its kernels take the mapped tensors where they lie.
 ALIGNMENT = 64
 MINIMUM_BYTES = 10_000
 """Smaller constants stay in the graph; the original tool's default."""
@@ -61,10 +62,12 @@ def read_directory(storage: Storage) -> dict[str, Span]:
     for element, after in zip(elements, following, strict=True):
         stop = after if element.length is None else element.offset + element.length
         if not element.offset <= stop <= directory:
-            raise ModelError(f"damaged: region '{element.name}' does not fit into the file.")
+            raise ModelError(
+                f"damaged: region '{element.name}' does not fit into the file; copy it again."
+            )
         regions[element.name] = storage.span(element.offset, stop)
     if GRAPH_REGION not in regions:
-        raise ModelError("damaged: the package holds no graph.")
+        raise ModelError("damaged: the package holds no graph; copy it again.")
     return regions
 
 
@@ -82,10 +85,14 @@ def region_tensor(node: Node, regions: Mapping[str, Span]) -> Tensor:
     shape = node.shape() or ()
     tensor = Tensor(node.attribute("dtype", DataType), shape, regions.get(region), None)
     if tensor.content is None:
-        raise ModelError(f"node '{node.name}': the package has no region '{region}'.")
+        raise ModelError(
+            f"node '{node.name}': the package has no region '{region}'; copy it again."
+        )
     # A region without a length in the directory reaches to the next one, padding included.
     if len(tensor.content) < tensor.nbytes:
-        raise ModelError(f"node '{node.name}': its region '{region}' is too short; damaged file.")
+        raise ModelError(
+            f"node '{node.name}': its region '{region}' is too short; copy the file again."
+        )
     content = tensor.content.storage.span(
         tensor.content.start, tensor.content.start + tensor.nbytes
     )

@@ -63,7 +63,9 @@ def input_node(graph: Graph) -> Node | None:
 def check_steps(steps: int) -> None:
     """Refuse a number of steps that no graph can have. Raises ConversionError."""
     if steps != DYNAMIC and steps < 1:
-        raise ConversionError(f"{steps} steps make no sense; pass 1 or more, or -1 for any number.")
+        raise ConversionError(
+            f"{steps} steps are not possible; pass 1 or more, or -1 for any number."
+        )
 
 
 def set_steps(graph: Graph, steps: int) -> Graph:

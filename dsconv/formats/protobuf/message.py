@@ -55,23 +55,9 @@ class Message:
         """The bytes of each occurrence of a length-delimited field."""
         return [self._span(field) for field in self._fields.get(number, ())]
 
-    def messages(self, number: int) -> list[Message]:
-        """Each occurrence of a field of messages."""
-        return [Message(span) for span in self.spans(number)]
-
-    def message(self, number: int) -> Message:
-        """A message; an empty one if it is not there."""
-        found = self.messages(number)
-        return found[-1] if found else Message(self.span.storage.span(self.span.end, self.span.end))
-
     def texts(self, number: int) -> list[str]:
         """Each occurrence of a field of text."""
         return [str(span.view, "utf-8", "replace") for span in self.spans(number)]
-
-    def text(self, number: int) -> str:
-        """A text; empty if it is not there."""
-        found = self.texts(number)
-        return found[-1] if found else ""
 
     def integers(self, number: int) -> list[int]:
         """A repeated signed integer, packed or not."""
@@ -87,17 +73,15 @@ class Message:
                 values.append(wire.signed(value))
         return values
 
-    def integer(self, number: int) -> int:
-        """A signed integer, a truth value or the number of an enumeration; 0 if not there."""
-        found = self.integers(number)
-        return found[-1] if found else 0
-
     def reals(self, number: int, code: Literal["f", "d"]) -> list[float]:
         """A repeated float or double, packed or not. Raises ModelError if it is damaged."""
         data = b"".join(span.view for span in self.spans(number))
         size = struct.calcsize(code)
         if len(data) % size:
-            raise ModelError(f"field {number} holds no whole floats; copy the model again.")
+            raise ModelError(
+                f"field {number} has a length that is not a multiple of {size}; copy the model "
+                "again."
+            )
         return list(struct.unpack(f"<{len(data) // size}{code}", data))
 
     @cached_property

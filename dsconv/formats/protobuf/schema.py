@@ -111,8 +111,10 @@ class _Field:
     def _read(self, message: TypedMessage) -> Any:
         if self.container == "dict":
             return {
-                entry.text(MAP_KEY): self._last(self._values(entry, MAP_VALUE), entry)
-                for entry in message.messages(self.number)
+                "".join(entry.texts(MAP_KEY)[-1:]): self._last(
+                    self._values(entry, MAP_VALUE), entry
+                )
+                for entry in map(Message, message.spans(self.number))
             }
         values = self._values(message, self.number)
         return values if self.container == "list" else self._last(values, message)

@@ -21,6 +21,7 @@ MAP_KEY, MAP_VALUE = 1, 2
 """The fields of an entry of a map."""
 
 _FIXED_SIZES = {FIXED64: 8, FIXED32: 4}
+# 64 bits, 7 in a byte.
 _LONGEST_VARINT = 10
 
 

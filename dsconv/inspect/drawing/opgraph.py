@@ -27,7 +27,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """The number of its values; 0 where a size is open."""
+        """The number of its values; 0 if a dimension is dynamic."""
         return max(0, math.prod(self.shape)) if self.shape is not None else 0
 
     def __str__(self) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from dsconv.acoustic.source import Source
 from dsconv.formats.graphdef.dtypes import DataType
-from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, VARIABLES, Graph, open_graph
+from dsconv.formats.graphdef.graph import CONSTANTS, NO_RESULTS, VARIABLES, Graph
 from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.inspect.drawing.opgraph import Op, OpGraph, Tensor
 
@@ -16,9 +15,9 @@ _NO_DATA = (*NO_RESULTS, "SaveV2")
 _NOT_DRAWN = (*CONSTANTS, *VARIABLES, *_NO_DATA, _INPUT)
 
 
-def read_tensorflow(path: Path) -> OpGraph:
+def read_tensorflow(source: Source) -> OpGraph:
     """Read a graph. Values have the names of the nodes that make them; variables are constants."""
-    graph = open_graph(path)
+    graph = source.graph
     constants = [node for node in graph if node.op in (*CONSTANTS, *VARIABLES)]
     used = {TensorName.parse(name).node for node in graph for name in node.inputs}
     ops = [_op(node) for node in graph if node.op not in _NOT_DRAWN]

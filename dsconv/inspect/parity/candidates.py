@@ -195,10 +195,10 @@ def _comparison(
         return Comparison(result, findings, None, None)
     transcript = reference.transcript(trace, alphabet or reference.interface.alphabet)
     assert transcript is not None
-    compared = compare_transcripts(name, clip.transcript, transcript, clip.source.text)
+    compared = compare_transcripts(name, clip.transcript, transcript, clip.source.transcript)
     if not compared.equal:
         findings.append(_another_transcript(compared, fails=exact or reference.options.strict))
-    return Comparison(result, findings, compared, edits_of(clip.source.text, transcript))
+    return Comparison(result, findings, compared, edits_of(clip.source.transcript, transcript))
 
 
 def _another_transcript(compared: TranscriptComparison, *, fails: bool) -> Finding:

@@ -134,7 +134,7 @@ def _check_cut_header(path: Path, file: BinaryIO) -> None:
     file.seek(0)
     start = b'{"format":"' + _FORMAT.encode()
     if not start.startswith(file.read(len(start))):
-        raise OutputError(f"{path} is no journal of --resume; name another file.")
+        raise OutputError(f"{path} was not written by --resume; pass another file.")
 
 
 def _check_header(path: Path, line: bytes, header: Header) -> None:
@@ -143,13 +143,13 @@ def _check_header(path: Path, line: bytes, header: Header) -> None:
         if found["format"] != _FORMAT:
             raise ValueError(found["format"])
     except (ValueError, KeyError, TypeError):
-        raise OutputError(f"{path} is no journal of --resume; name another file.") from None
+        raise OutputError(f"{path} was not written by --resume; pass another file.") from None
     other = [key for key in header if found.get(key) != header[key]]
     if other:
         names = ", ".join(_MEANINGS[key] for key in other)
         raise OutputError(
             f"{path} is the journal of another run (other {names}); name another file, or delete "
-            "it to begin anew."
+            "it to start again."
         )
 
 
@@ -173,7 +173,7 @@ def _clips(path: Path, lines: Sequence[bytes], count: int) -> tuple[dict[int, Cl
             if number == len(lines) - 1:
                 return done, number
             raise OutputError(
-                f"{path} is damaged in line {number + 2}; delete it to begin anew."
+                f"{path} is damaged in line {number + 2}; delete it to start again."
             ) from error
         done[index] = run
     return done, len(lines)
@@ -188,7 +188,7 @@ def _clip(values: dict[str, Any]) -> tuple[int, ClipRun]:
 def _digest(clips: Sequence[ClipSource]) -> str:
     digest = hashlib.sha256()
     for clip in clips:
-        row = [clip.name, os.fspath(clip.wav.absolute()), _size(clip.wav), clip.text]
+        row = [clip.name, os.fspath(clip.wav.absolute()), _size(clip.wav), clip.transcript]
         digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from dsconv.acoustic.network import Network
 from dsconv.acoustic.overrides import Overrides
 from dsconv.acoustic.source import Source
 from dsconv.errors import ModelError
-from dsconv.formats.disk_size import disk_size
 from dsconv.formats.table import GRAPH, PACKAGE
 from dsconv.inspect.parity.judge import recognition_error
 from dsconv.inspect.parity.result import ClipInfo, ModelInfo
@@ -126,10 +124,10 @@ class Reference:
                 "its weights are damaged, so nothing can be compared with it."
             )
         info = ClipInfo(
-            source.name, len(samples) / rate, len(speech.features), source.text, trace.seconds
+            source.name, len(samples) / rate, len(speech.features), source.transcript, trace.seconds
         )
         transcript = self.transcript(trace, self.interface.alphabet)
-        edits = edits_of(source.text, transcript)
+        edits = edits_of(source.transcript, transcript)
         error = self._recognition_error(speech, trace)
         return ReferenceClip(source, info, speech, trace, transcript, edits, error)
 
@@ -162,13 +160,5 @@ def model_info(source: Source, model: Model) -> ModelInfo:
             interface.format,
             interface.runtime,
             interface.precision,
-            _model_size(source.path),
+            source.size,
         )
-
-
-def _model_size(path: Path) -> int:
-    """The bytes of a model: one file, a folder, or the two files of an IR."""
-    weights = path.with_suffix(".bin")
-    if path.suffix == ".xml" and weights.is_file():
-        return disk_size(path, weights)
-    return disk_size(path)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from dsconv.formats.table import FORMATS
 from dsconv.inspect.parity.judge import Judged
 from dsconv.inspect.parity.numbers import Difference, merged
 from dsconv.inspect.parity.tolerances import Tolerance
@@ -46,8 +47,8 @@ class Finding:
         return self.severity is Severity.FAILURE
 
 
-# Formats whose own runtime is not on every system.
-_RUN_ELSEWHERE = ("mlpackage", "mlmodel")
+# Formats whose own runtime is not on every system, for which dsconv has an evaluator.
+_EVALUATED = [each.key for each in FORMATS if each.open_evaluated]
 
 
 @dataclass(frozen=True)
@@ -173,8 +174,8 @@ class CandidateResult:
             figures.append(f"{equal} of {len(self.transcripts)} texts")
         right = f"{self.judged.word}; cost: " if self.judged else ""
         line = f"{self.verdict}: {right}{', '.join(figures)}" if figures else self.verdict
-        elsewhere = self.model.format in _RUN_ELSEWHERE
-        return f"{line}\nrun by {self.model.runtime}" if elsewhere else line
+        evaluated = self.model.format in _EVALUATED
+        return f"{line}\nrun by {self.model.runtime}" if evaluated else line
 
     @property
     def remarks(self) -> list[str]:

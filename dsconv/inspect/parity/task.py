@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from dsconv.inspect.parity.outcome import ClipOutcome, ClipRun, TaskInfo
 from dsconv.inspect.parity.pictures import ClipPicture, picture_of
 from dsconv.inspect.parity.reference import Reference, ReferenceClip, ValidationOptions
 from dsconv.inspect.parity.trace import Trace
-from dsconv.progress import Progress, ignore_progress
+from dsconv.progress import Progress, equal_parts, ignore_progress
 from dsconv.runtime.threads import one_thread
 from dsconv.speech.corpus import ClipSource
 
@@ -86,9 +86,9 @@ class OpenTask:
 
     def run(self, clip: Clip, progress: Progress = ignore_progress) -> ClipRun:
         """Run the reference and all candidates over a clip, and compare."""
-        shares = _equal_shares(progress, 1 + len(self._candidates))
-        reference = self._reference.run(clip.source, next(shares))
-        found = [each.compare(reference, next(shares)) for each in self._candidates]
+        parts = equal_parts(progress, 1 + len(self._candidates))
+        reference = self._reference.run(clip.source, next(parts))
+        found = [each.compare(reference, next(parts)) for each in self._candidates]
         comparisons = [pair[0] if pair else None for pair in found]
         outcome = ClipOutcome(reference.info, reference.edits, comparisons)
         picture = None
@@ -109,12 +109,6 @@ class OpenTask:
             self._reference.interface.alphabet,
             severity,
         )
-
-
-def _equal_shares(progress: Progress, count: int) -> Iterator[Progress]:
-    """The progress of each of so many equal parts of the work."""
-    for number in range(count):
-        yield lambda share, number=number: progress((number + share) / count)  # type: ignore[misc]
 
 
 # Models keep states between calls, and one number of threads holds for the whole process: a worker

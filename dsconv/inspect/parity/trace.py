@@ -118,7 +118,7 @@ class RecordedRun:
                 self._arrays = {name: loaded[name] for name in loaded.files}
         except (OSError, ValueError, BadZipFile) as error:
             raise ModelError(
-                f"{path} is no file of --save-io ({error}); make a new one."
+                f"{path} was not written by --save-io ({error}); make a new one."
             ) from error
         about = self._about()
         self.runtime = str(about.get("runtime", "elsewhere"))
@@ -128,7 +128,9 @@ class RecordedRun:
         try:
             about: dict[str, object] = json.loads(str(self._arrays["about"]))
         except (KeyError, ValueError):
-            raise ModelError(f"{self._path} is no file of --save-io; make a new one.") from None
+            raise ModelError(
+                f"{self._path} was not written by --save-io; make a new one."
+            ) from None
         if about.get("precision", "fp32") not in TOLERANCES:
             raise ModelError(f"{self._path}: unknown precision; name one of {list(TOLERANCES)}.")
         return about

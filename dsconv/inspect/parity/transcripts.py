@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import beam_text, greedy_text
+from dsconv.speech.decode import beam_transcript, greedy_transcript
 from dsconv.speech.features import FloatArray
 from dsconv.speech.rates import Edits, ErrorRates, count_edits, error_rates
 
@@ -41,7 +41,7 @@ def transcribe_probabilities(
 ) -> Transcript:
     """The transcripts of probabilities [frames, classes]."""
     return Transcript(
-        beam_text(probabilities, alphabet, beam), greedy_text(probabilities, alphabet)
+        beam_transcript(probabilities, alphabet, beam), greedy_transcript(probabilities, alphabet)
     )
 
 

@@ -21,7 +21,7 @@ from dsconv.inspect.parity.reference import ValidationOptions
 from dsconv.inspect.parity.task import Clip, OpenTask, Task
 from dsconv.inspect.parity.trace import Trace, TraceFile
 from dsconv.inspect.parity.validation import Validation
-from dsconv.progress import Progress, ignore_progress
+from dsconv.progress import Progress, equal_parts, ignore_progress
 from dsconv.runtime.stream import Speech
 from dsconv.runtime.threads import one_thread
 from dsconv.speech.corpus import ClipSource
@@ -56,7 +56,9 @@ def validate_models(
     if dask is not None and jobs > 1:
         raise ConversionError("pass jobs or the address of a Dask cluster, not both.")
     if resume is not None and save_to is not None:
-        raise ConversionError("a run that is resumed keeps no inputs and outputs; save them apart.")
+        raise ConversionError(
+            "a resumed run does not save inputs and outputs; save them in another run."
+        )
     task = Task(Source.of(reference), tuple(candidates), tuple(recorded), options)
     with one_thread(), _runner(task, min(jobs, len(clips)), dask) as runner:
         with _journal(resume, runner.info, options, clips) as journal:
@@ -87,12 +89,8 @@ class _ThisProcess:
     def run(
         self, indices: Sequence[int], clip: Callable[[int], Clip], progress: Progress
     ) -> Iterator[tuple[int, ClipRun]]:
-        for number, index in enumerate(indices):
-
-            def share(part: float, number: int = number) -> object:
-                return progress((number + part) / len(indices))
-
-            yield index, self._opened.run(clip(index), share)
+        for index, part in zip(indices, equal_parts(progress, len(indices)), strict=True):
+            yield index, self._opened.run(clip(index), part)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from dsconv.formats.coreml.values import unpack
 from dsconv.runtime.coreml.operations import Array, Op, OpInfo
 
+# The bits of an index, by the entries of the table: a shorter table would leave indices undefined.
 _TABLE_SIZES = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 
 

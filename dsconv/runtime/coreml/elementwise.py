@@ -119,6 +119,7 @@ def inverse(info: OpInfo, x: Array, epsilon: Array | None = None) -> Array:
 
 
 def _epsilon(info: OpInfo, epsilon: Array | None, default: float) -> np.float32:
+    """What a program says, or the default of MIL's definition of the op."""
     return info.small(default) if epsilon is None else np.float32(epsilon)
 
 

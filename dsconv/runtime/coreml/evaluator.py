@@ -104,11 +104,11 @@ class ProgramEvaluator:
         """What the names of the inputs and states stand for."""
         names = [name for name, kind in self.inputs.items() if not kind.is_state]
         if unknown := [name for name in feeds if name not in names]:
-            raise ConversionError(f"'{unknown[0]}' is no input; feed {', '.join(names)}.")
+            raise ConversionError(f"'{unknown[0]}' is not an input; feed {', '.join(names)}.")
         values: dict[str, RuntimeValue] = {name: State(name) for name in self.states}
         for name in names:
             if name not in feeds:
-                raise ConversionError(f"input '{name}' is needed and was not fed.")
+                raise ConversionError(f"input '{name}' is missing; feed it.")
             array = np.asarray(feeds[name])
             values[name] = fed(name, array, self.inputs[name], self._features.get(name))
         return values
@@ -118,7 +118,7 @@ class ProgramEvaluator:
         kind = self._types.get(name)
         if kind is None or not isinstance(value, np.ndarray):
             raise ConversionError(
-                f"output '{name}' is no array, which dsconv does not evaluate; remove it."
+                f"output '{name}' is not an array, which dsconv does not evaluate; remove it."
             )
         return np.array(value, kind.dtype if kind.dtype == "float16" else array_dtype(kind.dtype))
 
@@ -261,7 +261,7 @@ def _array_type(given: NamedType) -> TensorType:
     """The type of an input of a program."""
     if given.type is None:
         raise ConversionError(
-            f"input '{given.name}' is no array, which dsconv does not evaluate; remove it."
+            f"input '{given.name}' is not an array, which dsconv does not evaluate; remove it."
         )
     return given.type
 

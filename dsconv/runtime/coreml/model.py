@@ -117,7 +117,7 @@ class _CoreMlRunner:
             )
         except Exception as error:  # Core ML's errors have no common base.
             reason = reason_of(error)
-            raise ToolkitError(f"Core ML does not open {file.path}: {reason}") from error
+            raise ToolkitError(f"Core ML cannot open {file.path}: {reason}") from error
         self._keeps_states = bool(read_description(file.description).states)
         self._state: Any = None
         self.reset()

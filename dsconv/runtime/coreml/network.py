@@ -15,16 +15,12 @@ from numpy.typing import NDArray
 from dsconv.errors import ConversionError
 from dsconv.formats.coreml.file import NEURAL_NETWORK, CoreMlFile
 from dsconv.formats.coreml.interface import Feature, read_description
-from dsconv.formats.coreml.layers import EXACT_ARRAY_MAPPING, NeuralNetwork
 from dsconv.formats.coreml.network import Layer, Network
-from dsconv.formats.protobuf.message import Message
+from dsconv.formats.coreml.network_schema import EXACT_ARRAY_MAPPING, NeuralNetwork
 from dsconv.runtime.coreml.layers import LAYERS
 from dsconv.runtime.coreml.parameters import FloatArray, Parameters, unsupported
 
-_REFUSED = {
-    "preprocessing": NeuralNetwork.PREPROCESSING,
-    "updateParams": NeuralNetwork.UPDATE_PARAMS,
-}
+_REFUSED = ("preprocessing", "updateParams")
 
 
 class NetworkEvaluator:
@@ -43,8 +39,9 @@ class NetworkEvaluator:
         description = read_description(file.description)
         self.inputs, self.outputs = description.inputs, description.outputs
         _check_interface(self.inputs, self.outputs)
-        _check_network(file.body)
-        self._layers = [LayerEvaluator(layer) for layer in Network(file.body).layers]
+        network = Network(file.body)
+        _check_network(network.message)
+        self._layers = [LayerEvaluator(layer) for layer in network.layers]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, FloatArray]:
         """The outputs by name, after feeding every input by name.
@@ -55,7 +52,7 @@ class NetworkEvaluator:
         values = {feature.name: _fed(feature, feeds) for feature in self.inputs}
         unknown = set(feeds) - set(values)
         if unknown:
-            raise ConversionError(f"'{min(unknown)}' was fed, which is no input of the model.")
+            raise ConversionError(f"'{min(unknown)}' is not an input; feed {', '.join(values)}.")
         for layer in self._layers:
             layer.run(values)
         missing = [feature.name for feature in self.outputs if feature.name not in values]
@@ -115,20 +112,19 @@ class LayerEvaluator:
         return outputs
 
 
-def _check_network(message: Message) -> None:
+def _check_network(message: NeuralNetwork) -> None:
     """Raise ConversionError for what would change the numbers and is not computed."""
-    unknown = set(message.numbers) - set(NeuralNetwork)
-    if unknown:
+    if message.undeclared:
         raise ConversionError(
-            f"its neural network has fields {sorted(unknown)}, which dsconv does not know."
+            f"its neural network has fields {message.undeclared}, which dsconv does not know."
         )
-    for name, field in _REFUSED.items():
-        if field in message:
+    for name in _REFUSED:
+        if message.has(name):
             raise ConversionError(
                 f"its neural network has {name}, which dsconv does not evaluate; "
                 "run the model on macOS."
             )
-    if message.integer(NeuralNetwork.ARRAY_INPUT_SHAPE_MAPPING) != EXACT_ARRAY_MAPPING:
+    if message.arrayInputShapeMapping != EXACT_ARRAY_MAPPING:
         raise ConversionError(
             "its arrayInputShapeMapping is not EXACT_ARRAY_MAPPING, which dsconv does not "
             "evaluate; convert the model again for iOS 13 or later."
@@ -139,15 +135,15 @@ def _check_interface(inputs: tuple[Feature, ...], outputs: tuple[Feature, ...]) 
     for feature in (*inputs, *outputs):
         if feature.dtype == "?":
             raise ConversionError(
-                f"'{feature.name}' is no array but an image or something else, which dsconv does "
-                "not evaluate; run the model on macOS."
+                f"'{feature.name}' is not an array but an image or something else, which dsconv "
+                "does not evaluate; run the model on macOS."
             )
 
 
 def _fed(feature: Feature, feeds: Mapping[str, NDArray[Any]]) -> FloatArray:
     """The array of an input as float32. Raises ConversionError if its shape is not declared."""
     if feature.name not in feeds:
-        raise ConversionError(f"input '{feature.name}' is needed and was not fed.")
+        raise ConversionError(f"input '{feature.name}' is missing; feed it.")
     value = np.asarray(feeds[feature.name], np.float32)
     if not feature.allows(value.shape):
         raise ConversionError(

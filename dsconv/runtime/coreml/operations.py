@@ -105,7 +105,7 @@ class Scope:
         if name in self.values:
             return self.values[name]
         if self._outer is None:
-            raise ModelError(f"'{name}' is read and nothing computes it; convert the model again.")
+            raise ModelError(f"'{name}' is read but nothing computes it; convert the model again.")
         return self._outer[name]
 
 

@@ -1,7 +1,6 @@
 """The parameters of a neural network layer by the names of their fields, and its weights.
 
-A layer whose parameters hold a field that the schema does not name is refused, never run without
-it.
+A layer whose parameters hold a field that is not computed is refused, never run without it.
 
 Source: the comments in ``NeuralNetwork.proto`` of coremltools.
 """
@@ -9,8 +8,8 @@ Source: the comments in ``NeuralNetwork.proto`` of coremltools.
 from __future__ import annotations
 
 import math
-from enum import IntEnum
-from typing import TypeAlias
+from collections.abc import Collection
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,82 +22,51 @@ from dsconv.formats.coreml.network import (
     Layer,
     Quantization,
     WeightParams,
-    read_floats,
     read_weights,
 )
 from dsconv.formats.protobuf.message import Message
+from dsconv.formats.protobuf.schema import TypedMessage
 
 FloatArray: TypeAlias = NDArray[np.float32]
 
 _BITS = 8
 
 
-class Parameters:
-    """The fields of a message of a layer. Weights are kept once they are read.
+M = TypeVar("M", bound=TypedMessage)
+N = TypeVar("N", bound=TypedMessage)
 
-    Raises ConversionError for a field that `schema` does not name.
+
+class Parameters(Generic[M]):
+    """The message of a layer's parameters. Weights are kept once they are read.
+
+    Raises ConversionError for a field that is there and not in `fields`, or not in the schema.
     """
 
-    def __init__(self, layer: Layer, message: Message, schema: type[IntEnum]) -> None:
+    def __init__(self, layer: Layer, message: M, fields: Collection[str]) -> None:
         self.layer = layer
-        self._message = message
-        self._schema = schema
-        self._weights: dict[int, FloatArray] = {}
-        self._nested: dict[int, tuple[Parameters, ...]] = {}
-        unknown = sorted(set(message.numbers) - set(schema))
+        self.message = message
+        self._weights: dict[str, FloatArray] = {}
+        unknown = [name for name in message.present if name not in fields]
+        unknown += [f"field {number}" for number in message.undeclared]
         if unknown:
-            raise self.unsupported(f"has field {', '.join(map(str, unknown))}")
+            raise self.unsupported(f"sets {', '.join(unknown)}")
 
     def unsupported(self, what: str) -> ConversionError:
         """The error for a layer that is not computed."""
         return unsupported(self.layer, what)
 
-    def __contains__(self, field: IntEnum) -> bool:
-        return field in self._message
+    def nested(self, message: N, fields: Collection[str] | None = None) -> Parameters[N]:
+        """A message inside this one, with all fields of its schema, or only these."""
+        return Parameters(self.layer, message, message.fields if fields is None else fields)
 
-    def integer(self, field: IntEnum) -> int:
-        """A number or the number of an enumeration, 0 if it is not there."""
-        return self._message.integer(field)
-
-    def integers(self, field: IntEnum) -> tuple[int, ...]:
-        """A repeated number."""
-        return tuple(self._message.integers(field))
-
-    def flag(self, field: IntEnum) -> bool:
-        """A truth value."""
-        return bool(self.integer(field))
-
-    def number(self, field: IntEnum) -> np.float32:
-        """A float, 0 if it is not there."""
-        values = read_floats(self._message, field)
-        return np.float32(values[-1] if values else 0.0)
-
-    def nested(self, field: IntEnum, schema: type[IntEnum]) -> Parameters:
-        """A message inside the parameters; an empty one if it is not there."""
-        found = self.all_nested(field, schema)
-        return found[-1] if found else Parameters(self.layer, self._message.message(field), schema)
-
-    def all_nested(self, field: IntEnum, schema: type[IntEnum]) -> tuple[Parameters, ...]:
-        """A repeated message inside the parameters."""
-        if field not in self._nested:
-            found = self._message.messages(field)
-            self._nested[field] = tuple(Parameters(self.layer, each, schema) for each in found)
-        return self._nested[field]
-
-    def only(self) -> int | None:
-        """The one field that is there; None if there are more or none."""
-        numbers = self._message.numbers
-        return numbers[0] if len(numbers) == 1 else None
-
-    def weights(self, field: IntEnum, shape: tuple[int, ...]) -> FloatArray:
-        """Weights of this shape. Errors name the layer."""
-        if field not in self._weights:
+    def weights(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """Weights of this shape, by the name of their field. Errors name the layer."""
+        if name not in self._weights:
             try:
-                self._weights[field] = load_weights(self._message.message(field), shape)
+                self._weights[name] = load_weights(getattr(self.message, name), shape)
             except (ConversionError, ModelError) as error:
-                name = field.name.lower()
                 raise type(error)(f"layer '{self.layer.name}', {name}: {error}") from error
-        return self._weights[field]
+        return self._weights[name]
 
 
 def unsupported(layer: Layer, what: str) -> ConversionError:

@@ -40,14 +40,14 @@ def test_every_choice_of_steps_equals_tensorflow(
     model = core_ml_model(models / STATIC, tmp_path / "a", **asked)
     windows = speech_windows(models / STATIC, models)[:, :70]
     for size in (1, 16, 32):
-        states = wanted = zero_states()
+        states = expected_value = zero_states()
         for part, count in parts(windows, size):
             valid = count if lengths == "input" else size
             found = answers(model, Call(part, count, states[0], states[1]))
-            expected = reference.run(Call(part, valid, wanted[0], wanted[1]))
+            expected = reference.run(Call(part, valid, expected_value[0], expected_value[1]))
             assert found[0].shape == (size, 1, 29)
             assert_close(found, expected)
-            states, wanted = found[1:], expected[1:]
+            states, expected_value = found[1:], expected[1:]
     for size in (2, 15, 17, 33):
         with pytest.raises(ConversionError, match=rf"'input_node' .* \[1, {size}, 19, 26\]"):
             answers(model, Call(windows[:, :size], size, states[0], states[1]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,7 +21,6 @@ from dsconv.acoustic.weights import lstm_bias
 from dsconv.cli import main
 from dsconv.convert.coreml import lstm as coreml_lstm
 from dsconv.errors import ToolkitError
-from dsconv.fixtures.write import write_demo_model
 from dsconv.formats.coreml.file import open_core_ml
 from dsconv.inspect.registry import inspect_file
 from dsconv.runtime.coreml import model as coreml_model
@@ -42,25 +40,6 @@ VERDICT = r"pass: probabilities \S+ of \S+, states \S+ of \S+, (\d+) of \1 texts
 def toolkit() -> None:
     """Core ML Tools write what is run here."""
     require_toolkits("coreml")
-
-
-@pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the demo model, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    model, *others = write_demo_model(tmp_path)
-    for path in others:
-        path.unlink()
-    assert model.name == "output_graph.pb"
-    return tmp_path
-
-
-@pytest.fixture
-def small(tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the small random model, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(small_model, tmp_path / "output_graph.pb")
-    return tmp_path
 
 
 def run(*arguments: str) -> Result:
@@ -167,7 +146,7 @@ def test_wrong_usage(options: str, says: str, small: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        ("--n-steps 16,-1", 4, "a choice of steps wants two numbers or more"),
+        ("--n-steps 16,-1", 4, "a choice of steps needs two numbers or more"),
         ("--n-steps 1,16 --max-steps 20", 4, "goes neither with --max-steps"),
         ("--max-steps 20", 4, "--max-steps goes with --n-steps -1"),
         ("--palettize 6 --precision int8", 4, "leave out --precision"),
@@ -367,6 +346,6 @@ def test_what_core_ml_refuses_is_one_line(
         model.call(fed, ["logits"])
     assert "\n" not in str(caught.value)
     monkeypatch.setattr(macos, "__init__", fail)
-    with pytest.raises(ToolkitError, match="Core ML does not open .*a.mlpackage: no") as caught:
+    with pytest.raises(ToolkitError, match="Core ML cannot open .*a.mlpackage: no") as caught:
         open_model(path)
     assert "\n" not in str(caught.value)

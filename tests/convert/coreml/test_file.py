@@ -355,7 +355,7 @@ SAME: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("form", SAME)
 def test_the_same_input_gives_the_same_bytes(form: str, small_model: Path, tmp_path: Path) -> None:
-    """Every file of a package, from another place, after other conversions."""
+    """Every file of a package, from another folder, after other conversions."""
     copy = tmp_path / "elsewhere" / "copy.pb"
     copy.parent.mkdir()
     copy.write_bytes(small_model.read_bytes())

@@ -30,7 +30,7 @@ from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import Stream, hear
 from dsconv.speech.alphabet import Alphabet
-from dsconv.speech.decode import beam_text
+from dsconv.speech.decode import beam_transcript
 from dsconv.speech.features import FloatArray
 from dsconv.speech.wav import Samples
 from tests.acoustic.edits import attributes
@@ -246,7 +246,7 @@ def test_fewer_bits_behind_the_front_end(
     found = said(model, clip)
     print(name, asked, f"{distance(found, expected):.1e}")
     assert 1e-5 < distance(found, expected) < TOLERANCES[model.interface.precision].probabilities
-    assert beam_text(found, alphabet, 64) == TEXT
+    assert beam_transcript(found, alphabet, 64) == TEXT
 
 
 def test_weights_of_the_front_end_of_a_neural_network(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.acoustic.edits import constant
 from tests.convert.calls import Call, answers
 from tests.convert.conversions import require_toolkits, saved
 from tests.convert.coreml.forms import FORMATS, REDUCED, core_ml_model
+from tests.convert.sources import GraphSource
 from tests.runtime.speech import distance
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -77,7 +78,7 @@ def worst_hidden_state(graph: Graph, gate: str) -> Any:
 def test_frames_that_are_not_valid_leave_the_states(
     form: str, weights: str, random_model: Path, tmp_path: Path
 ) -> None:
-    """Without a valid one the cell comes back to the bit; behind five they change nothing."""
+    """Without a valid one the cell comes back to the bit; after five they change nothing."""
     graph = with_kernel(open_graph(random_model), weights)
     source = saved(graph, tmp_path / "edited.pb")
     asked = {"steps": DYNAMIC, "lengths": "input", **FORMS[form]}
@@ -94,8 +95,8 @@ def test_frames_that_are_not_valid_leave_the_states(
         alone = answers(model, Call(windows[:, :5], 5, c.astype(np.float32), h))
         among = answers(model, Call(windows, 5, c.astype(np.float32), h))
         assert np.abs(alone[1] - c).max() > 1e-3
-        for actual, wanted in zip([among[0][:5], *among[1:]], alone, strict=True):
-            np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6)
+        for actual, expected in zip([among[0][:5], *among[1:]], alone, strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("style", FORMATS)
@@ -112,8 +113,8 @@ def test_the_drive_is_silent_in_valid_frames(
         answers(core_ml_model(source, tmp_path / lengths, lengths=lengths, format=style), call)
         for lengths in ("input", "frozen")
     )
-    for actual, wanted in zip(found, expected, strict=True):
-        assert distance(actual, wanted) < 1e-6
+    for actual, expected_value in zip(found, expected, strict=True):
+        assert distance(actual, expected_value) < 1e-6
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -145,5 +146,6 @@ def test_the_drive_fits_the_scales_of_its_rows(weights: str, random_model: Path)
 def built(graph: Graph, half: bool) -> LstmBuilder:
     """The builder of a graph's LSTM."""
     target: Any = TARGETS["coreml"]
-    plan = target.plan(graph, Options(lengths="input", precision="fp16" if half else None))
-    return LstmBuilder(ProgramBuilder("ios17", half=half), plan.network.lstm, plan)
+    options = Options(lengths="input", precision="fp16" if half else None)
+    form = target.form(GraphSource(graph), options)
+    return LstmBuilder(ProgramBuilder("ios17", half=half), form.network.lstm, form)

@@ -46,24 +46,27 @@ def folder_of(path: Path) -> list[str]:
 NETWORK = {"format": "neuralnetwork"}
 CHOICE = {"step_choices": (1, 16)}
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"step_choices": (16, -1)}, "a choice of steps wants two numbers or more"),
-    ({"step_choices": (16, 16)}, "a choice of steps wants two numbers or more"),
-    ({"step_choices": (16,)}, "a choice of steps wants two numbers or more"),
-    ({"step_choices": (16, 0)}, "0 steps make no sense"),
+    ({"step_choices": (16, -1)}, "a choice of steps needs two numbers or more"),
+    ({"step_choices": (16, 16)}, "a choice of steps needs two numbers or more"),
+    ({"step_choices": (16,)}, "a choice of steps needs two numbers or more"),
+    ({"step_choices": (16, 0)}, "0 steps are not possible"),
     ({**CHOICE, "max_steps": 20}, "a choice of --n-steps goes neither with --max-steps nor with"),
     ({**CHOICE, "input_shape": (1, 16, 19, 26)}, "goes neither with .* nor with --input-shape"),
     ({**CHOICE, "front_end": True}, "goes neither with .* nor with --front-end"),
     ({"max_steps": 20}, "--max-steps goes with --n-steps -1, or with --front-end"),
     ({"max_steps": 20, "steps": 16}, "--max-steps goes with --n-steps -1"),
-    ({"max_steps": 0, "steps": DYNAMIC}, "--max-steps 0 leaves no frame; pass 1 or more"),
+    ({"max_steps": 0, "steps": DYNAMIC}, "--max-steps 0 is too small; pass 1 or more"),
     ({"palette_bits": 6, "precision": "int8"}, "--palettize .*, not as int8; leave out --prec"),
     ({"palette_bits": 6, "precision": "fp32"}, "--palettize .*, not as fp32; leave out --prec"),
     ({**NETWORK, "deployment_target": "ios17"}, "--target is for ML programs.*--format mlprogram"),
     ({**NETWORK, "states": "internal"}, "--states internal is for ML programs"),
     ({**NETWORK, "palette_bits": 8}, "--palettize is for ML programs"),
-    ({"states": "internal", "deployment_target": "ios16"}, "--states internal wants ios18 or la"),
-    ({"states": "internal", "deployment_target": "ios17"}, "not ios17; pass --target ios18"),
-    ({"palette_bits": 4, "deployment_target": "ios16"}, "--palettize wants ios17 or later, not"),
+    ({"states": "internal", "deployment_target": "ios16"}, "--states internal needs ios18 or la"),
+    (
+        {"states": "internal", "deployment_target": "ios17"},
+        "but --target is ios17; pass --target ios18",
+    ),
+    ({"palette_bits": 4, "deployment_target": "ios16"}, "--palettize needs ios17 or later, but"),
 ]
 
 
@@ -112,7 +115,7 @@ def test_a_name_that_does_not_fit(name: str, style: str, small_model: Path, tmp_
     """It is refused before any work, in one line that says which name to choose."""
     if name.endswith(SUFFIXES[style]):
         return
-    says = f"{name} is no name for a Core ML {style}; .* ends in {SUFFIXES[style]}"
+    says = f"{name} is not a name for a Core ML {style}; .* ends in {SUFFIXES[style]}"
     with pytest.raises(OutputError, match=says) as caught:
         convert_file(COREML, small_model, tmp_path / name, options=options(format=style))
     assert "\n" not in str(caught.value)
@@ -159,7 +162,7 @@ def test_a_folder_that_is_no_package_is_never_replaced(
     output = tmp_path / f"a{SUFFIXES[style]}"
     output.mkdir()
     (output / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match=f"{output.name} is a folder; pass a file name"):
+    with pytest.raises(OutputError, match=f"{output.name} is a folder; pass the name of a file"):
         convert_file(COREML, small_model, output, options=options(format=style), force=force)
     assert (output / "thesis.txt").read_text() == "mine"
     assert folder_of(tmp_path) == [output.name]
@@ -194,8 +197,8 @@ def test_what_differs_from_the_graph_is_noted(
     output = tmp_path / f"a{SUFFIXES[asked.get('format', 'mlprogram')]}"
     found = convert_file(COREML, small_model, output, options=options(**asked)).notes
     assert len(found) == len(notes)
-    for note, wanted in zip(found, notes, strict=True):
-        assert wanted in note
+    for note, expected in zip(found, notes, strict=True):
+        assert expected in note
 
 
 def test_a_missing_package_is_named(

@@ -17,7 +17,7 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
-from dsconv.errors import OutputError, ToolkitError
+from dsconv.errors import ToolkitError
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.formats.graphdef.write import write_graph
@@ -40,7 +40,7 @@ def convert(source: Path, output: Path, **asked: Any) -> Any:
 
 
 def shapes(values: Any) -> dict[str, tuple[Any, ...]]:
-    """The sizes of inputs or outputs by name; open sizes by their names."""
+    """The sizes of inputs or outputs by name; dynamic dimensions by their names."""
     return {
         value.name: tuple(
             dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim
@@ -166,7 +166,7 @@ def test_weights_are_stored_once(precision: str, small_model: Path, tmp_path: Pa
 def test_the_same_input_gives_the_same_bytes(
     precision: str, small_model: Path, tmp_path: Path
 ) -> None:
-    """Nothing of the time or the place gets into the file."""
+    """Nothing of the time or the folder gets into the file."""
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "copy.pb"
     copy.write_bytes(small_model.read_bytes())
@@ -212,17 +212,6 @@ def test_the_file_is_beside_the_graph_by_default(small_model: Path, tmp_path: Pa
     assert conversion.bytes == conversion.output.stat().st_size
     assert conversion.notes == ()
     assert {path.name for path in tmp_path.iterdir()} == {"output_graph.pb", "output_graph.onnx"}
-
-
-def test_an_existing_output_is_kept_unless_forced(small_model: Path, tmp_path: Path) -> None:
-    """--force replaces, nothing else does."""
-    output = tmp_path / "a.onnx"
-    output.write_text("mine")
-    with pytest.raises(OutputError, match="exists; pass --force"):
-        convert_file(ONNX, small_model, output)
-    assert output.read_text() == "mine"
-    convert_file(ONNX, small_model, output, force=True)
-    assert open_model(output).interface.steps == 16
 
 
 def test_a_missing_package_is_named(

@@ -241,8 +241,8 @@ def test_what_differs_from_the_graph_is_noted(
     """Frozen lengths as users of ``mo`` know them; states inside and how to reset them."""
     conversion = convert_file(OPENVINO, small_model, tmp_path / "a.xml", options=Options(**asked))
     assert len(conversion.notes) == len(notes)
-    for note, wanted in zip(conversion.notes, notes, strict=True):
-        assert wanted in note
+    for note, expected in zip(conversion.notes, notes, strict=True):
+        assert expected in note
 
 
 CONVERT = (
@@ -260,7 +260,7 @@ CONVERT = (
 def test_the_same_input_gives_the_same_bytes(
     steps: int, precision: str, small_model: Path, tmp_path: Path
 ) -> None:
-    """From another place, after other conversions, in the same process."""
+    """From another folder, after other conversions, in the same process."""
     copy = tmp_path / "elsewhere" / "copy.pb"
     copy.parent.mkdir()
     copy.write_bytes(small_model.read_bytes())
@@ -358,7 +358,7 @@ def test_nothing_is_left_of_a_failure(
 
     monkeypatch.setattr(openvino, "save_model", fail)
     for force in (False, True):
-        with pytest.raises(ToolkitError, match="OpenVINO does not write the result: no room"):
+        with pytest.raises(ToolkitError, match="OpenVINO could not write the result: no room"):
             convert_file(OPENVINO, small_model, tmp_path / "a.xml", force=force)
         assert sorted(path.name for path in tmp_path.iterdir()) == (["a.xml"] if force else [])
         (tmp_path / "a.xml").write_text("mine")

@@ -95,8 +95,8 @@ def test_inputs_and_outputs_are_the_exporters(
     theirs = read(models / EXPORTED[name]).subgraphs[0]
     assert described(ours, ours.inputs) == described(theirs, theirs.inputs)
     expected = described(theirs, theirs.outputs)
-    place = next(place for place, (output, *_) in enumerate(expected) if output == FEATURES)
-    expected[place] = (FEATURES, expected[place][1], [1, 26])
+    index = next(index for index, (output, *_) in enumerate(expected) if output == FEATURES)
+    expected[index] = (FEATURES, expected[index][1], [1, 26])
     expected = [tensor for tensor in expected if not tensor[0].startswith("Minimum_")]
     assert described(ours, ours.outputs) == expected
     assert expected[0][2] == [16, 29]
@@ -121,18 +121,18 @@ def test_metadata_is_the_exporters(name: str, models: Path, tmp_path: Path) -> N
 def test_metadata_comes_out_of_ops_the_texts_last(
     asked: dict[str, Any], small_model: Path, tmp_path: Path
 ) -> None:
-    """The original runtimes run the op behind an output, and prepare no op behind a text's."""
+    """The original runtimes run the op after an output, and prepare no op after a text's."""
     model = read(convert("tflite", small_model, tmp_path / "a", **asked))
     graph, types = model.subgraphs[0], import_litert_schema().TensorType
-    made_by = {one: place for place, op in enumerate(graph.operators) for one in op.outputs}
+    made_by = {one: index for index, op in enumerate(graph.operators) for one in op.outputs}
     texts: list[int] = []
     others: list[int] = []
     for number in graph.outputs:
-        place = made_by[number]
+        index = made_by[number]
         is_text = graph.tensors[number].type == types.STRING
-        (texts if is_text else others).append(place)
+        (texts if is_text else others).append(index)
         if graph.tensors[number].name.startswith(b"metadata_"):
-            assert ops(model, graph)[place] == "RESHAPE"
+            assert ops(model, graph)[index] == "RESHAPE"
     assert len(texts) == 2
     assert sorted(texts) == list(range(len(graph.operators) - 2, len(graph.operators)))
     assert max(others) < min(texts)
@@ -274,6 +274,6 @@ def test_graphs_that_say_less(edit: Edit, missing: set[str], tmp_path: Path) -> 
         FEATURES not in missing
     )
     windows = np.random.default_rng(9).normal(size=(1, 16, 19, 26)).astype(np.float32)
-    found, wanted = (one.call({"input_node": windows}, OUTPUTS) for one in (model, full))
+    found, expected_value = (one.call({"input_node": windows}, OUTPUTS) for one in (model, full))
     for name in OUTPUTS:
-        np.testing.assert_array_equal(found[name], wanted[name])
+        np.testing.assert_array_equal(found[name], expected_value[name])

@@ -18,7 +18,7 @@ from dsconv.runtime.model import Model, TensorSpec
 from dsconv.runtime.registry import open_model
 from dsconv.runtime.stream import front_end_features
 from dsconv.runtime.tflite import TfliteModel
-from dsconv.speech.decode import beam_text
+from dsconv.speech.decode import beam_transcript
 from dsconv.speech.features import FloatArray, features
 from dsconv.speech.framing import chunks, sample_windows
 from dsconv.speech.settings import FeatureSettings
@@ -120,7 +120,7 @@ def test_the_first_clip_may_be_empty(small_model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("windows", WINDOWS)
 def test_other_windows_say_the_same(windows: str, tmp_path: Path) -> None:
-    """Trained weights behind windows, steps and rates of other exports, in clips of any length."""
+    """Trained weights after windows, steps and rates of other exports, in clips of any length."""
     weights = weights_of(recognise(open_graph(MODEL)))
     source = exported(weights, tmp_path / "trained.pb", WINDOWS[windows])
     reference = open_model(source)
@@ -158,7 +158,7 @@ def test_fewer_bits_behind_the_front_end(
     found, expected = said(model, clip), said(reference, clip)
     assert 1e-5 < distance(found, expected) < TOLERANCES[precision].probabilities
     pytest.importorskip("fast_ctc_decode", reason="beam search needs fast-ctc-decode")
-    assert beam_text(found, alphabet, 500) == TEXT
+    assert beam_transcript(found, alphabet, 500) == TEXT
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

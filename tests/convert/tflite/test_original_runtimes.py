@@ -28,7 +28,7 @@ def test_demo_model_transcribes_its_clips(
     model = convert("tflite", source, tmp_path / "a", lstm=form)
     clips = demo_model.clips()
     texts = transcribe_originally(runtime, model, *(clip.wav for clip in clips))
-    assert texts == [clip.text for clip in clips]
+    assert texts == [clip.transcript for clip in clips]
 
 
 @pytest.mark.models
@@ -77,7 +77,7 @@ def test_other_numbers_of_steps_run(
 def test_any_number_of_frames_runs_in_coqui(
     models: Path, tmp_path: Path, transcribe_originally: Transcribe
 ) -> None:
-    """Frame by frame; DeepSpeech 0.9.3 crashes on every loop of an open size."""
+    """Frame by frame; DeepSpeech 0.9.3 crashes on every loop of a dynamic dimension."""
     wav = models / "LDC93S1_pcms16le_1_16000.wav"
     model = convert("tflite", models / STATIC, tmp_path / "a", steps=DYNAMIC)
     assert transcribe_originally("stt", model, wav) == [SAID]

@@ -74,7 +74,7 @@ def test_properties_say_where_it_comes_from(
 def test_the_same_input_gives_the_same_bytes(
     asked: dict[str, Any], small_model: Path, tmp_path: Path
 ) -> None:
-    """Nothing of the time or the place gets into the file."""
+    """Nothing of the time or the folder gets into the file."""
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "copy.pb"
     copy.write_bytes(small_model.read_bytes())
@@ -124,17 +124,6 @@ def test_the_file_is_beside_the_graph_by_default(small_model: Path, tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"output_graph.pb", "output_graph.tflite"}
 
 
-def test_an_existing_output_is_kept_unless_forced(small_model: Path, tmp_path: Path) -> None:
-    """--force replaces, nothing else does."""
-    output = tmp_path / "a.tflite"
-    output.write_text("mine")
-    with pytest.raises(OutputError, match="exists; pass --force"):
-        convert_file(TFLITE, small_model, output)
-    assert output.read_text() == "mine"
-    convert_file(TFLITE, small_model, output, force=True)
-    assert TfliteModel(output).interface.steps == 16
-
-
 def test_without_litert_the_file_is_written_and_the_package_named(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +132,7 @@ def test_without_litert_the_file_is_written_and_the_package_named(
     for name in hidden | {"ai_edge_litert"}:
         monkeypatch.setitem(sys.modules, name, None)
     output = tmp_path / "a.tflite"
-    says = r"is written, but not validated: .*LiteRT .*'dsconv\[tflite\]'`.*--no-validate"
+    says = r"was written but not validated: .*LiteRT .*'dsconv\[tflite\]'`.*--no-validate"
     with pytest.raises(ToolkitError, match=says):
         convert_checked(TFLITE, small_model, output)
     written = output.read_bytes()

@@ -40,7 +40,7 @@ def write_convolution(tensorflow: Any, path: Path) -> Path:
 
 
 def write_products(tensorflow: Any, path: Path) -> Path:
-    """Numbers and an index for each of any number of rows, to 300 numbers and the largest's place.
+    """Numbers and an index for each of many rows, to 300 numbers and the index of the largest.
 
     The weights are above the size from which tf2onnx does not get to see them.
     """

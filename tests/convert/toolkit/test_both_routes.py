@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.models, pytest.mark.tensorflow]
 
 STATIC, EARLY = "deepspeech-0.9.3-static", "deepspeech-0.4.1-static"
 RAW = "deepspeech-0.2.0-static"
-"""A graph that gives raw scores, of which the builder's route makes probabilities."""
+"""A graph that gives logits, of which the builder's route makes probabilities."""
 DYNAMIC = "deepspeech-0.9.3-dynamic"
 ANY_STEPS = (16, 1, 40)
 """The frames of three calls of a file that takes any number."""
@@ -63,8 +63,8 @@ def agree(target: str, source: Path, tmp_path: Path, steps: int | None) -> None:
         opened.append(open_model(path))
     built, by_toolkit = (answers(model) for model in opened)
     limits = TOLERANCES["fp32"]
-    for step, (wanted, found) in enumerate(zip(built, by_toolkit, strict=True)):
-        for key, expected in wanted.items():
+    for step, (expected_value, found) in enumerate(zip(built, by_toolkit, strict=True)):
+        for key, expected in expected_value.items():
             limit = (
                 limits.probabilities
                 if key == "logits"

@@ -21,7 +21,7 @@ INF, NAN = np.inf, np.nan
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "passes"),
+    ("expected", "found", "passes"),
     [
         ([1.0, 0.0], [1.0, 1.9e-5], True),
         ([1.0, 0.0], [1.0, 2.1e-5], False),
@@ -43,11 +43,11 @@ INF, NAN = np.inf, np.nan
         ([True, False], [True, True], False),
     ],
 )
-def test_what_passes(wanted: Any, found: Any, passes: bool) -> None:
+def test_what_passes(expected: Any, found: Any, passes: bool) -> None:
     """1e-5, and 1e-5 of the largest number; integers are equal, and so is what is not finite."""
     kinds = {float: np.float32, bool: np.bool_, int: np.int64}
-    kind = kinds[type(wanted[0])] if wanted else np.float32
-    result = compared("a", np.array(wanted, kind), np.array(found, kind))
+    kind = kinds[type(expected[0])] if expected else np.float32
+    result = compared("a", np.array(expected, kind), np.array(found, kind))
     assert result.passed is passes
     assert RandomCheck((result,)).verdict == ("pass" if passes else "fail")
 
@@ -88,7 +88,7 @@ def test_one_bad_output_is_enough() -> None:
 
 
 def test_feeds_have_the_types_and_sizes_of_the_inputs() -> None:
-    """Open sizes are the same in the same place, and differ between places."""
+    """Dynamic dimensions are the same in the same place, and differ between places."""
     specs = [
         TensorSpec("a", "float32", (2, 3)),
         TensorSpec("b", "int32", (-1,)),
@@ -108,9 +108,9 @@ def test_feeds_have_the_types_and_sizes_of_the_inputs() -> None:
 
 def test_calls_survive_the_file(tmp_path: Any) -> None:
     """In their order, of which there may be more than ten."""
-    calls = [[np.array([call, place]) for place in range(12)] for call in range(2)]
+    calls = [[np.array([call, index]) for index in range(12)] for call in range(2)]
     write_calls(tmp_path / "calls.npz", calls)
     found = read_calls(tmp_path / "calls.npz")
     assert [[array.tolist() for array in arrays] for arrays in found] == [
-        [[call, place] for place in range(12)] for call in range(2)
+        [[call, index] for index in range(12)] for call in range(2)
     ]

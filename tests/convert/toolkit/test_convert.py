@@ -182,7 +182,7 @@ def test_the_options(folder: Path, tmp_path: Path) -> None:
         ("--input-shape 1,60", 4, "has 2 inputs; say whose"),
         ("--n-steps 16", 4, "number of steps cannot be set"),
         ("--route build", 4, "input"),
-        ("--precision fp16", 4, "knows no --precision fp16"),
+        ("--precision fp16", 4, "without --precision fp16"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -40,7 +40,7 @@ def loop(*, read_after: bool) -> Any:
         ],
         [number("on", TensorProto.BOOL), number("next"), number("same")],
     )
-    given = ["turns", "yes", "start", "factor"]
+    given = ["iterations", "yes", "start", "factor"]
     outputs = ["result", "after"] if read_after else ["result"]
     graph = helper.make_graph(
         [helper.make_node("Loop", given, ["result", "after"], body=body)],
@@ -48,7 +48,7 @@ def loop(*, read_after: bool) -> Any:
         [number("start")],
         [number(name) for name in outputs],
         [
-            constant("turns", TensorProto.INT64, TURNS),
+            constant("iterations", TensorProto.INT64, TURNS),
             constant("yes", TensorProto.BOOL, True),
             constant("factor", TensorProto.FLOAT, FACTOR),
         ],

@@ -84,14 +84,14 @@ def test_a_tensor_becomes_an_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "wanted"), [(2, 2.0), (0.5, 0.5), ([3], 3.0), ([0.25], 0.25)], ids=str
+    ("value", "expected"), [(2, 2.0), (0.5, 0.5), ([3], 3.0), ([0.25], 0.25)], ids=str
 )
-def test_a_frozen_input_is_a_constant(value: Any, wanted: float) -> None:
+def test_a_frozen_input_is_a_constant(value: Any, expected: float) -> None:
     """Of its own type; a single number fills its shape."""
     found = prepared(chain(), outputs=("product",), freeze={"scale": value})
     assert [given.name for given in found.inputs] == ["x"]
     answer = Evaluator(found.graph).run({"x": np.ones((2, 3), np.float32)}, ["product"])["product"]
-    assert answer.tolist() == [[wanted] * 3] * 2
+    assert answer.tolist() == [[expected] * 3] * 2
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_a_frozen_input_is_a_constant(value: Any, wanted: float) -> None:
         ({"freeze": {"index": 2**40}}, "input 'index' is of int32"),
         ({"freeze": {"index": True}}, "input 'index' is of int32; --freeze index=True"),
         ({"freeze": {"scale": "much"}}, "input 'scale' is of float32; --freeze scale=much"),
-        ({"freeze": {"scale": [[1], [2, 3]]}}, "is no such value"),
+        ({"freeze": {"scale": [[1], [2, 3]]}}, "does not fit; pass such a value"),
         ({"freeze": {"scale": [1, 2]}}, r"'scale' has shape \[1\]; a value of shape \[2\]"),
-        ({"freeze": {"scale": None}}, "is no such value"),
+        ({"freeze": {"scale": None}}, "does not fit; pass such a value"),
         ({"input_shapes": {"nothing": (1,)}}, "no node 'nothing'"),
         ({"input_shapes": {"sum": (1,)}}, r"'sum' \(Add\) is no input"),
         ({"input_shapes": {"x": (3,)}}, r"'x' has 2 dimensions, \[2, 3\]"),
-        ({"input_shapes": {"x": (0, 3)}}, "sizes are 1 or more, or -1"),
-        ({"input_shapes": {"x": (-2, 3)}}, "sizes are 1 or more, or -1"),
+        ({"input_shapes": {"x": (0, 3)}}, "dimensions are 1 or more, or -1"),
+        ({"input_shapes": {"x": (-2, 3)}}, "dimensions are 1 or more, or -1"),
         ({"sizes": (2, 3)}, "has 3 inputs; say whose.*--input-shape x="),
         ({"steps": 8}, "number of steps cannot be set"),
     ],
@@ -173,7 +173,7 @@ def test_outputs_that_are_not_computed_on_their_own() -> None:
     ]
     with pytest.raises(ConversionError, match="'b' and 'c' are the same tensor; name one"):
         prepared(Graph(nodes))
-    with pytest.raises(ConversionError, match="'d' is input 'x' itself; leave it out"):
+    with pytest.raises(ConversionError, match="'d' is the input 'x', not a result; leave it out"):
         prepared(Graph(nodes), outputs=("b", "d"))
     assert prepared(Graph(nodes), outputs=("b",)).outputs == ("b",)
 
@@ -182,7 +182,7 @@ def test_outputs_that_are_not_computed_on_their_own() -> None:
     ("node", "says"),
     [
         (placeholder("x", (2,), DataType.STRING), "'x' is of string, which no toolkit takes"),
-        (new_node("x", "Placeholder", (), {"dtype": DataType.FLOAT}), "may be of any shape"),
+        (new_node("x", "Placeholder", (), {"dtype": DataType.FLOAT}), "has no fixed rank"),
     ],
     ids=["string", "rank"],
 )
@@ -211,7 +211,7 @@ def test_steps_of_an_acoustic_graph(asked: dict[str, Any], small_graph: Graph) -
     found = prepared(small_graph, **asked)
     assert found.outputs == ("logits", "new_state_c", "new_state_h")
     assert found.inputs[0].shape == (1, 8, 19, 26)
-    assert found.notes == ("mfccs is left out: features of samples are no part of the network.",)
+    assert found.notes == ("mfccs is left out: the front end is not part of the network.",)
     feeds: Tensors = {
         given.name: np.zeros(given.shape or (), given.dtype) for given in found.inputs
     }

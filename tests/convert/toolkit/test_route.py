@@ -99,9 +99,9 @@ def test_the_builder_knows_its_input_by_name(small_graph: Graph) -> None:
 )
 def test_the_toolkit_does_not_build(asked: dict[str, Any], says: str, small_graph: Graph) -> None:
     """With auto, the reason why the graph is not built stands before."""
-    with pytest.raises(ConversionError, match=f"^the toolkit converts.* knows no {says}"):
+    with pytest.raises(ConversionError, match=f"^the toolkit converts.* without {says}"):
         choose_route("onnx", GraphSource(small_graph), Options(route="toolkit", **asked))
-    with pytest.raises(ConversionError, match=f"no input.* knows no {says}; leave that out"):
+    with pytest.raises(ConversionError, match=f"no input.* without {says}; leave that out"):
         choose_route("onnx", GraphSource(chain()), Options(**asked))
 
 
@@ -111,9 +111,9 @@ def test_neural_networks_are_built(small_graph: Graph) -> None:
     by_toolkit = replace(options, route="toolkit")
     assert choose_route("coreml", GraphSource(small_graph), options) == "build"
     assert choose_route("onnx", GraphSource(small_graph), by_toolkit) == "toolkit"
-    with pytest.raises(ConversionError, match="^the toolkit.* knows no --format neuralnetwork"):
+    with pytest.raises(ConversionError, match="^the toolkit.* without --format neuralnetwork"):
         choose_route("coreml", GraphSource(small_graph), by_toolkit)
-    with pytest.raises(ConversionError, match="no input.* knows no --format neuralnetwork; leave"):
+    with pytest.raises(ConversionError, match="no input.* without --format neuralnetwork; leave"):
         choose_route("coreml", GraphSource(chain()), options)
 
 
@@ -125,7 +125,7 @@ def test_only_an_acoustic_model_has_an_alphabet(small_graph: Graph) -> None:
         == "toolkit"
     )
     for way in ("auto", "toolkit"):
-        with pytest.raises(ConversionError, match="knows no --sample-rate"):
+        with pytest.raises(ConversionError, match="without --sample-rate"):
             choose_route("onnx", GraphSource(chain()), Options(route=way, overrides=said))
 
 

@@ -48,11 +48,11 @@ def entry(values: NDArray[Any], shard: int, offset: int) -> bytes:
     """Where a variable is. As in protocol buffers, a 0 is left out."""
     dtype = next(kind for kind in DataType if kind.label == values.dtype.name)
     sizes = b"".join(message(2, number(1, size)) for size in values.shape)
-    place = number(3, shard) + number(4, offset) + number(5, values.nbytes)
+    location = number(3, shard) + number(4, offset) + number(5, values.nbytes)
     checksum = wire.varint(6 << 3 | wire.FIXED32) + struct.pack(
         "<I", masked_crc32c(values.tobytes())
     )
-    return number(1, dtype) + message(2, sizes) + place + checksum
+    return number(1, dtype) + message(2, sizes) + location + checksum
 
 
 def number(field: int, value: int) -> bytes:

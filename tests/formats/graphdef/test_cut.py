@@ -110,9 +110,9 @@ def test_the_cut_is_exact(version: Version, models: Path, tensorflow: Any) -> No
         scores = []
         for fed in clip:
             expected, found = original.call(fed), cut.call(fed)
-            for wanted, actual in zip(expected, found, strict=True):
-                assert actual.shape == wanted.shape
-                assert np.array_equal(actual, wanted)
+            for expected_value, actual in zip(expected, found, strict=True):
+                assert actual.shape == expected_value.shape
+                assert np.array_equal(actual, expected_value)
             scores.append(found[0])
         return np.concatenate(scores)
 
@@ -207,8 +207,8 @@ def test_renamed_states_run_in_tensorflow(small_graph: Graph, tensorflow: Any) -
     features = np.random.default_rng(1).normal(size=(40, 26)).astype(np.float32)
     original, cut = (Cut(tensorflow, cut_states(each)) for each in (graph, strange))
     for fed in calls(features, lengths=True):
-        for wanted, actual in zip(original.call(fed), cut.call(fed), strict=True):
-            assert np.array_equal(actual, wanted)
+        for expected, actual in zip(original.call(fed), cut.call(fed), strict=True):
+            assert np.array_equal(actual, expected)
 
 
 def test_other_nodes_may_wait(graph: Graph) -> None:
@@ -253,19 +253,19 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "another variable": (
         variable("counter"),
-        f"'counter' (VariableV2) is no state of '{LSTM}/BlockLSTM'",
+        f"'counter' (VariableV2) is not a state of '{LSTM}/BlockLSTM'",
     ),
     "a variable of resources": (
         variable("counter", "VarHandleOp"),
-        f"'counter' (VarHandleOp) is no state of '{LSTM}/BlockLSTM'",
+        f"'counter' (VarHandleOp) is not a state of '{LSTM}/BlockLSTM'",
     ),
     "one state in a variable": (
         lambda graph: constant("previous_state_h/read", np.zeros((1, 32)), np.float32)(graph),
-        "is no state of",
+        "is not a state of",
     ),
     "one variable for both": (
         takes(f"{LSTM}/BlockLSTM", 3, "previous_state_c/read"),
-        "'previous_state_h' (VariableV2) is no state of",
+        "'previous_state_h' (VariableV2) is not a state of",
     ),
     "an older kind of variable": (
         op("previous_state_c", "Variable"),
@@ -367,7 +367,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "no scores that wait": (
         lambda graph: with_nodes(graph, new_node("logits", "NoOp", ["^Assign_2", "^Assign_3"])),
-        "'logits' (NoOp) waits for the states and gives no scores",
+        "'logits' (NoOp) waits for the states but has no inputs",
     ),
     "a name that is taken": (
         added("new_state_c", "Identity", "input_node"),

@@ -66,8 +66,8 @@ def test_frozen_lengths_compute_the_same(small_graph: Graph, tensorflow: Any) ->
     outputs = ["logits", "new_state_c", "new_state_h"]
     expected = run_graph(tensorflow, small_graph, feeds, outputs)
     frozen = freeze_input(small_graph, "input_lengths", feeds.pop("input_lengths"))
-    for actual, wanted in zip(run_graph(tensorflow, frozen, feeds, outputs), expected, strict=True):
-        np.testing.assert_array_equal(actual, wanted)
+    for actual, other in zip(run_graph(tensorflow, frozen, feeds, outputs), expected, strict=True):
+        np.testing.assert_array_equal(actual, other)
 
 
 @pytest.mark.tensorflow

@@ -54,13 +54,13 @@ def test_equals_what_tensorflow_reads(name: str, models: Path, tensorflow: Any) 
     expected.ParseFromString((models / name).read_bytes())
     graph = open_graph(models / name)
     assert [node.name for node in graph] == [node.name for node in expected.node]
-    for node, wanted in zip(graph, expected.node, strict=True):
-        assert (node.op, node.device) == (wanted.op, wanted.device)
-        assert list(node.inputs) == list(wanted.input)
-        assert set(node.attributes) == set(wanted.attr)
+    for node, expected_value in zip(graph, expected.node, strict=True):
+        assert (node.op, node.device) == (expected_value.op, expected_value.device)
+        assert list(node.inputs) == list(expected_value.input)
+        assert set(node.attributes) == set(expected_value.attr)
         for key, value in node.attributes.items():
             plain = value.array().tolist() if isinstance(value, Tensor) else value
-            assert plain == tensorflow_value(tensorflow, wanted.attr[key]), (node.name, key)
+            assert plain == tensorflow_value(tensorflow, expected_value.attr[key]), (node.name, key)
 
 
 def test_unknown_node_is_named(small_graph: Graph) -> None:
@@ -76,7 +76,7 @@ def test_attribute_of_another_type_is_damage(small_graph: Graph) -> None:
 
 
 def test_constants_are_seen_through_identities(small_graph: Graph) -> None:
-    """A weight is found behind the Identity that reads it."""
+    """A weight is found after the Identity that reads it."""
     tensor = small_graph.constant("layer_1/bias/read")
     assert tensor is not None
     assert tensor.shape == (32,)

@@ -29,7 +29,7 @@ def packaged(small_model: Path, tmp_path: Path) -> Path:
 
 
 def test_regions_are_aligned_and_in_order(packaged: Path) -> None:
-    """Tensors start at multiples of 64, the graph right behind them, all in rising order."""
+    """Tensors start at multiples of 64, the graph right after them, all in rising order."""
     storage = Storage.of_file(packaged)
     regions = package.read_directory(storage)
     *tensors, graph = regions.values()

@@ -107,7 +107,7 @@ def test_refusals_say_what_and_where(small_graph: Graph) -> None:
     relu = small_graph["Relu"]
     shape = small_graph["Reshape_3/shape"]
     cases = [
-        (small_graph, 0, "0 steps make no sense"),
+        (small_graph, 0, "0 steps are not possible"),
         (cut(small_graph, "transpose", (16, 1, 19, 26)).replacing([]), 8, "no input of the form"),
         (
             with_node(small_graph, lstm.name, new_node(lstm.name, "Identity", ["Reshape_2"])),

@@ -99,7 +99,7 @@ def test_damage_is_named(data: bytes, reason: str) -> None:
 
 
 def test_shapes_of_unknown_rank_and_open_sizes() -> None:
-    """An open size is -1; an unknown rank is None."""
+    """A dynamic dimension is -1; an unknown rank is None."""
     storage = Storage.of_bytes(b"\x12\x0b\x08" + b"\xff" * 9 + b"\x01" + b"\x12\x02\x08\x05")
     assert parse_shape(storage.span(0, len(storage))) == (-1, 5)
     assert parse_shape(Storage.of_bytes(b"\x18\x01").span(0, 2)) is None

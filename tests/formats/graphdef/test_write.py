@@ -27,7 +27,7 @@ def written(graph: Graph) -> bytes:
 
 
 def test_an_unchanged_graph_is_written_byte_for_byte(small_model: Path) -> None:
-    """Reading and writing changes nothing, the fields behind the nodes included."""
+    """Reading and writing changes nothing, the fields after the nodes included."""
     assert written(open_graph(small_model)) == small_model.read_bytes()
 
 

@@ -116,7 +116,7 @@ def test_fields_that_are_not_declared() -> None:
 
 def test_floats_that_are_cut_off() -> None:
     """Bytes that are no whole floats are damage."""
-    with pytest.raises(ModelError, match="field 7 holds no whole floats"):
+    with pytest.raises(ModelError, match="field 7 has a length that is not a multiple of 4"):
         _ = Outer.of_bytes(b"\x3a\x02ab").single
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dsconv.acoustic.source import Source
 from dsconv.api import convert_model
 from dsconv.convert.coreml.options import CoreMlOptions
 from dsconv.convert.options import Options
@@ -80,7 +81,7 @@ def test_every_format_is_drawn(target: str, tmp_path: Path, browser: Browser) ->
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_format_names_a_type_alike(target: str, tmp_path: Path) -> None:
     """Inputs are float32 and weights float32 or int8, whatever the format calls that."""
-    graph = read_ops(converted(target, tmp_path))
+    graph = read_ops(Source(converted(target, tmp_path)))
     inputs = {tensor.name: str(tensor) for tensor in graph.inputs}
     assert inputs["input_node"] == f"input_node float32 1{TIMES}16{TIMES}19{TIMES}26"
     held = [*graph.constants, *(tensor for op in graph.ops for tensor in op.constants)]
@@ -122,7 +123,9 @@ def test_no_operation_of_a_graph_is_lost(tmp_path: Path) -> None:
 def test_loops_are_folded(tmp_path: Path) -> None:
     """What a loop runs is counted in its box, and its weights stand there."""
     (lstm,) = (
-        box for box in fold(read_ops(converted("tflite", tmp_path))).boxes if box.title == "lstm"
+        box
+        for box in fold(read_ops(Source(converted("tflite", tmp_path)))).boxes
+        if box.title == "lstm"
     )
     assert lstm.kinds["WHILE"] == 1
     assert lstm.inside["TANH"] == 2
@@ -134,7 +137,7 @@ def test_loops_are_folded(tmp_path: Path) -> None:
 def test_originals_fold_to_few_boxes(models: Path) -> None:
     """Graphs of every release, with two hundred nodes or more."""
     for path in [*models.glob("*-static.pb"), *models.glob("*.tflite")]:
-        boxes = fold(read_ops(path)).boxes
+        boxes = fold(read_ops(Source(path))).boxes
         assert 8 < len(boxes) < 30, path
         assert sum(box.kind == "output" for box in boxes) >= 1, path
 

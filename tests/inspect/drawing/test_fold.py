@@ -129,6 +129,6 @@ def test_operations_may_stand_in_any_order() -> None:
 
 
 def test_shapes_are_written_as_people_write_them() -> None:
-    """An open size is a question mark; no size at all is a scalar."""
+    """A dynamic dimension is a question mark; no size at all is a scalar."""
     found = [shape_text(shape).split(TIMES) for shape in ((1, -1, 494), (7,), ())]
     assert found == [["1", "?", "494"], ["7"], ["scalar"]]

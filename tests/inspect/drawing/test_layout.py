@@ -54,9 +54,9 @@ def test_edges_pass_beside_boxes() -> None:
     """An edge over several layers goes around the boxes in between."""
     sizes = [(100.0, 30.0)] * 4
     layout = lay_out(sizes, [(0, 1), (1, 2), (2, 3), (0, 3)])
-    for place, (left, top) in enumerate(layout.boxes[1:3]):
+    for index, (left, top) in enumerate(layout.boxes[1:3]):
         passing = [x for x, y in layout.edges[3] if top <= y <= top + 30]
-        assert len(passing) == 2, place
+        assert len(passing) == 2, index
         assert all(x < left or x > left + 100 for x in passing)
 
 

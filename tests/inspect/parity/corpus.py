@@ -25,7 +25,7 @@ def write_corpus(folder: Path, count: int) -> Path:
             source.setpos(1600 * (1 + number // len(sources)))
             piece.setparams(source.getparams())
             piece.writeframes(source.readframes(FRAMES))
-        rows.append((name, (folder / name).stat().st_size, " ".join(clip.text.split()[:2])))
+        rows.append((name, (folder / name).stat().st_size, " ".join(clip.transcript.split()[:2])))
     path = folder / "corpus.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("wav_filename", "wav_filesize", "transcript"), *rows])

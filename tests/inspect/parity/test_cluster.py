@@ -110,7 +110,7 @@ def test_a_lost_worker_loses_nothing(
     found: list[Validation] = []
     with HeldFile(tmp_path / clips[middle].wav.name) as held:
         mixed = list(clips)
-        mixed[middle] = ClipSource(clips[middle].name, held.path, clips[middle].text)
+        mixed[middle] = ClipSource(clips[middle].name, held.path, clips[middle].transcript)
         thread = threading.Thread(
             target=lambda: found.append(on_cluster(cluster, candidate, mixed))
         )
@@ -150,7 +150,9 @@ def test_errors_name_the_worker(
     with pytest.raises(ModelError, match=r"does not see .*none.pb; put models and recordings"):
         on_cluster(cluster, tmp_path / "none.pb", clips)
     gone.write_bytes(b"RIFF")
-    with pytest.raises(ModelError, match=r"^worker tcp://127.0.0.1:\d+: .*gone.wav is no PCM WAV"):
+    with pytest.raises(
+        ModelError, match=r"^worker tcp://127.0.0.1:\d+: .*gone.wav is not a PCM WAV"
+    ):
         on_cluster(cluster, candidate, [ClipSource("gone", gone, None), *clips])
 
 

@@ -119,7 +119,7 @@ def test_jobs_report_the_first_clip_with_an_error(
     damaged = [ClipSource("a", bad, None), ClipSource("b", tmp_path / "gone.wav", None)]
     mixed = [*clips[:3], *damaged, *clips[3:]]
     for jobs in (1, 2):
-        with pytest.raises(ModelError, match="bad.wav is no PCM WAV recording"):
+        with pytest.raises(ModelError, match="bad.wav is not a PCM WAV recording"):
             validate_models(demo_model.MODEL, [], mixed, HOW, jobs=jobs)
     with pytest.raises(ModelError, match="no-model.pb"):
         validate_models(corpus.with_name("no-model.pb"), [], clips, HOW, jobs=2)
@@ -255,7 +255,7 @@ def test_a_journal_of_another_run_is_refused(
     assert journal.read_bytes() == before
     for text in (b"a letter\n", b"a letter", b"[]\n"):
         journal.write_bytes(text)
-        with pytest.raises(OutputError, match="is no journal of --resume"):
+        with pytest.raises(OutputError, match="was not written by --resume"):
             validate_models(demo_model.MODEL, model, clips[:4], HOW, resume=journal)
         assert journal.read_bytes() == text
 
@@ -295,7 +295,7 @@ def test_combinations_that_make_no_sense(clips: list[ClipSource], tmp_path: Path
     """They are refused before any work, here and at the command line."""
     with pytest.raises(ConversionError, match="not both"):
         validate_models(demo_model.MODEL, [], clips, HOW, jobs=2, dask="tcp://here:1")
-    with pytest.raises(ConversionError, match="save them apart"):
+    with pytest.raises(ConversionError, match="save them in another run"):
         validate_models(
             demo_model.MODEL, [], clips, HOW, save_to=TraceFile(), resume=tmp_path / "a"
         )

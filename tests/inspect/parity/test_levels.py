@@ -86,9 +86,9 @@ def test_another_transcript_at_reduced_precision(
 def test_numbers_that_are_not_finite_are_above_every_tolerance() -> None:
     """NaN and infinity count as such, and no tolerance would have passed."""
     ends = np.array([2])
-    wanted = Trace(np.full((2, 2), 0.5, np.float32), ends, ends, {})
+    expected = Trace(np.full((2, 2), 0.5, np.float32), ends, ends, {})
     bad = np.array([[0.5, np.nan], [np.inf, 0.5]], np.float32)
-    (difference,) = compare_traces(wanted, Trace(bad, ends, ends, {}), TOLERANCES["int8"])
+    (difference,) = compare_traces(expected, Trace(bad, ends, ends, {}), TOLERANCES["int8"])
     assert (difference.not_finite, difference.above) == (2, 2)
     assert difference.needed == float("inf")
     assert not difference.passed
@@ -114,4 +114,4 @@ def test_raw_scores_are_made_probabilities(tmp_path: Path) -> None:
     scores = new_node("logits", "Identity", ["raw_logits"], {"T": DataType.FLOAT})
     path = saved(graph.replacing(scores if n.name == "logits" else n for n in graph), tmp_path)
     assert open_model(path).interface.gives_logits
-    assert Transcriber(path).transcribe(CLIPS[0]).text == CLIP.text
+    assert Transcriber(path).transcribe(CLIPS[0]).text == CLIP.transcript

@@ -96,9 +96,9 @@ class Page(HTMLParser):
         cells = ([" ".join(cell.split()) for cell in row] for row in self.rows)
         return next(row for row in cells if row[0].startswith(name))
 
-    def attributes(self, tag: str, **wanted: str) -> list[dict[str, str]]:
+    def attributes(self, tag: str, **expected: str) -> list[dict[str, str]]:
         """The attributes of all elements of a kind that have those values."""
-        return [a for t, a in self.elements if t == tag and wanted.items() <= a.items()]
+        return [a for t, a in self.elements if t == tag and expected.items() <= a.items()]
 
     def badges(self) -> list[str]:
         """The classes of the badges, which give them their colours."""
@@ -396,7 +396,7 @@ def test_charts_stay_inside_their_frame(frames: int) -> None:
 
 @pytest.mark.parametrize("largest", [0.0, 1e-300, 1.0, 1.01, 3e4, 1e300])
 def test_the_axis_reaches_every_finite_difference(largest: float) -> None:
-    """Raw scores differ by more than 1: the axis grows with them, and its labels stay few."""
+    """Logits differ by more than 1: the axis grows with them, and its labels stay few."""
     chart = draw("clip", [largest, math.inf], 1e-5)
     finite, infinite = heights(chart.points)
     assert infinite == 10 <= finite <= 150
@@ -512,8 +512,8 @@ def spoken() -> NDArray[Any]:
 @pytest.fixture
 def pictured() -> Validation:
     """A candidate that is equal to the reference but in frame 20, by more than its tolerance."""
-    wanted = spoken()
-    found = wanted.copy()
+    expected = spoken()
+    found = expected.copy()
     found[20, 7] += 1e-3
     found[40, 9] += 1e-7
     good, bad = passing(), passing()
@@ -530,7 +530,9 @@ def pictured() -> Validation:
     bad.model = replace(bad.model, path="bad.onnx", format="onnx", bytes=1_000_000)
     bad.findings.append(Finding("numbers", Severity.FAILURE, "birds.wav: frame 20 differs"))
     allowed = [1e-5, 1e-5]
-    picture = picture_of("birds.wav", wanted, [wanted, found], allowed, Alphabet.english(), 100.0)
+    picture = picture_of(
+        "birds.wav", expected, [expected, found], allowed, Alphabet.english(), 100.0
+    )
     clips = [ClipInfo("birds.wav", 1.25, FRAMES, LETTERS, 1.0)]
     reference = replace(model("models/output_graph.pb"), bytes=1_000_000)
     heard = corpus_rates([Edits(0, 2, 1, 9), Edits(1, 2, 2, 9)])
@@ -615,24 +617,24 @@ def test_of_thousands_of_clips_the_page_lists_those_that_matter() -> None:
     odd = set(range(7, 3000, 100))
     candidate.clips = [
         replace(
-            clip, clip=name, differences=[difference("probabilities", 1e-6 + 1e-10 * place, 1e-5)]
+            clip, clip=name, differences=[difference("probabilities", 1e-6 + 1e-10 * index, 1e-5)]
         )
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     ]
     candidate.transcripts = [
-        transcripts(name, "two words" if place in odd else "two birds")
-        for place, name in enumerate(names)
+        transcripts(name, "two words" if index in odd else "two birds")
+        for index, name in enumerate(names)
     ]
     candidate.findings = [
-        Finding("transcripts", Severity.WARNING, f"{names[place]}: another transcript")
-        for place in sorted(odd)
+        Finding("transcripts", Severity.WARNING, f"{names[index]}: another transcript")
+        for index in sorted(odd)
     ]
     clips = [ClipInfo(name, 1.0, 50, None) for name in names]
     source = render_page(Validation(model("a.pb"), clips, [candidate]))
     page = Page(source)
     listed = [row[0].strip() for row in page.rows if row[0].strip().endswith(".wav")]
     assert listed[:50] == names[-50:]
-    assert set(listed[50:]) > {names[place] for place in odd}
+    assert set(listed[50:]) > {names[index] for index in odd}
     assert len(listed) == 100
     assert "50 of 3,000 clips: those in which a candidate uses up the largest share" in page.text
     assert "2970 of 3000 equal" in page.text

@@ -52,8 +52,8 @@ def test_letters_begin_where_their_class_does() -> None:
 
 def test_probabilities_become_bytes() -> None:
     """255 is certain; a candidate that was not run has no levels."""
-    wanted = np.array([[0.0, 0.5, 1.0]], np.float32)
-    picture = picture_of("a.wav", wanted, [wanted, None], [1e-5, 1e-5], None, 0.0)
+    expected = np.array([[0.0, 0.5, 1.0]], np.float32)
+    picture = picture_of("a.wav", expected, [expected, None], [1e-5, 1e-5], None, 0.0)
     assert picture.probabilities.tolist() == [[0, 128, 255]]
     assert picture.differences[0] is not None
     assert picture.differences[0].tolist() == [[0, 0, 0]]
@@ -105,7 +105,7 @@ def test_a_validation_keeps_what_its_page_needs() -> None:
     (clip,) = validation.clips
     (candidate,) = validation.candidates
     assert picture.probabilities.shape == (clip.frames, 29)
-    assert "".join(letter for _, letter in picture.letters) == clips[0].text
+    assert "".join(letter for _, letter in picture.letters) == clips[0].transcript
     assert candidate.model.bytes == demo_model.MODEL.stat().st_size
     assert clip.run_seconds is not None
     assert 0 < clip.run_seconds < 60

@@ -70,7 +70,7 @@ def with_alphabet(graph: Graph, alphabet: Alphabet) -> Graph:
 
 
 def shifted_alphabet(graph: Graph) -> Graph:
-    """Every label one place further."""
+    """Every label one index further."""
     labels = Alphabet.from_file(demo_model.ALPHABET).labels
     return with_alphabet(graph, Alphabet(labels[-1:] + labels[:-1]))
 

@@ -138,7 +138,7 @@ def test_runs_made_elsewhere_are_one_more_column(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no run over"):
         validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
     path.write_bytes(b"PK\x03\x04 not an archive")
-    with pytest.raises(ModelError, match="no file of --save-io"):
+    with pytest.raises(ModelError, match="was not written by --save-io"):
         validate_models(demo_model.MODEL, [], CLIPS[:2], NARROW, recorded=[path])
 
 
@@ -162,9 +162,9 @@ def trace(probabilities: object, ends: list[int], states: list[list[float]]) -> 
 
 def test_numbers_of_a_small_example() -> None:
     """Every figure of a difference, on numbers that can be counted by hand."""
-    wanted = trace([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [2, 3], [[1, 2], [3, 4]])
+    expected = trace([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [2, 3], [[1, 2], [3, 4]])
     found = trace([[0.9, 0.1], [0.3, 0.7], [0.4, 0.6]], [1, 2, 3], [[9, 9], [1, 2], [3, 4.5]])
-    scores, states = compare_traces(wanted, found, TOLERANCES["int8"])
+    scores, states = compare_traces(expected, found, TOLERANCES["int8"])
     assert scores.max_abs == pytest.approx(0.2)
     assert scores.mean_abs == pytest.approx(0.1)
     assert (scores.values, scores.above, scores.not_finite) == (6, 4, 0)
@@ -181,9 +181,9 @@ def test_numbers_of_a_small_example() -> None:
 
 def test_states_are_compared_where_both_are_exact() -> None:
     """Calls of another length give states at other frames; only common ones count."""
-    wanted = trace([[1, 0]] * 4, [2, 4], [[0, 0], [1, 1]])
+    expected = trace([[1, 0]] * 4, [2, 4], [[0, 0], [1, 1]])
     found = trace([[1, 0]] * 4, [3, 4], [[7, 7], [1, 1]])
-    states = compare_traces(wanted, found, TOLERANCES["fp32"])[1]
+    states = compare_traces(expected, found, TOLERANCES["fp32"])[1]
     assert (states.max_abs, states.values) == (0, 2)
 
 

@@ -164,7 +164,7 @@ def loop(step: Any = ONE) -> bytes:
     return operation(
         "while_loop",
         {"loop_vars": ["zero", "nothing"]},
-        {"turns": ("int32", ()), "total": FLOAT2},
+        {"iterations": ("int32", ()), "total": FLOAT2},
         blocks=[condition, body],
     )
 
@@ -178,7 +178,7 @@ def loop_program(path: Path, **options: Any) -> ProgramEvaluator:
         loop(**options),
     ]
     inputs: dict[str, Type] = {"given": FLOAT2, "times": ("int32", ())}
-    return program_evaluator(path / "m", inputs, steps, ["turns", "total"])
+    return program_evaluator(path / "m", inputs, steps, ["iterations", "total"])
 
 
 @pytest.mark.parametrize("times", [0, 1, 5])
@@ -186,7 +186,7 @@ def test_loop(tmp_path: Path, times: int) -> None:
     evaluator = loop_program(tmp_path)
     for _ in range(2):
         found = evaluator.run({"given": floats(2, 3), "times": np.array(times)})
-        assert found["turns"].tolist() == times
+        assert found["iterations"].tolist() == times
         assert found["total"].tolist() == [2.0 * times, 3.0 * times]
         assert evaluator.ran.get("less") == times + 1
 
@@ -194,7 +194,9 @@ def test_loop(tmp_path: Path, times: int) -> None:
 def test_endless_loop_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluator_module, "MOST_ITERATIONS", 10)
     evaluator = loop_program(tmp_path, step=np.array(0, np.int32))
-    with pytest.raises(ConversionError, match=r"'turns' is a Core ML while_loop of more than 10"):
+    with pytest.raises(
+        ConversionError, match=r"'iterations' is a Core ML while_loop of more than 10"
+    ):
         evaluator.run({"given": floats(2, 3), "times": np.array(1)})
 
 
@@ -252,7 +254,7 @@ def test_list_in_a_loop(tmp_path: Path) -> None:
         operation(
             "while_loop",
             {"loop_vars": ["zero", "empty"]},
-            {"turns": ("int32", ()), "full": list_type(FLOAT2)},
+            {"iterations": ("int32", ()), "full": list_type(FLOAT2)},
             blocks=[condition, body],
         ),
         operation(
@@ -360,7 +362,7 @@ DAMAGED: list[tuple[str, dict[str, Any], Any, type[DsconvError], str]] = [
     ("relu", {}, list_type(FLOAT2), ModelError, "of another type than it declares"),
     ("relu", {}, ("bfloat16", (2,)), ConversionError, "type bfloat16"),
     ("add", {"y": floats(1, 2)[:, None]}, FLOAT2, ModelError, r"gives \[2, 2\] for 'out'"),
-    ("add", {"y": "nowhere"}, FLOAT2, ModelError, "'nowhere' is read and nothing computes it"),
+    ("add", {"y": "nowhere"}, FLOAT2, ModelError, "'nowhere' is read but nothing computes it"),
     ("add", {"y": ["x", "x"]}, FLOAT2, ModelError, "has 2 values for y"),
     ("add", {}, FLOAT2, ModelError, "has no y"),
     ("gru", {}, FLOAT2, ConversionError, "'out' is a Core ML gru, which dsconv does not"),
@@ -407,8 +409,8 @@ def test_a_value_in_place_of_a_state_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("feeds", "reason"),
     [
-        ({}, "input 'x' is needed and was not fed"),
-        ({"x": floats(1, 2), "y": floats(1)}, "'y' is no input; feed x"),
+        ({}, "input 'x' is missing; feed it"),
+        ({"x": floats(1, 2), "y": floats(1)}, "'y' is not an input; feed x"),
         ({"x": floats(1, 2, 3)}, r"input 'x' is fed \[3\]; feed \[2\]"),
         ({"x": floats(1, 2)[None]}, r"input 'x' is fed \[1, 2\]; feed \[2\]"),
         ({"x": np.array(["a", "b"])}, "input 'x' is fed <U1; feed float32"),
@@ -435,11 +437,11 @@ SHAPES = message(21, *(message(1, message(1, varint(size))) for size in (2, 4)))
 
 
 @pytest.mark.parametrize(
-    ("flexibility", "refused", "wanted"),
+    ("flexibility", "refused", "expected"),
     [(RANGES, 4, r"\[2 to 3\]"), (SHAPES, 3, r"\[2\] or \[4\]")],
 )
 def test_sizes_that_the_interface_does_not_allow_are_refused(
-    tmp_path: Path, flexibility: bytes, refused: int, wanted: str
+    tmp_path: Path, flexibility: bytes, refused: int, expected: str
 ) -> None:
     array = message(5, message(1, varint(2)), integer(2, 65568), flexibility)
     feature = message(1, text(1, "x"), message(3, array))
@@ -447,7 +449,7 @@ def test_sizes_that_the_interface_does_not_allow_are_refused(
     inputs: dict[str, Type] = {"x": ("float32", (-1,))}
     evaluator = program_evaluator(tmp_path / "m", inputs, [body], ["out"], description=feature)
     assert evaluator.run({"x": floats(1, 2)})["out"].tolist() == [1.0, 2.0]
-    with pytest.raises(ConversionError, match=rf"is fed \[{refused}\]; feed {wanted}"):
+    with pytest.raises(ConversionError, match=rf"is fed \[{refused}\]; feed {expected}"):
         evaluator.run({"x": np.zeros(refused, np.float32)})
 
 
@@ -485,5 +487,5 @@ def test_an_output_that_is_no_array_is_refused(tmp_path: Path) -> None:
         operation("make_list", {"elem_shape": ["two"]}, {"out": list_type(FLOAT2)}),
     ]
     evaluator = program_evaluator(tmp_path / "m", {}, steps, ["out"])
-    with pytest.raises(ConversionError, match="output 'out' is no array"):
+    with pytest.raises(ConversionError, match="output 'out' is not an array"):
         evaluator.run({})

@@ -204,9 +204,9 @@ def test_outputs_belong_to_the_caller(tmp_path: Path) -> None:
 def test_inputs_that_are_missing_or_not_known(tmp_path: Path) -> None:
     """Each by its name."""
     network = evaluator(copying(), tmp_path)
-    with pytest.raises(ConversionError, match="input 'x' is needed and was not fed"):
+    with pytest.raises(ConversionError, match="input 'x' is missing; feed it"):
         network.run({})
-    with pytest.raises(ConversionError, match="'z' was fed, which is no input"):
+    with pytest.raises(ConversionError, match="'z' is not an input; feed x"):
         network.run({"x": np.zeros((2, 3)), "z": np.zeros(1)})
 
 
@@ -248,7 +248,7 @@ def add_field(model: Any) -> None:
         (preprocess, "has preprocessing"),
         (make_updatable, "has updateParams"),
         (map_to_rank_5, "arrayInputShapeMapping is not EXACT_ARRAY_MAPPING"),
-        (take_image, "'x' is no array"),
+        (take_image, "'x' is not an array"),
         (classify, "model of kind 403"),
         (leave_output_out, "no layer has computed the output 'y'"),
         (read_from_nowhere, "layer 'copy' needs 'nothing'"),

@@ -122,8 +122,8 @@ def differences(small_graph: Graph, feeds: dict[str, Any], tmp_path: Path) -> Di
         evaluator = save_network(small_graph, tmp_path, **sabotage)
         found: Any = evaluator.run(feeds)
         lengths = {"input_lengths": np.array([FRAMES], np.int32)}
-        wanted: Any = Evaluator(small_graph).run(feeds | lengths, OUTPUTS)
-        return {name: float(np.abs(found[name] - wanted[name]).max()) for name in OUTPUTS}
+        expected: Any = Evaluator(small_graph).run(feeds | lengths, OUTPUTS)
+        return {name: float(np.abs(found[name] - expected[name]).max()) for name in OUTPUTS}
 
     return compare
 

@@ -169,7 +169,7 @@ def test_weights_out_of_the_package_are_refused(tmp_path: Path, name: str) -> No
     folder.mkdir()
     write_blob(folder, b"")
     (tmp_path / "weight.bin").write_bytes(blob("float32", bytes(8)))
-    with pytest.raises(ModelError, match="out of the package"):
+    with pytest.raises(ModelError, match="outside of the package"):
         read(weight("float32", (2,), 64, name), folder)
 
 
@@ -177,7 +177,7 @@ def test_a_path_that_is_not_relative_to_the_model_is_refused(tmp_path: Path) -> 
     write_blob(tmp_path, blob("float32", bytes(8)))
     value = message(2, value_type(("float32", (2,))))
     value += message(5, text(1, "weights/weight.bin"), b"\x10\x40")
-    with pytest.raises(ModelError, match="out of the package"):
+    with pytest.raises(ModelError, match="outside of the package"):
         read(value, tmp_path)
 
 

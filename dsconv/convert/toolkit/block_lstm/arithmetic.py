@@ -37,7 +37,7 @@ def masked(nodes: Nodes, results: dict[int, str], numbers: str, length: str) -> 
 
 
 @dataclass(frozen=True)
-class Cell:
+class LstmSteps:
     """What all steps take: the weights [cells, 4 * cells], the axis of the gates, the bounds."""
 
     weights: str
@@ -45,16 +45,16 @@ class Cell:
     bounds: tuple[str, str] | None
 
     @classmethod
-    def of(cls, nodes: Nodes, weights: str, clip: float) -> Cell:
-        """The cell with its constants; the state is not bounded if `clip` is 0."""
+    def of(cls, nodes: Nodes, weights: str, clip: float) -> LstmSteps:
+        """The steps with their constants; the cell state is not bounded if `clip` is 0."""
         bounds = None
         if clip:
             least = nodes.values("clip/least", np.float32(-clip))
             bounds = least, nodes.values("clip/most", np.float32(clip))
         return cls(weights, nodes.integers("axis", 1), bounds)
 
-    def step(self, nodes: Nodes, scope: str, gates: str, cell: str, hidden: str) -> dict[str, str]:
-        """The results of one step, each [batch, cells], from what its input contributes."""
+    def add(self, nodes: Nodes, scope: str, gates: str, cell: str, hidden: str) -> dict[str, str]:
+        """Add one step: its results, each [batch, cells], from what its input contributes."""
 
         def op(kind: str, name: str, *inputs: str) -> str:
             return nodes.op(kind, f"{scope}/{name}", *inputs)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from dsconv.convert.toolkit.block_lstm.arithmetic import Cell, gates_of_inputs, masked
+from dsconv.convert.toolkit.block_lstm.arithmetic import LstmSteps, gates_of_inputs, masked
 from dsconv.convert.toolkit.block_lstm.nodes import FunctionNodes, Nodes
 from dsconv.convert.toolkit.block_lstm.parameters import RESULTS, BlockLstm
 from dsconv.formats.graphdef.dtypes import DataType
@@ -142,8 +142,8 @@ def _body(function: _Function, lstm: BlockLstm) -> Any:
     shape = nodes.integers("gates/shape", [lstm.batch, 4 * lstm.cells])
     kind = {"element_dtype": _FLOAT}
     gates = nodes.other("TensorListGetItem", "gates", given["gates"], given["step"], shape, **kind)
-    cell = Cell.of(nodes, given["weights"], lstm.clip)
-    values = cell.step(nodes, "step", gates, given["cell"], given["hidden"])
+    steps = LstmSteps.of(nodes, given["weights"], lstm.clip)
+    values = steps.add(nodes, "step", gates, given["cell"], given["hidden"])
     one = nodes.integers("one", 1)
     after = {
         "step": nodes.op("Add", "next", given["step"], one, T=_INT32),

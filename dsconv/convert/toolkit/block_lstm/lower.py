@@ -1,4 +1,4 @@
-"""Plain ops in the place of each BlockLSTM of a graph.
+"""Basic ops instead of each BlockLSTM of a graph.
 
 No toolkit's own way is exact for all graphs, and two have none. Where the number of steps is fixed,
 each step is written down on its own; else they are a loop.
@@ -23,7 +23,7 @@ from dsconv.formats.graphdef.node import Node, TensorName
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import TensorSpec
 
-# Open sizes are given each of these; what is the same with both does not depend on them.
+# Dynamic dimensions are given each of these; what is the same with both does not depend on them.
 _OPEN_SIZES = (2, 3)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsconv.convert.toolkit.block_lstm.arithmetic import Cell, gates_of_inputs, masked
+from dsconv.convert.toolkit.block_lstm.arithmetic import LstmSteps, gates_of_inputs, masked
 from dsconv.convert.toolkit.block_lstm.nodes import Nodes
 from dsconv.convert.toolkit.block_lstm.parameters import RESULTS, BlockLstm
 
@@ -13,13 +13,13 @@ def unrolled(nodes: Nodes, lstm: BlockLstm) -> dict[int, str]:
     """Add the steps; the names of the used outputs [steps, batch, cells] by their indices."""
     first = nodes.integers("first", 0)
     gates = nodes.op("Split", "steps", first, gates_of_inputs(nodes, lstm), num_split=lstm.steps)
-    cell = Cell.of(nodes, nodes.values("weights", lstm.weights), lstm.clip)
+    steps = LstmSteps.of(nodes, nodes.values("weights", lstm.weights), lstm.clip)
     c, h = lstm.cell, lstm.hidden
     rows: dict[int, list[str]] = {output: [] for output in lstm.used}
     # Zeros for the other steps need a batch of known size.
     known = lstm.valid is not None and lstm.batch >= 0
     for step in range(min(lstm.valid or 0, lstm.steps) if known else lstm.steps):
-        values = cell.step(nodes, f"step_{step}", nodes.result(gates, step), c, h)
+        values = steps.add(nodes, f"step_{step}", nodes.result(gates, step), c, h)
         c, h = values["cs"], values["h"]
         for output, names in rows.items():
             names.append(values[RESULTS[output]])

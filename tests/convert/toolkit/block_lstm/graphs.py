@@ -80,8 +80,8 @@ def _layer(name: str, length: str, x: str, inputs: int, attributes: dict[str, An
 
 def _read(name: str) -> list[Node]:
     return [
-        new_node(read, "Identity", [f"{name}:{place}" if place else name], FLOAT)
-        for place, read in enumerate(READ)
+        new_node(read, "Identity", [f"{name}:{index}" if index else name], FLOAT)
+        for index, read in enumerate(READ)
     ]
 
 

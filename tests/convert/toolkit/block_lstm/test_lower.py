@@ -81,9 +81,9 @@ def check(
     """Compare a graph with what becomes of it; `length` steps are valid."""
     plain = lowered(graph, inputs)
     assert "BlockLSTM" not in {node.op for node in plain}
-    wanted = run_graph(tensorflow, graph, fed, READ)
+    expected_value = run_graph(tensorflow, graph, fed, READ)
     found = run_graph(tensorflow, plain, fed, READ)
-    for name, expected, actual in zip(OUTPUTS, wanted, found, strict=True):
+    for name, expected, actual in zip(OUTPUTS, expected_value, found, strict=True):
         assert actual.shape == expected.shape, name
         assert not actual[length:].any(), name
         if name not in ("cs", "h"):
@@ -113,10 +113,10 @@ def test_an_acoustic_graph(small_graph: Graph) -> None:
     }
     for length in (0, 1, 3, 4):
         fed["input_lengths"] = np.array([length], np.int32)
-        wanted = Evaluator(ready.graph).run(fed, ready.outputs)
+        expected = Evaluator(ready.graph).run(fed, ready.outputs)
         found = Evaluator(plain).run(fed, ready.outputs)
         for name in ready.outputs:
-            assert distance(found[name], wanted[name]) <= 1e-6, (length, name)
+            assert distance(found[name], expected[name]) <= 1e-6, (length, name)
 
 
 def test_a_graph_without_one_stays_as_it_is() -> None:

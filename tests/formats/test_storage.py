@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dsconv.formats.disk_size import disk_size
+from dsconv.formats.storage import disk_size
 
 
 def test_files_and_folders_are_added(tmp_path: Path) -> None:
