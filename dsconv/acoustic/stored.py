@@ -7,7 +7,6 @@ in the graph's own order, so that both can be compared number by number.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import Any
 
 import numpy as np

@@ -27,6 +27,9 @@ GATES = "ifoc"
 # The ops of constants that are not compressed, and what they hold.
 _PLAIN = {"const": "val", "constexpr_cast": "source_val"}
 
+# The ops that cut numbers at limits, and the inputs of these: the lowest, then the highest.
+_LIMITS = {"clip": ("alpha", "beta"), "relu": ("", ""), "minimum": ("", "y")}
+
 _PALETTE_BITS = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 
 
@@ -55,15 +58,29 @@ class _Reader:
     def _layer(self, layer: DenseLayer) -> StoredLayer:
         name = layer.name
         product = self._operation(f"{name}_product")
-        clipped, normalized = (self.makers.get(f"{name}_{op}") for op in ("clipped", "normalized"))
+        relu, clip = self._limits(name)
+        normalized = self.makers.get(f"{name}_normalized")
+        if normalized is not None and normalized.kind != "layer_norm":
+            normalized = None
         return StoredLayer(
             name,
             self._matrix(product, "weight"),
             self._floats(product, "bias"),
-            relu=clipped is not None or f"{name}_relu" in self.makers,
-            clip=None if clipped is None else float(self._floats(clipped, "beta")),
+            relu=relu,
+            clip=clip,
             norm=None if normalized is None else self._norm(normalized),
         )
+
+    def _limits(self, name: str) -> tuple[bool, float | None]:
+        """Whether a layer's numbers are cut at zero, and where else."""
+        operation = self.makers.get(f"{name}_clipped") or self.makers.get(f"{name}_relu")
+        if operation is None or operation.kind not in _LIMITS:
+            return False, None
+        lowest, highest = (
+            float(self._floats(operation, limit)) if limit in operation.inputs else None
+            for limit in _LIMITS[operation.kind]
+        )
+        return operation.kind == "relu" or lowest == 0, highest
 
     def _norm(self, operation: Operation) -> StoredNorm:
         scale, offset, epsilon = (

@@ -38,7 +38,7 @@ def put_together(
     lstm: Callable[[Lstm, str], StoredLstm],
     factors: FloatArray | None = None,
 ) -> StoredNetwork:
-    """The network of a file, of what it holds of each layer; an LSTM is ``lstm`` or ``backward``."""
+    """The network of what a file holds of each layer; an LSTM is ``lstm`` or ``backward``."""
     return StoredNetwork(
         before=tuple(map(dense, network.before)),
         lstm=lstm(network.lstm, "lstm"),

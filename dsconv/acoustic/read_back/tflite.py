@@ -125,7 +125,7 @@ class _Reader:
     def _lstm(self, lstm: Lstm, name: str, products: Iterator[_Product]) -> StoredLstm:
         order = "".join(lstm.gates)
         first = next(products)
-        bias = (
+        bias: Array = (
             np.zeros(4 * lstm.cells, np.float32) if first.bias is None else first.bias.reshape(-1)
         )
         bias = in_graph_order(bias, order).copy()

@@ -1,7 +1,7 @@
 """What is wrong with a file whose weights are right: the change of the network that explains it.
 
-Each cause is tried: the calls are replayed with that one thing changed. Where the file then says the
-same to the bounds of a right one, that is what it does.
+Each cause is tried: the calls are replayed with that one thing changed. Where the file then gives
+the same to the bounds of a right one, that is what it does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from dsconv.acoustic.network import GATES
 from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
-from dsconv.inspect.parity.replay import Bounds, Call, Observed, compare, replay
+from dsconv.inspect.parity.replay import Bounds, Call, Observed, compare, relative, replay
 from dsconv.runtime.network import Answers, Arithmetic, NetworkEvaluator, sigmoid
 from dsconv.speech.features import FloatArray
 
@@ -23,9 +23,11 @@ OnNetwork: TypeAlias = Callable[[StoredNetwork], StoredNetwork]
 OnCall: TypeAlias = Callable[[Call], Call]
 OnAnswer: TypeAlias = Callable[[Call, Answers], Answers]
 
-UNKNOWN = (
-    "for a cause that is not known: weights are as in the graph, so an op or its wiring is not"
-)
+UNKNOWN = "the cause is not known"
+"""Where no cause explains a difference."""
+
+_SINGLE = 10
+"""How much further one call may be off than the median of many."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,38 @@ def find_causes(
         if difference.within(bounds):
             found.append(cause.sentence)
     return found
+
+
+def locate(
+    calls: Sequence[Call],
+    observed: Sequence[Observed],
+    answers: Sequence[Answers],
+    bounds: Bounds,
+    *,
+    gives_logits: bool,
+) -> str:
+    """Which outputs differ, and whether in some calls only, where no cause is found."""
+    wrong: dict[str, list[Call]] = {}
+    for call, seen, answer in zip(calls, observed, answers, strict=True):
+        scores = replace(seen, cell=None, hidden=None)
+        found = compare(
+            "", [call], [scores], [answer], gives_logits=gives_logits, least=bounds.least
+        )
+        if not found.within(bounds):
+            wrong.setdefault("the scores", []).append(call)
+        for name in ("cell", "hidden"):
+            ours, theirs = getattr(answer, name), getattr(seen, name)
+            if theirs is not None and not relative(theirs, ours) <= _SINGLE * bounds.states:
+                wrong.setdefault(f"the new {name} state", []).append(call)
+    outputs = " and ".join(wrong) or "the outputs"
+    short = [call for call in calls if call.length < len(call.windows)]
+    all_wrong = [call for found in wrong.values() for call in found]
+    if short and all_wrong and all(call.length < len(call.windows) for call in all_wrong):
+        if "the scores" not in wrong:
+            states = outputs.replace("the new ", "the ")
+            return f"{states} that comes out is not that after the last valid frame"
+        return f"{outputs} differ in calls with frames that are not valid"
+    return f"{outputs} differ"
 
 
 def _causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
@@ -156,14 +190,11 @@ def _of_calls(features: int) -> Iterator[Cause]:
         call=lambda c: replace(c, cell=c.hidden, hidden=c.cell),
     )
     for shift in (1, -1):
-        yield Cause(
-            f"the context is off by {abs(shift)} frame",
-            call=lambda c, s=shift: replace(c, windows=_moved(c.windows, s, features)),  # type: ignore[misc]
-        )
-        yield Cause(
-            "each frame gets the context of its neighbour",
-            call=lambda c, s=shift: replace(c, windows=_later(c.windows, s)),  # type: ignore[misc]
-        )
+        for edge in (_moved, _later):
+            yield Cause(
+                "the context is off by 1 frame",
+                call=lambda c, s=shift, e=edge: replace(c, windows=e(c.windows, s, features)),  # type: ignore[misc]
+            )
     yield Cause(
         "the frames of a window are in the opposite order",
         call=lambda c: replace(
@@ -270,16 +301,17 @@ def _windows(windows: FloatArray, features: int) -> FloatArray:
 
 
 def _moved(windows: FloatArray, shift: int, features: int) -> FloatArray:
-    """Each window with its frames moved on, zeros behind them."""
+    """Each window with its frames moved on by one, zeros where the next one would be."""
     frames = np.roll(_windows(windows, features), shift, axis=1)
     frames[:, 0 if shift > 0 else -1] = 0
     return frames.reshape(windows.shape)
 
 
-def _later(windows: FloatArray, shift: int) -> FloatArray:
-    """The windows of the frames before or after, none at the end."""
+def _later(windows: FloatArray, shift: int, features: int) -> FloatArray:
+    """The windows of the frames before or after; at the end, where there is none, a moved one."""
     moved = np.roll(windows, shift, axis=0)
-    moved[0 if shift > 0 else -1] = 0
+    end = 0 if shift > 0 else -1
+    moved[end] = _moved(windows, shift, features)[end]
     return moved
 
 

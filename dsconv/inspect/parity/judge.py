@@ -17,7 +17,7 @@ from dsconv.acoustic.read_back import read_back
 from dsconv.acoustic.stored import stored
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.audit import Audit, audit
-from dsconv.inspect.parity.causes import UNKNOWN, find_causes
+from dsconv.inspect.parity.causes import UNKNOWN, find_causes, locate
 from dsconv.inspect.parity.replay import (
     EXACT,
     Bounds,
@@ -81,6 +81,8 @@ class Judge:
     def judge(self) -> Judged:
         """Read the weights back, and replay calls that speech does not make."""
         errors = [error.sentence for error in self._audit.errors]
+        if not self._audit.is_finite:
+            return Judged(self._audit, (), tuple(errors), ())
         groups, notes = [], []
         for name, calls, observed in self._probes():
             difference, bounds = self._difference(name, calls, observed)
@@ -155,6 +157,8 @@ class Judge:
         gives_logits: bool | None = None,
     ) -> str:
         """What a difference comes from, by trying."""
+        if gives_logits is None:
+            gives_logits = self._interface.gives_logits
         arithmetic = (self._chosen or self._ways[0])[0]
         some = slice(None, None, max(1, len(calls) // _EXPLAINED_CALLS))
         causes = find_causes(
@@ -164,11 +168,15 @@ class Judge:
             observed[some],
             bounds,
             features=self._given.features,
-            gives_logits=self._interface.gives_logits if gives_logits is None else gives_logits,
+            gives_logits=gives_logits,
         )
         if causes:
             return " or ".join(dict.fromkeys(causes))
-        return f"it differs from its own weights' network ({figures(difference)}), {UNKNOWN}"
+        answers = replay(self._evaluator(arithmetic), calls)
+        where = locate(calls, observed, answers, bounds, gives_logits=gives_logits)
+        weights = "its weights are the graph's, so an op or its wiring is wrong"
+        known = weights if self._audit.passed else "beside its weights an op or its wiring is wrong"
+        return f"{where} ({figures(difference)}): {known}; {UNKNOWN}"
 
     def _noise_windows(self, frames: int) -> FloatArray:
         """Windows [frames, values] of the features of noise that grows and fades as speech does."""

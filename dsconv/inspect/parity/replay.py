@@ -1,4 +1,4 @@
-"""A file's calls, replayed by an evaluation with the file's own weights in its runtime's arithmetic.
+"""A file's calls, replayed with the file's own weights in its runtime's arithmetic.
 
 Each call starts from the states that the file itself was in. So neither the rounding of weights and
 activations nor what the states add up over time is in the difference: what is left is an error.
@@ -29,7 +29,6 @@ from dsconv.runtime.network import (
 from dsconv.speech.features import FloatArray
 
 _SEED = 19
-_SPEECH_CALLS = 8
 _DYNAMIC_STEPS = (1, 7, 16, 33)
 """Frames of a call that are tried where a file takes any number."""
 
@@ -194,10 +193,10 @@ def compare(
             largest = _largest(largest, difference)
         if seen.cell is not None and seen.hidden is not None:
             states.append(
-                _largest(_relative(seen.cell, answer.cell), _relative(seen.hidden, answer.hidden))
+                _largest(relative(seen.cell, answer.cell), relative(seen.hidden, answer.hidden))
             )
-    frames = np.concatenate(parts) if parts else np.zeros(0)
-    return GroupDifference(group, len(frames), _median(frames), _median(np.array(states)), largest)
+    frames = np.concatenate(parts).tolist() if parts else []
+    return GroupDifference(group, len(frames), _median(frames), _median(states), largest)
 
 
 def _score_differences(
@@ -228,7 +227,8 @@ def _centred(numbers: FloatArray) -> FloatArray:
     return np.asarray(numbers - numbers.mean(axis=-1, keepdims=True))
 
 
-def _relative(found: FloatArray, expected: FloatArray) -> float:
+def relative(found: FloatArray, expected: FloatArray) -> float:
+    """The size of a difference as a part of what is expected."""
     size = float(np.linalg.norm(expected)) or 1.0
     return float(np.linalg.norm(found - expected)) / size
 
@@ -238,16 +238,8 @@ def _largest(first: float, second: float) -> float:
     return second if not second <= first else first
 
 
-def _median(numbers: FloatArray) -> float:
-    return float(np.median(numbers)) if len(numbers) else 0.0
-
-
-def speech_calls(
-    windows: Sequence[FloatArray], cells: Sequence[FloatArray], hiddens: Sequence[FloatArray]
-) -> list[int]:
-    """Which calls of a clip are replayed: some, from the first to the last."""
-    count = min(len(windows), len(cells), len(hiddens))
-    return sorted(set(np.linspace(0, count - 1, min(count, _SPEECH_CALLS)).astype(int).tolist()))
+def _median(numbers: Sequence[float]) -> float:
+    return float(np.median(numbers)) if numbers else 0.0
 
 
 def probes(
