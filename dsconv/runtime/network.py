@@ -2,7 +2,7 @@
 
 What a file computes is its weights and the arithmetic of its runtime, which rounds what it
 multiplies with integers. With both known the numbers come out as the runtime's do, but for single
-values on the edge between two integers; so what is left of a difference is an error and no rounding.
+values on the edge between two integers; what is left of a difference is an error, no rounding.
 """
 
 from __future__ import annotations

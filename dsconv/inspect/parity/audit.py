@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +40,11 @@ _NEARLY_ALL = 0.999
 _MUCH = 0.25
 
 _COARSEST = 64
-"""Values from which on a tensor is not called rounded."""
+"""The most values of a tensor that is called rounded."""
 
 _SOME_OUTPUTS = 8
+_FEWER = 6
+"""How many numbers there are at least for each of the few values that they are rounded to."""
 
 _NOT_FINITE = "has numbers that are not finite"
 
@@ -165,7 +168,7 @@ def _compare(
     steps = _scale_error(expected, found)
     if not wrong.any():
         return WeightError(name, f"has other steps: {steps}", expected.size, 0.0) if steps else None
-    cause = _cause(_Difference(expected, floats, slack, wrong), columns)
+    cause = _cause(_Difference(expected, floats, slack, wrong), columns, found.numbers)
     if cause is None:
         cause = _other_tensor(name, floats, slack, graph) or _extent(wrong)
         cause += f"; {steps}" if steps else ""
@@ -236,7 +239,7 @@ class _Difference:
         return bool((np.abs(changed - self.found) <= self.limit).all())
 
 
-def _cause(difference: _Difference, columns: str) -> str | None:
+def _cause(difference: _Difference, columns: str, stored: NDArray[Any]) -> str | None:
     """One change of all numbers, or of a few, that makes the graph's those of the file."""
     if not np.isfinite(difference.found).all():
         return _NOT_FINITE
@@ -250,7 +253,7 @@ def _cause(difference: _Difference, columns: str) -> str | None:
         or _zeroed(difference)
         or _single(difference)
         or _factor(difference)
-        or _coarse(difference)
+        or _coarse(difference, stored)
         or _permuted(difference, columns)
     )
 
@@ -362,24 +365,17 @@ def _factor_of(difference: _Difference, chosen: NDArray[np.bool_]) -> float | No
     )
 
 
-def _coarse(difference: _Difference) -> str | None:
+def _coarse(difference: _Difference, stored: NDArray[Any]) -> str | None:
     """Few different values where there should be many, in all of the tensor or in each output."""
-    found = difference.found
-    if found.ndim < 2 or difference.wrong.mean() < _MUCH:
+    if stored.ndim < 2 or difference.wrong.mean() < _MUCH:
         return None
-    for part, where in ((found, ""), (found[:, :_SOME_OUTPUTS], " in each output")):
-        columns = [part.reshape(-1)] if not where else list(part.T)
-        levels = max(_levels(column, difference.limit / 2) for column in columns)
-        least = min(len(column) for column in columns)
-        if levels <= _COARSEST and 4 * levels < least:
+    columns = list(stored[:, :_SOME_OUTPUTS].T)
+    for parts, where in (([stored.reshape(-1)], ""), (columns, " in each output")):
+        levels = max(len(np.unique(part)) for part in parts)
+        if levels <= _COARSEST and _FEWER * levels <= len(parts[0]):
             bits = max(1, int(np.ceil(np.log2(levels))))
             return f"is rounded to {bits} bits ({levels} different values{where})"
     return None
-
-
-def _levels(numbers: FloatArray, limit: float) -> int:
-    """How many values there are, those apart by no more than a limit being one."""
-    return 1 + int((np.diff(np.sort(numbers)) > limit).sum())
 
 
 def _permuted(difference: _Difference, columns: str) -> str | None:

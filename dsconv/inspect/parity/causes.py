@@ -6,7 +6,7 @@ the same to the bounds of a right one, that is what it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TypeAlias
@@ -23,8 +23,8 @@ OnNetwork: TypeAlias = Callable[[StoredNetwork], StoredNetwork]
 OnCall: TypeAlias = Callable[[Call], Call]
 OnAnswer: TypeAlias = Callable[[Call, Answers], Answers]
 
-UNKNOWN = "the cause is not known"
-"""Where no cause explains a difference."""
+UNKNOWN = "an op or its wiring is wrong, the cause is not known"
+"""Where no cause explains a difference; weights are compared by the audit."""
 
 _SINGLE = 10
 """How much further one call may be off than the median of many."""
@@ -48,16 +48,13 @@ def find_causes(
     calls: Sequence[Call],
     observed: Sequence[Observed],
     bounds: Bounds,
+    causes: Iterable[Cause],
     *,
-    features: int,
     gives_logits: bool,
-) -> list[str]:
-    """The sentences of all causes that explain what a file gave; usually one, none if unknown.
-
-    `features` are the numbers of a frame in a window.
-    """
+) -> list[Cause]:
+    """Those of some causes that explain what a file gave; usually one, none if unknown."""
     found = []
-    for cause in _causes(network, features):
+    for cause in causes:
         changed = cause.network(network) if cause.network else network
         rounding = cause.arithmetic(arithmetic) if cause.arithmetic else arithmetic
         given = [cause.call(call) for call in calls] if cause.call else list(calls)
@@ -69,7 +66,7 @@ def find_causes(
                 "", calls, observed, answers, gives_logits=gives_logits or cause.gives_logits
             )
         if difference.within(bounds):
-            found.append(cause.sentence)
+            found.append(cause)
     return found
 
 
@@ -97,15 +94,17 @@ def locate(
     outputs = " and ".join(wrong) or "the outputs"
     short = [call for call in calls if call.length < len(call.windows)]
     all_wrong = [call for found in wrong.values() for call in found]
-    if short and all_wrong and all(call.length < len(call.windows) for call in all_wrong):
-        if "the scores" not in wrong:
-            states = outputs.replace("the new ", "the ")
-            return f"{states} that comes out is not that after the last valid frame"
-        return f"{outputs} differ in calls with frames that are not valid"
-    return f"{outputs} differ"
+    if not short or not all(call.length < len(call.windows) for call in all_wrong):
+        return f"{outputs} differ: {UNKNOWN}"
+    if not wrong or "the scores" in wrong:
+        return f"{outputs} differ in calls with frames that are not valid: {UNKNOWN}"
+    return (
+        f"{outputs.replace('the new', 'the')} that comes out is not that after the last valid frame"
+    )
 
 
-def _causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
+def all_causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
+    """All that are tried; `features` are the numbers of a frame in a window."""
     yield from _of_layers(network)
     yield from _of_lstm()
     yield from _of_calls(features)
@@ -128,6 +127,8 @@ def _of_layers(network: StoredNetwork) -> Iterator[Cause]:
         without = _each([layer.name], lambda x: replace(x, bias=np.zeros_like(x.bias)))
         yield Cause(f"the bias of {layer.name} is not added", without)
     normed = [layer.name for layer in network.layers if layer.norm is not None]
+    if len(normed) > 1:
+        yield Cause("no layer is normalized", _each(normed, lambda x: replace(x, norm=None)))
     for epsilon in (1e-3, 1e-5, 6.1e-5, 0.0) if normed else ():
         yield Cause(
             f"layer normalization has an epsilon of {epsilon:g}",

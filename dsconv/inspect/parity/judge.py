@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from dsconv.acoustic.read_back import read_back
 from dsconv.acoustic.stored import stored
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.audit import Audit, audit
-from dsconv.inspect.parity.causes import UNKNOWN, find_causes, locate
+from dsconv.inspect.parity.causes import Cause, all_causes, find_causes, locate
 from dsconv.inspect.parity.replay import (
     EXACT,
     Bounds,
@@ -77,6 +78,7 @@ class Judge:
         self._ways = arithmetics_of(self._interface.format, self._interface.precision, cells)
         self._chosen: tuple[Arithmetic, Bounds] | None = None
         self._evaluators: dict[str, NetworkEvaluator] = {}
+        self._causes: list[Cause] = []
 
     def judge(self) -> Judged:
         """Read the weights back, and replay calls that speech does not make."""
@@ -161,22 +163,23 @@ class Judge:
             gives_logits = self._interface.gives_logits
         arithmetic = (self._chosen or self._ways[0])[0]
         some = slice(None, None, max(1, len(calls) // _EXPLAINED_CALLS))
-        causes = find_causes(
+        explain = partial(
+            find_causes,
             self._found,
             arithmetic,
             calls[some],
             observed[some],
             bounds,
-            features=self._given.features,
             gives_logits=gives_logits,
         )
+        # What explained other calls is tried first, as all causes take their time.
+        causes = explain(self._causes) or explain(all_causes(self._found, self._given.features))
         if causes:
-            return " or ".join(dict.fromkeys(causes))
+            self._causes = causes
+            return " or ".join(dict.fromkeys(cause.sentence for cause in causes))
         answers = replay(self._evaluator(arithmetic), calls)
         where = locate(calls, observed, answers, bounds, gives_logits=gives_logits)
-        weights = "its weights are the graph's, so an op or its wiring is wrong"
-        known = weights if self._audit.passed else "beside its weights an op or its wiring is wrong"
-        return f"{where} ({figures(difference)}): {known}; {UNKNOWN}"
+        return f"{where} ({figures(difference)})"
 
     def _noise_windows(self, frames: int) -> FloatArray:
         """Windows [frames, values] of the features of noise that grows and fades as speech does."""

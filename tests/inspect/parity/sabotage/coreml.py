@@ -123,9 +123,11 @@ class CoreMlFile:
                         argument.name = lengths
 
     def last_step(self) -> None:
-        self._maker("last_hidden_state").inputs["indices"].arguments[0].name = self._int32(
-            "last_length", [16]
-        )
+        gathers = [op for op in self.block.operations if op.type == "gather"]
+        if not gathers:
+            raise NotHere("no lengths")
+        indices = gathers[-1].inputs["indices"].arguments[0]
+        indices.name = self._int32("last_length", [16])
 
     def states_in_swapped(self) -> None:
         given = self._lstm().inputs

@@ -172,7 +172,7 @@ def in_structure() -> Iterator[Kind]:
     yield _op(
         "hidden state of the last step",
         calling("last_step"),
-        "hidden state that comes out is that after the last frame",
+        "hidden state that comes out is not that after the last valid frame",
         "len",
     )
     yield _op(
@@ -209,7 +209,13 @@ def in_structure() -> Iterator[Kind]:
     yield _op(
         "epsilon of 1e-3", calling("epsilon"), "epsilon is 0.001|epsilon of 0.001", "plain", "norm"
     )
-    yield _op("normalization removed", calling("no_norm"), "not normalized", "plain", "norm")
+    yield _op(
+        "normalization removed",
+        calling("no_norm"),
+        "(is not|no layer is) normalized",
+        "plain",
+        "norm",
+    )
 
 
 def _op(name: str, change: OnFile, says: str, form: str = "plain", source: str = "") -> Kind:

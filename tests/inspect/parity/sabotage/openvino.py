@@ -126,27 +126,19 @@ class OpenVinoFile:
             edges[1].set(key, first)
 
     def states_reset(self, which: str) -> None:
+        # Constants would be folded, which the plugin fails at with integers.
         for kind in {"both": "ch", "cell": "c", "hidden": "h"}[which]:
             given = self.named[f"previous_state_{kind}"]
-            zeros = self._copy(given, f"zeros_{kind}")
-            shape = _child(zeros, "data").get("shape", "")
-            _child(zeros, "output")[0].attrib.pop("names")
-            count = int(np.prod([int(each) for each in shape.split(",")]))
-            _child(zeros, "data").attrib.update(offset="0", size=str(4 * count))
-            zeros.set("type", "Const")
-            self._put(f"zeros_{kind}", np.zeros(count))
+            zeros = self._clamp(f"zeros_{kind}", _child(given, "output")[0], "0", "0")
             self._redirect(f"previous_state_{kind}", f"zeros_{kind}")
+            self._connect(given.get("id", ""), "0", zeros.get("id", ""), "0")
 
     def states_kept(self) -> None:
         for kind in "ch":
             port = self._port(f"new_state_{kind}")
             maker = next(layer for layer in self.layers if port in list(layer.iter("port")))
             del port.attrib["names"]
-            clip = self._copy(self.named["layer_5/clipped"], f"kept_{kind}")
-            _child(clip, "data").attrib.update(min="-3e38", max="3e38")
-            for each in clip.iter("port"):
-                for dimension, size in zip(each, port, strict=True):
-                    dimension.text = size.text
+            clip = self._clamp(f"kept_{kind}", port, "-3e38", "3e38")
             target = next(iter(_child(clip, "output")))
             target.set("names", f"new_state_{kind}")
             results = [
@@ -240,6 +232,15 @@ class OpenVinoFile:
         self.layers.append(made)
         self.named[name] = made
         return made
+
+    def _clamp(self, name: str, like: Any, least: str, most: str) -> Any:
+        """A layer that clips numbers of the shape of a port."""
+        clip = self._copy(self.named["layer_5/clipped"], name)
+        _child(clip, "data").attrib.update(min=least, max=most)
+        for port in clip.iter("port"):
+            for dimension, size in zip(port, like, strict=True):
+                dimension.text = size.text
+        return clip
 
     def _connect(self, source: str, port: str, target: str, to_port: str) -> None:
         attributes = {"from-layer": source, "from-port": port}
