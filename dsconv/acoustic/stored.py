@@ -58,7 +58,10 @@ class StoredNorm:
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A dense layer; `bias` is [units]. `clip` is None without one."""
+    """A dense layer; `bias` is [units]. `clip` is None without one.
+
+    `bias_steps` [units] are those of a bias that is stored as integers.
+    """
 
     name: str
     weights: StoredMatrix
@@ -66,6 +69,7 @@ class StoredLayer:
     relu: bool = False
     clip: float | None = None
     norm: StoredNorm | None = None
+    bias_steps: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class StoredLstm:
     """An LSTM; the columns of its matrices are the gates in the order of `GATES`.
 
     `inputs` are [inputs, 4 * cells], `recurrent` [cells, 4 * cells]; `bias` [4 * cells] has the
-    forget bias in it. `joint` tells that one matrix holds both, so that a runtime rounds the input
-    and the hidden state together.
+    forget bias in it, and `bias_steps` where it is stored as integers. `joint` tells that one
+    matrix holds both, so that a runtime rounds the input and the hidden state together.
     """
 
     name: str
@@ -82,6 +86,7 @@ class StoredLstm:
     recurrent: StoredMatrix
     bias: NDArray[Any]
     joint: bool = False
+    bias_steps: FloatArray | None = None
 
     @property
     def cells(self) -> int:

@@ -13,7 +13,9 @@ from dsconv.acoustic.read_back.found import (
     in_graph_order,
     matrix_in_graph_order,
     put_together,
+    without_drive,
 )
+from dsconv.acoustic.read_back.neural_network import read_neural_network
 from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
 from dsconv.errors import ConversionError
 from dsconv.formats.coreml.file import PROGRAM, open_core_ml
@@ -34,10 +36,10 @@ _PALETTE_BITS = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 
 
 def read_core_ml(path: Path, network: Network) -> StoredNetwork:
-    """The weights of a program. Raises ConversionError for another form, ModelError."""
+    """The weights of a model. Raises ConversionError for another form, ModelError."""
     file = open_core_ml(path)
     if file.kind != PROGRAM:
-        raise ConversionError("weights are read back from ML programs, not from neural networks.")
+        return read_neural_network(file.body, network)
     operations = read_function(file.body).block.operations
     return _Reader(operations, WeightFiles(file.model_path.parent), network).network()
 
@@ -92,7 +94,7 @@ class _Reader:
         operation = self.lstms[0 if name == "lstm" else 1]
         inputs = self._matrix(operation, "weight_ih")
         if len(inputs.numbers) == lstm.inputs + 1:
-            inputs = _without_drive(inputs)
+            inputs = without_drive(inputs)
         return StoredLstm(
             name,
             matrix_in_graph_order(inputs, GATES),
@@ -162,11 +164,3 @@ def _looked_up(array: object, given: dict[str, Value]) -> StoredMatrix:
         indices = unpack(indices, _PALETTE_BITS[len(table)], count).reshape(shape)
     values = table.reshape(-1)
     return StoredMatrix(values[indices].T, palette=values)
-
-
-def _without_drive(matrix: StoredMatrix) -> StoredMatrix:
-    """Without the last input, which closes the cell in frames that are not valid."""
-    beside = np.abs(matrix.floats()[-1])
-    return StoredMatrix(
-        matrix.numbers[:-1], matrix.scales, matrix.palette, half=matrix.half, beside=beside
-    )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dsconv.acoustic.network import GATES
 from dsconv.acoustic.stored import (
     StoredLayer,
+    StoredLstm,
     StoredMatrix,
     StoredNetwork,
     StoredNorm,
@@ -111,14 +112,21 @@ def _pairs(
             matrix = matrix / found.factors[:, None]
         columns = "classes" if ours is expected.output else "units"
         yield f"{ours.name}/weights", matrix, theirs.weights, columns
-        yield f"{ours.name}/bias", ours.bias, StoredMatrix(theirs.bias), columns
+        yield f"{ours.name}/bias", ours.bias, _bias(theirs), columns
         if ours.norm and theirs.norm:
             yield f"{ours.name}/norm/scale", ours.norm.scale, StoredMatrix(theirs.norm.scale), ""
             yield f"{ours.name}/norm/offset", ours.norm.offset, StoredMatrix(theirs.norm.offset), ""
     for lstm, other in zip(expected.lstms, found.lstms, strict=True):
         yield f"{lstm.name}/input kernel", lstm.inputs.floats(), other.inputs, "gates"
         yield f"{lstm.name}/recurrent kernel", lstm.recurrent.floats(), other.recurrent, "gates"
-        yield f"{lstm.name}/bias", lstm.bias, StoredMatrix(other.bias), "gates"
+        yield f"{lstm.name}/bias", lstm.bias, _bias(other), "gates"
+
+
+def _bias(stored: StoredLayer | StoredLstm) -> StoredMatrix:
+    """A bias as a file holds it."""
+    if stored.bias_steps is None:
+        return StoredMatrix(stored.bias)
+    return StoredMatrix(np.rint(stored.bias / stored.bias_steps), stored.bias_steps)
 
 
 def _settings(expected: StoredNetwork, found: StoredNetwork) -> Iterator[WeightError]:
@@ -188,7 +196,8 @@ def _slack(expected: FloatArray, found: StoredMatrix) -> FloatArray:
         return np.asarray(step * np.float32(0.5001) + rest, np.float32)
     if found.numbers.dtype == np.float16:
         return np.asarray(size * np.float32(_HALF * 1.001) + np.float32(_SMALLEST_HALF))
-    return np.zeros(expected.shape, np.float32)
+    # Sums and products of the constants of a file, such as of two biases, are rounded once.
+    return np.asarray(np.spacing(size), np.float32)
 
 
 def _nearest(expected: FloatArray, palette: FloatArray) -> FloatArray:
@@ -206,7 +215,7 @@ def _scale_error(expected: FloatArray, found: StoredMatrix) -> str | None:
     """
     if found.scales is None:
         return None
-    largest = np.abs(expected).max(axis=0) if found.scales.size > 1 else np.abs(expected).max()
+    largest = _largest_of_scale(np.abs(expected), found.scales)
     if found.beside is not None:
         largest = np.maximum(largest, found.beside.reshape(np.shape(largest)))
     usual = np.asarray(largest, np.float64) / 127
@@ -237,6 +246,17 @@ class _Difference:
     def explained_by(self, changed: FloatArray) -> bool:
         """Whether the file's numbers are these."""
         return bool((np.abs(changed - self.found) <= self.limit).all())
+
+
+def _largest_of_scale(sizes: FloatArray, scales: FloatArray) -> FloatArray:
+    """The largest number of each output, or of all, or in a bias of those with the same scale."""
+    if scales.size == 1:
+        return np.asarray(sizes.max())
+    if sizes.ndim > 1:
+        return np.asarray(sizes.max(axis=0))
+    several, groups = np.unique(scales, return_inverse=True)
+    largest = [sizes[groups == group].max() for group in range(len(several))]
+    return np.asarray(np.array(largest)[groups])
 
 
 def _cause(difference: _Difference, columns: str, stored: NDArray[Any]) -> str | None:

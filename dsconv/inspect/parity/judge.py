@@ -218,14 +218,18 @@ class Judge:
             samples = (random.standard_normal(length) * 2000 * (1 + number)).astype(np.int16)
             speech = Speech(samples, clip_features(samples, settings))
             (chunk,) = stream.run_clip(speech)
-            if self._given.backward is not None:
-                windows = whitened_windows(speech.features, self._given.context)
-            else:
-                (windows,) = chunks(speech.features, self._given.context, len(speech.features))
-            windows = np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
+            windows = self._windows_of(speech)
             calls.append(Call(windows, zeros, zeros, len(windows)))
             observed.append(Observed(chunk.probabilities, None, None))
         return calls, observed
+
+    def _windows_of(self, speech: Speech) -> FloatArray:
+        """The windows of a whole clip, as rows."""
+        if self._given.backward is not None:
+            windows: FloatArray = whitened_windows(speech.features, self._given.context)
+        else:
+            (windows,) = chunks(speech.features, self._given.context, len(speech.features))
+        return np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
 
 
 def calls_of(

@@ -86,10 +86,10 @@ def arithmetics_of(file_format: str, precision: str, cells: int) -> list[tuple[A
 
     Measured with LiteRT, ONNX Runtime and OpenVINO on x86, and with dsconv's evaluation of Core ML.
     """
-    if file_format in ("mlpackage", "mlmodel"):
+    if file_format == "mlpackage":
         exact = precision == "fp32"
         return [(Arithmetic("float16", half=not exact), EXACT if exact else HALF)]
-    if precision != "int8":
+    if precision != "int8" or file_format == "mlmodel":
         return [(Arithmetic(), EXACT)]
     if file_format == "tflite":
         return [

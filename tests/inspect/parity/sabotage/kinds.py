@@ -12,10 +12,10 @@ import numpy as np
 
 from dsconv.acoustic.network import GATES, Network
 from dsconv.speech.features import FloatArray
-from tests.inspect.parity.sabotage.files import Tensor, open_spoilable, with_floats
+from tests.inspect.parity.sabotage.files import Spoilable, Tensor, open_spoilable, with_floats
 
 OnTensors: TypeAlias = Callable[[Mapping[str, Tensor]], None]
-OnFile: TypeAlias = Callable[[Any], None]
+OnFile: TypeAlias = Callable[[Spoilable], None]
 
 GATED = ("lstm/W", "lstm/R", "lstm/b")
 _SEED = 5
@@ -30,7 +30,7 @@ class Kind:
     """
 
     name: str
-    change: OnTensors | OnFile
+    change: Callable[[Any], None]
     says: str
     form: str = "plain"
     source: str = ""
@@ -47,10 +47,10 @@ def in_weights() -> Iterator[Kind]:
     """Errors in the numbers of a file, whose ops are right."""
 
     for first, second in combinations(GATES, 2):
-        order = "".join(GATES).translate(str.maketrans({first: second, second: first}))
+        order = "".join(GATES).translate(str.maketrans(first + second, second + first))
         yield Kind(
             f"gates {first} and {second} swapped",
-            lambda t, o=order: _on_gates(t, o),  # type: ignore[misc]
+            lambda t, o=order: _on_gates(t, o),
             rf"has the gates in the order {order} instead of icfo",
         )
     yield Kind(
@@ -69,7 +69,7 @@ def in_weights() -> Iterator[Kind]:
     for added in (0.1, 1.0):
         yield Kind(
             f"forget bias {added:+g}",
-            lambda t, a=added: _write(t, "lstm/b", lambda b: _forget(b, a)),  # type: ignore[misc]
+            lambda t, a=added: _write(t, "lstm/b", lambda b: _forget(b, a)),
             rf"lstm/bias has {added:g}(00\d|\.\d)? added to the bias of gate f",
         )
     matrices = [f"layer_{n}/weights" for n in (1, 2, 3, 5, 6)] + ["lstm/W", "lstm/R"]
@@ -77,13 +77,13 @@ def in_weights() -> Iterator[Kind]:
         for factor in (1.02, 2.0):
             yield Kind(
                 f"{name} x {factor:g}",
-                lambda t, n=name, f=factor: _write(t, n, lambda w: w * np.float32(f)),  # type: ignore[misc]
+                lambda t, n=name, f=factor: _write(t, n, lambda w: w * np.float32(f)),
                 rf"{_said(name)} is multiplied by {factor:g}",
             )
     for share in (0.01, 0.05):
         yield Kind(
             f"{share:.0%} of layer_5 zeroed",
-            lambda t, s=share: _write(t, "layer_5/weights", lambda w: _zeroed(w, s)),  # type: ignore[misc]
+            lambda t, s=share: _write(t, "layer_5/weights", lambda w: _zeroed(w, s)),
             r"layer_5/weights has [\d,]+ of [\d,]+ numbers set to zero",
         )
     yield Kind(
