@@ -179,7 +179,7 @@ def _of_lstm() -> Iterator[Cause]:
 
 def _of_calls(features: int) -> Iterator[Cause]:
     def zeros(*names: str) -> OnCall:
-        return lambda c: replace(c, **{n: np.zeros_like(getattr(c, n)) for n in names})  # type: ignore[arg-type]
+        return lambda c: replace(c, **{n: np.zeros_like(getattr(c, n)) for n in names})
 
     yield Cause("the numbers of valid frames are ignored", call=_all_valid)
     both = "the states that come in are not used: each call starts from zeros"
@@ -279,7 +279,7 @@ def _with_gates(lstm: StoredLstm, order: tuple[int, ...]) -> StoredLstm:
         scales = stored.scales
         if scales is not None and scales.size > 1:
             scales = moved(scales.reshape(-1))
-        return replace(stored, numbers=moved(stored.numbers), scales=scales)  # type: ignore[arg-type]
+        return replace(stored, numbers=moved(stored.numbers), scales=scales)
 
     return replace(
         lstm, inputs=matrix(lstm.inputs), recurrent=matrix(lstm.recurrent), bias=moved(lstm.bias)

@@ -19,6 +19,7 @@ from dsconv.acoustic.stored import stored
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.audit import Audit, audit
 from dsconv.inspect.parity.causes import Cause, all_causes, find_causes, locate
+from dsconv.inspect.parity.reach import coverage, loud_windows
 from dsconv.inspect.parity.replay import (
     EXACT,
     Bounds,
@@ -27,7 +28,6 @@ from dsconv.inspect.parity.replay import (
     Observed,
     arithmetics_of,
     compare,
-    coverage,
     observe,
     probes,
     replay,
@@ -39,12 +39,17 @@ from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import chunks, clip_features, whitened_windows
 from dsconv.speech.settings import Features
+from dsconv.speech.wav import Samples
 
 _SEED = 7
 _CLIP_CALLS = 8
 _EXPLAINED_CALLS = 4
 _SHORT_CLIPS = 4
-_ROW = 3
+_ROW = 4
+_LOUD_CALL = 2
+"""Which of the calls in a row reaches the clips of the layers."""
+
+_LOUDEST = 32767
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,22 @@ class Judge:
         errors = [error.sentence for error in self._audit.errors]
         if not self._audit.is_finite:
             return Judged(self._audit, (), tuple(errors), ())
-        groups, notes = [], []
+        groups = []
         for name, calls, observed in self._probes():
             difference, bounds = self._difference(name, calls, observed)
             groups.append(difference)
             if not difference.within(bounds):
                 errors.append(self._sentence(difference, calls, observed, bounds))
-        for evaluator in self._evaluators.values():
-            notes = list(coverage(self._found, evaluator.largest))
+        notes = coverage(self._found, self._largest())
         return Judged(self._audit, tuple(groups), tuple(dict.fromkeys(errors)), tuple(notes))
+
+    def _largest(self) -> dict[str, float]:
+        """What each layer with a clip came to in all calls."""
+        found: dict[str, float] = {}
+        for evaluator in self._evaluators.values():
+            for name, size in evaluator.largest.items():
+                found[name] = max(size, found.get(name, 0.0))
+        return found
 
     def judge_clip(self, speech: Speech, trace: Trace) -> tuple[GroupDifference, str | None] | None:
         """Replay some calls of a clip that the file has run; None if its states are not shown."""
@@ -197,10 +209,13 @@ class Judge:
         interface, cells = self._interface, self._found.lstm.cells
         steps = default_steps(interface, USUAL_STEPS)
         self._model.reset()
-        cell = hidden = np.zeros(cells, np.float32)
+        cell: FloatArray = np.zeros(cells, np.float32)
+        hidden = cell
         calls, observed = [], []
         for number in range(_ROW):
             part = np.resize(windows[number * steps :], (steps, windows.shape[1]))
+            if number == _LOUD_CALL:
+                part = loud_windows(self._found, steps)
             call = Call(part, cell, hidden, steps)
             observed.append(replace(observe(self._model, call), cell=None, hidden=None))
             calls.append(call)
@@ -215,20 +230,30 @@ class Judge:
         calls, observed = [], []
         for number in range(_SHORT_CLIPS):
             length = settings.window + (8 + 5 * number) * settings.step
-            samples = (random.standard_normal(length) * 2000 * (1 + number)).astype(np.int16)
-            speech = Speech(samples, clip_features(samples, settings))
+            samples = random.standard_normal(length) * 2000 * (1 + number)
+            if number == _SHORT_CLIPS - 1:
+                # As loud as can be, and silent at times.
+                samples = _LOUDEST * np.sign(samples) * (np.arange(length) // 2000 % 2)
+            speech = self._speech(samples.astype(np.int16), 16.0 if number == 2 else 1.0)
             (chunk,) = stream.run_clip(speech)
             windows = self._windows_of(speech)
             calls.append(Call(windows, zeros, zeros, len(windows)))
             observed.append(Observed(chunk.probabilities, None, None))
         return calls, observed
 
+    def _speech(self, samples: Samples, scale: float) -> Speech:
+        """Samples with their features, larger than they are if the file takes those."""
+        features = clip_features(samples, self._features)
+        if self._interface.samples is None:
+            features = np.asarray(features * np.float32(scale), np.float32)
+        return Speech(samples, features)
+
     def _windows_of(self, speech: Speech) -> FloatArray:
         """The windows of a whole clip, as rows."""
         if self._given.backward is not None:
-            windows: FloatArray = whitened_windows(speech.features, self._given.context)
+            windows = whitened_windows(speech.features, self._given.context)
         else:
-            (windows,) = chunks(speech.features, self._given.context, len(speech.features))
+            windows = next(chunks(speech.features, self._given.context, len(speech.features)))
         return np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
 
 

@@ -8,13 +8,14 @@ layers, saturate the gates, and use every number of valid frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dsconv.acoustic.stored import StoredNetwork
 from dsconv.formats.graphdef.steps import DYNAMIC
+from dsconv.inspect.parity.reach import loud_windows
 from dsconv.runtime.model import Interface, Model, Tensors, scores
 from dsconv.runtime.network import (
     Answers,
@@ -31,6 +32,13 @@ from dsconv.speech.features import FloatArray
 _SEED = 19
 _DYNAMIC_STEPS = (1, 7, 16, 33)
 """Frames of a call that are tried where a file takes any number."""
+
+_UNITS = 4
+_SATURATED = 300.0
+"""A cell state that stays beyond 1 however far the forget gate closes."""
+
+_OPENING = 8.0
+"""How much larger than any hidden state one is that opens gates."""
 
 
 @dataclass(frozen=True)
@@ -286,8 +294,10 @@ class _Probes:
         return Call(windows, *self.states(cell), len(windows) if length is None else length)
 
     def loud(self) -> list[Call]:
-        """Features so large that all layers before the LSTM reach their clips."""
-        return [self.call(self.some(self.count, scale)) for scale in (4.0, -4.0, 16.0, -16.0)]
+        """Features so large that the layers before the LSTM reach their clips."""
+        loud = loud_windows(self.network, 2 * self.count)
+        calls = [self.call(self.some(self.count, scale)) for scale in (4.0, -4.0, 16.0, -16.0)]
+        return [*calls, self.call(loud[: self.count]), self.call(loud[self.count :])]
 
     def saturated(self) -> list[Call]:
         """States far beyond those of speech, and none."""
@@ -296,20 +306,23 @@ class _Probes:
         return [*calls, Call(self.some(self.count), zeros, zeros, self.count)]
 
     def aimed(self) -> list[Call]:
-        """States that make single units of the next layer as large as they can be."""
+        """States that make single units of the next layer as large as they can be.
+
+        The cells have the signs of the unit's weights, and the hidden state opens the output gate.
+        """
         if not self.network.after:
             return []
-        weights = self.network.after[0].weights.floats()
-        strongest = np.argsort(-np.abs(weights).sum(axis=0))[:4]
-        return [
-            Call(
-                self.some(self.count),
-                np.asarray(30 * np.sign(weights[: self.cells, unit]), np.float32),
-                np.asarray(np.sign(weights[: self.cells, unit]), np.float32),
-                self.count,
-            )
-            for unit in strongest
-        ]
+        weights = self.network.after[0].weights.floats()[: self.cells]
+        gates = self.network.lstm.recurrent.floats()[:, -self.cells :]
+        calls = []
+        for unit in np.argsort(-np.abs(weights).sum(axis=0))[:_UNITS]:
+            cell = np.asarray(_SATURATED * np.sign(weights[:, unit]), np.float32)
+            opening = gates @ np.abs(weights[:, unit])
+            opening /= np.abs(opening).max(initial=1e-30)
+            for size in (1, _OPENING):
+                hidden = np.asarray(size * opening, np.float32)
+                calls.append(Call(self.some(self.count), cell, hidden, self.count))
+        return calls
 
     def lengths(self) -> list[Call]:
         """Every number of valid frames, from none to all."""
@@ -319,12 +332,3 @@ class _Probes:
     def steps(self) -> list[Call]:
         """Several numbers of frames."""
         return [self.call(self.some(steps)) for steps in _DYNAMIC_STEPS]
-
-
-def coverage(network: StoredNetwork, largest: Mapping[str, float]) -> Iterator[str]:
-    """What no call exercised: clips that were not reached, and why if they never can be."""
-    for layer in network.layers:
-        if layer.clip is None or largest.get(layer.name, 0.0) > layer.clip:
-            continue
-        reach = largest.get(layer.name, 0.0)
-        yield f"the clip of {layer.name} at {layer.clip:g} was not reached (at most {reach:.3g})"

@@ -61,7 +61,7 @@ class Spoilable(Protocol):
     """What the features are multiplied with before the first layer."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights by name: ``layer_1/weights``, ``layer_1/bias``, ``lstm/W``, ``lstm/R``, ``lstm/b``."""
+        """By name: ``layer_1/weights``, its ``bias``, ``lstm/W``, ``lstm/R``, ``lstm/b``."""
 
     def no_clip(self, layer: str) -> None: ...
 
@@ -103,15 +103,18 @@ class Spoilable(Protocol):
 
 def open_spoilable(target: str, path: Path) -> Spoilable:
     """A converted file of a target, to be spoiled."""
-    if target == "tflite":
-        from tests.inspect.parity.sabotage.tflite import TfliteFile as Opened
-    elif target == "onnx":
-        from tests.inspect.parity.sabotage.onnx import OnnxFile as Opened  # type: ignore[assignment]
-    elif target == "openvino":
-        from tests.inspect.parity.sabotage.openvino import OpenVinoFile as Opened  # type: ignore[assignment]
-    else:
-        from tests.inspect.parity.sabotage.coreml import CoreMlFile as Opened  # type: ignore[assignment]
-    return Opened(path)
+    from tests.inspect.parity.sabotage.coreml import CoreMlFile
+    from tests.inspect.parity.sabotage.onnx import OnnxFile
+    from tests.inspect.parity.sabotage.openvino import OpenVinoFile
+    from tests.inspect.parity.sabotage.tflite import TfliteFile
+
+    kinds: dict[str, Callable[[Path], Spoilable]] = {
+        "tflite": TfliteFile,
+        "onnx": OnnxFile,
+        "openvino": OpenVinoFile,
+        "coreml": CoreMlFile,
+    }
+    return kinds[target](path)
 
 
 def with_floats(file: Spoilable, network: Network) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,17 +51,17 @@ def in_weights() -> Iterator[Kind]:
         order = "".join(GATES).translate(str.maketrans(first + second, second + first))
         yield Kind(
             f"gates {first} and {second} swapped",
-            lambda t, o=order: _on_gates(t, o),
+            partial(_on_gates, order=order),
             rf"has the gates in the order {order} instead of icfo",
         )
     yield Kind(
         "recurrent kernel transposed",
-        lambda t: _write(t, "lstm/R", _blocks_transposed),
+        _changing("lstm/R", _blocks_transposed),
         "lstm/recurrent kernel has each gate's block transposed",
     )
     yield Kind(
         "input kernel transposed",
-        lambda t: _write(t, "lstm/W", _blocks_transposed),
+        _changing("lstm/W", _blocks_transposed),
         "lstm/input kernel has each gate's block transposed",
     )
     for name in ("layer_1/bias", "layer_2/bias", "layer_3/bias", "lstm/b", "layer_5/bias"):
@@ -69,7 +70,7 @@ def in_weights() -> Iterator[Kind]:
     for added in (0.1, 1.0):
         yield Kind(
             f"forget bias {added:+g}",
-            lambda t, a=added: _write(t, "lstm/b", lambda b: _forget(b, a)),
+            _changing("lstm/b", partial(_forget, added=added)),
             rf"lstm/bias has {added:g}(00\d|\.\d)? added to the bias of gate f",
         )
     matrices = [f"layer_{n}/weights" for n in (1, 2, 3, 5, 6)] + ["lstm/W", "lstm/R"]
@@ -77,28 +78,28 @@ def in_weights() -> Iterator[Kind]:
         for factor in (1.02, 2.0):
             yield Kind(
                 f"{name} x {factor:g}",
-                lambda t, n=name, f=factor: _write(t, n, lambda w: w * np.float32(f)),
+                _changing(name, partial(np.multiply, np.float32(factor))),
                 rf"{_said(name)} is multiplied by {factor:g}",
             )
     for share in (0.01, 0.05):
         yield Kind(
             f"{share:.0%} of layer_5 zeroed",
-            lambda t, s=share: _write(t, "layer_5/weights", lambda w: _zeroed(w, s)),
+            _changing("layer_5/weights", partial(_zeroed, share=share)),
             r"layer_5/weights has [\d,]+ of [\d,]+ numbers set to zero",
         )
     yield Kind(
         "layer_2 rounded to 4 bits",
-        lambda t: _write(t, "layer_2/weights", _four_bits),
+        _changing("layer_2/weights", _four_bits),
         r"layer_2/weights is rounded to 4 bits",
     )
     yield Kind(
         "noise of 1 % in layer_3",
-        lambda t: _write(t, "layer_3/weights", _noise),
+        _changing("layer_3/weights", _noise),
         r"layer_3/weights differs in [\d,]+ of [\d,]+ numbers",
     )
     yield Kind(
         "largest weight of layer_6 negated",
-        lambda t: _write(t, "layer_6/weights", _largest_negated),
+        _changing("layer_6/weights", _largest_negated),
         r"layer_6/weights differs in 1 of [\d,]+ numbers: \[.*\] is -?[\d.]+ and not -?[\d.]+",
     )
     yield Kind(
@@ -113,12 +114,12 @@ def in_weights() -> Iterator[Kind]:
     )
     yield Kind(
         "scale of one output wrong",
-        lambda t: _write(t, "layer_5/weights", _one_output),
+        _changing("layer_5/weights", _one_output),
         r"layer_5/weights has 1 of its outputs multiplied by 1\.2",
     )
     yield Kind(
         "inputs of layer_2 reversed",
-        lambda t: _write(t, "layer_2/weights", lambda w: w[::-1]),
+        _changing("layer_2/weights", lambda w: w[::-1]),
         "layer_2/weights has its inputs in the opposite order",
     )
     yield Kind(
@@ -128,12 +129,12 @@ def in_weights() -> Iterator[Kind]:
     )
     yield Kind(
         "layer_3 negated",
-        lambda t: _write(t, "layer_3/weights", np.negative),
+        _changing("layer_3/weights", np.negative),
         "layer_3/weights is negated",
     )
     yield Kind(
         "one bias of layer_2 off by 0.01",
-        lambda t: _write(t, "layer_2/bias", _one_bias),
+        _changing("layer_2/bias", _one_bias),
         r"layer_2/bias differs in 1 of \d+ numbers",
     )
     yield Kind(
@@ -143,7 +144,7 @@ def in_weights() -> Iterator[Kind]:
     )
     yield Kind(
         "a weight that is not a number",
-        lambda t: _write(t, "layer_6/bias", _not_a_number),
+        _changing("layer_6/bias", _not_a_number),
         "layer_6/bias has numbers that are not finite",
     )
 
@@ -230,15 +231,18 @@ def _dropped(name: str) -> Kind:
     said = name.replace("lstm/b", "lstm/bias")
     return Kind(
         f"{said} dropped",
-        lambda tensors: _write(tensors, name, np.zeros_like),
+        _changing(name, np.zeros_like),
         f"{said} is all zero",
     )
 
 
-def _write(
-    tensors: Mapping[str, Tensor], name: str, change: Callable[[FloatArray], FloatArray]
-) -> None:
-    tensors[name].write(np.array(change(tensors[name].floats.copy())))
+def _changing(name: str, change: Callable[[FloatArray], FloatArray]) -> OnTensors:
+    """An error in one tensor."""
+
+    def spoil(tensors: Mapping[str, Tensor]) -> None:
+        tensors[name].write(np.array(change(tensors[name].floats.copy())))
+
+    return spoil
 
 
 def _on_gates(tensors: Mapping[str, Tensor], order: str) -> None:
