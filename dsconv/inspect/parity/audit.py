@@ -176,7 +176,9 @@ def _compare(
     steps = _scale_error(expected, found)
     if not wrong.any():
         return WeightError(name, f"has other steps: {steps}", expected.size, 0.0) if steps else None
-    cause = _cause(_Difference(expected, floats, slack, wrong), columns, found.numbers)
+    cause = _cause(
+        _Difference(expected, floats, slack, wrong, _is_half(found)), columns, found.numbers
+    )
     if cause is None:
         cause = _other_tensor(name, floats, slack, graph) or _extent(wrong)
         cause += f"; {steps}" if steps else ""
@@ -198,6 +200,10 @@ def _slack(expected: FloatArray, found: StoredMatrix) -> FloatArray:
         return np.asarray(size * np.float32(_HALF * 1.001) + np.float32(_SMALLEST_HALF))
     # Sums and products of the constants of a file, such as of two biases, are rounded once.
     return np.asarray(np.spacing(size), np.float32)
+
+
+def _is_half(found: StoredMatrix) -> bool:
+    return found.half or found.numbers.dtype == np.float16
 
 
 def _nearest(expected: FloatArray, palette: FloatArray) -> FloatArray:
@@ -237,11 +243,15 @@ class _Difference:
     found: FloatArray
     slack: FloatArray
     wrong: NDArray[np.bool_]
+    half: bool
 
     @property
     def limit(self) -> float:
         """How far a number may be from another one than that in its own place."""
-        return 2 * max(float(self.slack.max()), 1e-6 * float(np.abs(self.expected).max()))
+        largest = float(np.abs(self.expected).max())
+        # Numbers of another size are rounded in steps of another size.
+        changed = _HALF * float(np.abs(self.found).max()) if self.half else 0.0
+        return 2 * max(float(self.slack.max()), 1e-6 * largest, changed)
 
     def explained_by(self, changed: FloatArray) -> bool:
         """Whether the file's numbers are these."""

@@ -54,6 +54,8 @@ def find_causes(
 ) -> list[Cause]:
     """Those of some causes that explain what a file gave; usually one, none if unknown."""
     found = []
+    answers = replay(NetworkEvaluator(network, arithmetic), calls)
+    unchanged = compare("", calls, observed, answers, gives_logits=gives_logits, least=bounds.least)
     for cause in causes:
         changed = cause.network(network) if cause.network else network
         rounding = cause.arithmetic(arithmetic) if cause.arithmetic else arithmetic
@@ -63,9 +65,14 @@ def find_causes(
             if cause.answer:
                 answers = [cause.answer(c, a) for c, a in zip(given, answers, strict=True)]
             difference = compare(
-                "", calls, observed, answers, gives_logits=gives_logits or cause.gives_logits
+                "",
+                calls,
+                observed,
+                answers,
+                gives_logits=gives_logits or cause.gives_logits,
+                least=bounds.least,
             )
-        if difference.within(bounds):
+        if difference.explains(unchanged, bounds):
             found.append(cause)
     return found
 

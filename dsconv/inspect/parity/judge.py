@@ -91,11 +91,14 @@ class Judge:
         if not self._audit.is_finite:
             return Judged(self._audit, (), tuple(errors), ())
         groups = []
+        # Of whole clips there are probabilities, whatever the file gives.
+        gives_logits = self._interface.gives_logits and not self._interface.takes_whole_clips
         for name, calls, observed in self._probes():
-            difference, bounds = self._difference(name, calls, observed)
+            asked = (calls, observed, gives_logits)
+            difference, bounds = self._difference(name, *asked)
             groups.append(difference)
             if not difference.within(bounds):
-                errors.append(self._sentence(difference, calls, observed, bounds))
+                errors.append(self._sentence(difference, bounds, *asked))
         notes = coverage(self._found, self._largest())
         return Judged(self._audit, tuple(groups), tuple(dict.fromkeys(errors)), tuple(notes))
 
@@ -114,11 +117,10 @@ class Judge:
             return None
         calls, observed = zip(*found, strict=True)
         # A trace holds probabilities, whatever the file gives.
-        difference, bounds = self._difference("speech", calls, observed, gives_logits=False)
+        difference, bounds = self._difference("speech", calls, observed, False)
         if difference.within(bounds):
             return difference, None
-        sentence = self._sentence(difference, calls, observed, bounds, gives_logits=False)
-        return difference, sentence
+        return difference, self._sentence(difference, bounds, calls, observed, False)
 
     def _probes(self) -> Iterator[tuple[str, list[Call], list[Observed]]]:
         interface = self._interface
@@ -137,12 +139,9 @@ class Judge:
         name: str,
         calls: Sequence[Call],
         observed: Sequence[Observed],
-        *,
-        gives_logits: bool | None = None,
+        gives_logits: bool,
     ) -> tuple[GroupDifference, Bounds]:
         """The nearest of the ways in which the runtime may compute; then that one for all."""
-        if gives_logits is None:
-            gives_logits = self._interface.gives_logits
         found = []
         for way in [self._chosen] if self._chosen else self._ways:
             arithmetic, bounds = way
@@ -164,15 +163,12 @@ class Judge:
     def _sentence(
         self,
         difference: GroupDifference,
+        bounds: Bounds,
         calls: Sequence[Call],
         observed: Sequence[Observed],
-        bounds: Bounds,
-        *,
-        gives_logits: bool | None = None,
+        gives_logits: bool,
     ) -> str:
         """What a difference comes from, by trying."""
-        if gives_logits is None:
-            gives_logits = self._interface.gives_logits
         arithmetic = (self._chosen or self._ways[0])[0]
         some = slice(None, None, max(1, len(calls) // _EXPLAINED_CALLS))
         explain = partial(
@@ -213,7 +209,7 @@ class Judge:
         hidden = cell
         calls, observed = [], []
         for number in range(_ROW):
-            part = np.resize(windows[number * steps :], (steps, windows.shape[1]))
+            part: FloatArray = np.resize(windows[number * steps :], (steps, windows.shape[1]))
             if number == _LOUD_CALL:
                 part = loud_windows(self._found, steps)
             call = Call(part, cell, hidden, steps)
@@ -251,7 +247,7 @@ class Judge:
     def _windows_of(self, speech: Speech) -> FloatArray:
         """The windows of a whole clip, as rows."""
         if self._given.backward is not None:
-            windows = whitened_windows(speech.features, self._given.context)
+            windows: FloatArray = whitened_windows(speech.features, self._given.context)
         else:
             windows = next(chunks(speech.features, self._given.context, len(speech.features)))
         return np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)

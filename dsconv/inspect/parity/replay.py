@@ -116,7 +116,10 @@ def arithmetics_of(file_format: str, precision: str, cells: int) -> list[tuple[A
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """How far the calls of a group are from their replay, by the measures of `Bounds`."""
+    """How far the calls of a group are from their replay, by the measures of `Bounds`.
+
+    Groups have eight calls or more where calls are short, so that medians are steady.
+    """
 
     group: str
     frames: int
@@ -130,6 +133,14 @@ class GroupDifference:
             self.logits <= bounds.logits
             and self.states <= bounds.states
             and self.probabilities <= bounds.probabilities
+        )
+
+    def explains(self, other: GroupDifference, bounds: Bounds) -> bool:
+        """Whether this replay fits where another did not, and not by a hair."""
+        return self.within(bounds) and all(
+            not getattr(self, each) > getattr(other, each) / 2
+            for each in ("logits", "states", "probabilities")
+            if not getattr(other, each) <= getattr(bounds, each)
         )
 
 
@@ -295,13 +306,14 @@ class _Probes:
 
     def loud(self) -> list[Call]:
         """Features so large that the layers before the LSTM reach their clips."""
-        loud = loud_windows(self.network, 2 * self.count)
+        loud = np.split(loud_windows(self.network, 4 * self.count), 4)
         calls = [self.call(self.some(self.count, scale)) for scale in (4.0, -4.0, 16.0, -16.0)]
-        return [*calls, self.call(loud[: self.count]), self.call(loud[self.count :])]
+        return [*calls, *map(self.call, loud)]
 
     def saturated(self) -> list[Call]:
         """States far beyond those of speech, and none."""
-        calls = [self.call(self.some(self.count), cell) for cell in (0.0, 4.0, 20.0)]
+        sizes = (0.0, 1.0, 4.0, 20.0)
+        calls = [self.call(self.some(self.count), size) for size in (*sizes, *sizes)]
         zeros = np.zeros(self.cells, np.float32)
         return [*calls, Call(self.some(self.count), zeros, zeros, self.count)]
 

