@@ -35,6 +35,7 @@ SLOW = (
     "runtime/coreml/test_network.py",
     "inspect/parity/test_cluster.py",
     "inspect/parity/test_sabotage.py",
+    "inspect/parity/sabotage/",
     "test_damage.py",
     "runtime/coreml/test_sabotage.py",
     "inspect/parity/test_corpus.py",

@@ -39,8 +39,11 @@ class StoredMatrix:
         return self.scales is not None
 
     def rows(self, rows: slice) -> StoredMatrix:
-        """Some of the inputs; a view."""
-        return replace(self, numbers=self.numbers[rows])
+        """Some of the inputs, or some numbers of a bias; a view."""
+        scales = self.scales
+        if self.numbers.ndim == 1 and scales is not None and scales.size > 1:
+            scales = scales[rows]
+        return replace(self, numbers=self.numbers[rows], scales=scales)
 
     def floats(self) -> FloatArray:
         """The weights in float32; a view where they are stored so."""
@@ -62,7 +65,10 @@ class StoredNorm:
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A dense layer; `bias` is [units]. `clip` is None without one."""
+    """A dense layer; `bias` is [units]. `clip` is None without one.
+
+    `bias_steps` [units] are those of a bias that is stored as integers.
+    """
 
     name: str
     weights: StoredMatrix
@@ -70,6 +76,7 @@ class StoredLayer:
     relu: bool = False
     clip: float | None = None
     norm: StoredNorm | None = None
+    bias_steps: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,8 @@ class StoredLstm:
     """An LSTM; the columns of its matrices are the gates in the order of `GATES`.
 
     `inputs` are [inputs, 4 * cells], `recurrent` [cells, 4 * cells]; `bias` [4 * cells] has the
-    forget bias in it. `joint` tells that one matrix holds both, so that a runtime rounds the input
-    and the hidden state together.
+    forget bias in it, and `bias_steps` where it is stored as integers. `joint` tells that one
+    matrix holds both, so that a runtime rounds the input and the hidden state together.
     """
 
     name: str
@@ -86,6 +93,7 @@ class StoredLstm:
     recurrent: StoredMatrix
     bias: NDArray[Any]
     joint: bool = False
+    bias_steps: FloatArray | None = None
 
     @property
     def cells(self) -> int:

@@ -1,8 +1,8 @@
 """Evaluate an acoustic network in numpy, many calls at once, rounding as a file's runtime does.
 
-A file's results follow from its weights and from the arithmetic of its runtime, which rounds what
-it multiplies with integers. With both known the numbers come out as the runtime's do, but for
-single values on the edge between two integers; so what is left of a difference is an error.
+What a file computes is its weights and the arithmetic of its runtime, which rounds what it
+multiplies with integers. With both known the numbers come out as the runtime's do, but for single
+values on the edge between two integers; what is left of a difference is an error, no rounding.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Arithmetic:
 def rows_asymmetric(numbers: FloatArray) -> FloatArray:
     """Each row between its least and its largest number: XNNPACK.
 
-    Source: ``xnn_f32_qd8_asymmetric_quantization_params`` of XNNPACK.
+    Source: ``xnn_f32_qd8_asymmetric_quantization_params`` in XNNPACK's packing of qd8 operators.
     """
     least = np.minimum(numbers.min(axis=-1, keepdims=True), 0)
     most = np.maximum(numbers.max(axis=-1, keepdims=True), 0)
@@ -143,8 +143,8 @@ class NetworkEvaluator:
         if layer.clip is not None:
             largest = float(rows.max(initial=0.0))
             self.largest[layer.name] = max(largest, self.largest.get(layer.name, 0.0))
-        if layer.relu:
-            rows = np.clip(rows, 0, layer.clip)
+        if layer.relu or layer.clip is not None:
+            rows = np.clip(rows, 0 if layer.relu else None, layer.clip)
         if layer.norm is None:
             return rows
         mean = rows.mean(axis=-1, keepdims=True)

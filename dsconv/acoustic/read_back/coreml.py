@@ -13,7 +13,9 @@ from dsconv.acoustic.read_back.found import (
     in_graph_order,
     matrix_in_graph_order,
     put_together,
+    without_drive,
 )
+from dsconv.acoustic.read_back.neural_network import read_neural_network
 from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
 from dsconv.errors import ConversionError
 from dsconv.formats.coreml.file import PROGRAM, open_core_ml
@@ -27,14 +29,17 @@ GATES = "ifoc"
 # The ops of constants that are not compressed, and what they hold.
 _PLAIN = {"const": "val", "constexpr_cast": "source_val"}
 
+# The ops that cut numbers at limits, and the inputs of these: the lowest, then the highest.
+_LIMITS = {"clip": ("alpha", "beta"), "relu": ("", ""), "minimum": ("", "y")}
+
 _PALETTE_BITS = {2: 1, 4: 2, 16: 4, 64: 6, 256: 8}
 
 
 def read_core_ml(path: Path, network: Network) -> StoredNetwork:
-    """The weights of a program. Raises ConversionError for another form, ModelError."""
+    """The weights of a model. Raises ConversionError for another form, ModelError."""
     file = open_core_ml(path)
     if file.kind != PROGRAM:
-        raise ConversionError("weights are read back from ML programs, not from neural networks.")
+        return read_neural_network(file.body, network)
     operations = read_function(file.body).block.operations
     return _Reader(operations, WeightFiles(file.model_path.parent), network).network()
 
@@ -55,15 +60,29 @@ class _Reader:
     def _layer(self, layer: DenseLayer) -> StoredLayer:
         name = layer.name
         product = self._operation(f"{name}_product")
-        clipped, normalized = (self.makers.get(f"{name}_{op}") for op in ("clipped", "normalized"))
+        relu, clip = self._limits(name)
+        normalized = self.makers.get(f"{name}_normalized")
+        if normalized is not None and normalized.kind != "layer_norm":
+            normalized = None
         return StoredLayer(
             name,
             self._matrix(product, "weight"),
             self._floats(product, "bias"),
-            relu=clipped is not None or f"{name}_relu" in self.makers,
-            clip=None if clipped is None else float(self._floats(clipped, "beta")),
+            relu=relu,
+            clip=clip,
             norm=None if normalized is None else self._norm(normalized),
         )
+
+    def _limits(self, name: str) -> tuple[bool, float | None]:
+        """Whether a layer's numbers are cut at zero, and where else."""
+        operation = self.makers.get(f"{name}_clipped") or self.makers.get(f"{name}_relu")
+        if operation is None or operation.kind not in _LIMITS:
+            return False, None
+        lowest, highest = (
+            float(self._floats(operation, limit)) if limit in operation.inputs else None
+            for limit in _LIMITS[operation.kind]
+        )
+        return operation.kind == "relu" or lowest == 0, highest
 
     def _norm(self, operation: Operation) -> StoredNorm:
         scale, offset, epsilon = (
@@ -75,7 +94,7 @@ class _Reader:
         operation = self.lstms[0 if name == "lstm" else 1]
         inputs = self._matrix(operation, "weight_ih")
         if len(inputs.numbers) == lstm.inputs + 1:
-            inputs = _without_drive(inputs)
+            inputs = without_drive(inputs)
         return StoredLstm(
             name,
             matrix_in_graph_order(inputs, GATES),
@@ -145,11 +164,3 @@ def _looked_up(array: object, given: dict[str, Value]) -> StoredMatrix:
         indices = unpack(indices, _PALETTE_BITS[len(table)], count).reshape(shape)
     values = table.reshape(-1)
     return StoredMatrix(values[indices].T, palette=values)
-
-
-def _without_drive(matrix: StoredMatrix) -> StoredMatrix:
-    """Without the last input, which closes the cell in frames that are not valid."""
-    beside = np.abs(matrix.floats()[-1])
-    return StoredMatrix(
-        matrix.numbers[:-1], matrix.scales, matrix.palette, half=matrix.half, beside=beside
-    )

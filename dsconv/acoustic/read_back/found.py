@@ -38,7 +38,7 @@ def put_together(
     lstm: Callable[[Lstm, str], StoredLstm],
     factors: FloatArray | None = None,
 ) -> StoredNetwork:
-    """The network of a file, from its layers; the LSTMs are called ``lstm`` and ``backward``."""
+    """The network of what a file holds of each layer; an LSTM is ``lstm`` or ``backward``."""
     return StoredNetwork(
         before=tuple(map(dense, network.before)),
         lstm=lstm(network.lstm, "lstm"),
@@ -68,3 +68,11 @@ def matrix_in_graph_order(matrix: StoredMatrix, order: str) -> StoredMatrix:
         beside = in_graph_order(beside, order)
     numbers = in_graph_order(matrix.numbers, order)
     return replace(matrix, numbers=numbers, scales=scales, beside=beside)
+
+
+def without_drive(matrix: StoredMatrix) -> StoredMatrix:
+    """Without the last input, which closes the cell in frames that are not valid."""
+    beside = np.abs(matrix.floats()[-1])
+    return StoredMatrix(
+        matrix.numbers[:-1], matrix.scales, matrix.palette, half=matrix.half, beside=beside
+    )

@@ -43,10 +43,10 @@ class _Reader:
 
     def _layer(self, layer: DenseLayer) -> StoredLayer:
         name = layer.name
-        clipped = self.nodes.get(f"{name}/clipped")
+        relu, clip = self._limits(name)
         normalized = self.nodes.get(f"{name}/normalized")
         norm = None
-        if normalized is not None:
+        if normalized is not None and normalized.op_type == "LayerNormalization":
             scale, offset = (named(self.constants, f"{name}/norm/{p}") for p in ("scale", "offset"))
             epsilon = float(normalized.attributes.get("epsilon", 1e-5))
             norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), epsilon)
@@ -54,10 +54,22 @@ class _Reader:
             name,
             self._matrix(f"{name}/weights"),
             named(self.constants, f"{name}/bias").reshape(-1),
-            relu=clipped is not None or f"{name}/relu" in self.nodes,
-            clip=None if clipped is None else float(named(self.constants, clipped.input[2])),
+            relu=relu,
+            clip=clip,
             norm=norm,
         )
+
+    def _limits(self, name: str) -> tuple[bool, float | None]:
+        """Whether a layer's numbers are cut at zero, and where else."""
+        node = self.nodes.get(f"{name}/clipped") or self.nodes.get(f"{name}/relu")
+        if node is None or node.op_type not in ("Relu", "Clip", "Min"):
+            return False, None
+        limits = [self.constants.get(each) for each in node.input[1:]]
+        numbers = [None if each is None else float(each.reshape(-1)[0]) for each in limits]
+        if node.op_type == "Clip":
+            lowest, highest = (*numbers, None, None)[:2]
+            return lowest == 0, highest
+        return node.op_type == "Relu", numbers[0] if numbers else None
 
     def _matrix(self, name: str) -> StoredMatrix:
         numbers = named(self.constants, name, f"{name}/half")

@@ -36,19 +36,27 @@ class _Reader:
 
     def _layer(self, layer: DenseLayer) -> StoredLayer:
         name = layer.name
-        clipped, unit = (self.layers.get(f"{name}/{op}") for op in ("clipped", "unit_variance"))
+        relu, clip = self._limits(name)
+        unit = self.layers.get(f"{name}/unit_variance")
         norm = None
-        if unit is not None:
+        if unit is not None and unit.kind == "MVN":
             scale, offset = (named(self.constants, f"{name}/norm/{p}") for p in ("scale", "offset"))
             norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), float(unit.attributes["eps"]))
         return StoredLayer(
             name,
             self._matrix(f"{name}/weights"),
             named(self.constants, f"{name}/bias").reshape(-1),
-            relu=clipped is not None or f"{name}/relu" in self.layers,
-            clip=None if clipped is None else float(clipped.attributes["max"]),
+            relu=relu,
+            clip=clip,
             norm=norm,
         )
+
+    def _limits(self, name: str) -> tuple[bool, float | None]:
+        """Whether a layer's numbers are cut at zero, and where else."""
+        layer = self.layers.get(f"{name}/clipped") or self.layers.get(f"{name}/relu")
+        if layer is None or layer.kind != "Clamp":
+            return layer is not None and layer.kind == "ReLU", None
+        return float(layer.attributes["min"]) == 0, float(layer.attributes["max"])
 
     def _lstm(self, lstm: Lstm, name: str) -> StoredLstm:
         order = "".join(lstm.gates)

@@ -125,9 +125,9 @@ class _Reader:
     def _lstm(self, lstm: Lstm, name: str, products: Iterator[_Product]) -> StoredLstm:
         order = "".join(lstm.gates)
         first = next(products)
-        bias: Array = np.zeros(4 * lstm.cells, np.float32)
-        if first.bias is not None:
-            bias = first.bias.reshape(-1)
+        bias: Array = (
+            np.zeros(4 * lstm.cells, np.float32) if first.bias is None else first.bias.reshape(-1)
+        )
         bias = in_graph_order(bias, order).copy()
         start = GATES.index("f") * lstm.cells
         bias[start : start + lstm.cells] += np.float32(self._forget_bias(first, lstm))

@@ -7,9 +7,10 @@ a factor, a sign, an order, a value that was added, zeros.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from dsconv.acoustic.network import GATES
 from dsconv.acoustic.stored import (
     StoredLayer,
+    StoredLstm,
     StoredMatrix,
     StoredNetwork,
     StoredNorm,
@@ -33,6 +35,21 @@ _ROWS = 32
 
 _SAME_SCALE = 2e-3
 """How far a scale may be from the largest weight over 127; rounded to float16 it is off by 5e-4."""
+
+_FEW = 3
+"""Numbers that are listed one by one."""
+
+_NEARLY_ALL = 0.999
+_MUCH = 0.25
+
+_COARSEST = 64
+"""The most values of a tensor that is called rounded."""
+
+_SOME_OUTPUTS = 8
+_FEWER = 6
+"""How many numbers there are at least for each of the few values that they are rounded to."""
+
+_NOT_FINITE = "has numbers that are not finite"
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,11 @@ class Audit:
         """Whether every number is the graph's."""
         return not self.errors
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the file computes anything with its weights."""
+        return not any(error.cause == _NOT_FINITE for error in self.errors)
+
 
 def audit(expected: StoredNetwork, found: StoredNetwork) -> Audit:
     """Compare the weights of a file with those of its graph.
@@ -74,9 +96,9 @@ def audit(expected: StoredNetwork, found: StoredNetwork) -> Audit:
     """
     errors: list[WeightError] = []
     numbers = 0
-    for name, wanted, matrix, order in _pairs(expected, found):
-        numbers += wanted.size
-        if error := _compare(name, wanted, matrix, order):
+    for name, values, matrix, columns in _pairs(expected, found):
+        numbers += values.size
+        if error := _compare(name, values, matrix, columns, expected):
             errors.append(error)
     errors += _settings(expected, found)
     return Audit(tuple(errors), numbers)
@@ -92,14 +114,21 @@ def _pairs(
             matrix = matrix / found.factors[:, None]
         columns = "classes" if ours is expected.output else "units"
         yield f"{ours.name}/weights", matrix, theirs.weights, columns
-        yield f"{ours.name}/bias", ours.bias, StoredMatrix(theirs.bias), columns
+        yield f"{ours.name}/bias", ours.bias, _bias(theirs), columns
         if ours.norm and theirs.norm:
             yield f"{ours.name}/norm/scale", ours.norm.scale, StoredMatrix(theirs.norm.scale), ""
             yield f"{ours.name}/norm/offset", ours.norm.offset, StoredMatrix(theirs.norm.offset), ""
     for lstm, other in zip(expected.lstms, found.lstms, strict=True):
         yield f"{lstm.name}/input kernel", lstm.inputs.floats(), other.inputs, "gates"
         yield f"{lstm.name}/recurrent kernel", lstm.recurrent.floats(), other.recurrent, "gates"
-        yield f"{lstm.name}/bias", lstm.bias, StoredMatrix(other.bias), "gates"
+        yield f"{lstm.name}/bias", lstm.bias, _bias(other), "gates"
+
+
+def _bias(stored: StoredLayer | StoredLstm) -> StoredMatrix:
+    """A bias as a file holds it."""
+    if stored.bias_steps is None:
+        return StoredMatrix(stored.bias)
+    return StoredMatrix(np.rint(stored.bias / stored.bias_steps), stored.bias_steps)
 
 
 def _settings(expected: StoredNetwork, found: StoredNetwork) -> Iterator[WeightError]:
@@ -135,17 +164,22 @@ def _epsilon(layer: StoredLayer, expected: StoredNorm, found: StoredNorm) -> Ite
 
 
 def _compare(
-    name: str, expected: FloatArray, found: StoredMatrix, columns: str
+    name: str, expected: FloatArray, found: StoredMatrix, columns: str, graph: StoredNetwork
 ) -> WeightError | None:
     """What is wrong with a tensor, None if nothing is."""
     if found.numbers.shape != expected.shape:
         shapes = f"{list(found.numbers.shape)} where the graph has {list(expected.shape)}"
         return WeightError(name, f"has the shape {shapes}", expected.size, float("inf"))
-    scale_error = _scale_error(expected, found)
+    steps = _scale_error(expected, found)
     if not any(_wrong(expected[rows], found.rows(rows)).any() for rows in _blocks(expected)):
-        return WeightError(name, scale_error, expected.size, 0.0) if scale_error else None
+        return WeightError(name, f"has other steps: {steps}", expected.size, 0.0) if steps else None
     floats, slack, wrong = found.floats(), _slack(expected, found), _wrong(expected, found)
-    cause = _cause(expected, floats, slack, wrong, columns) or scale_error or _extent(wrong)
+    cause = _cause(
+        _Difference(expected, floats, slack, wrong, _is_half(found)), columns, found.numbers
+    )
+    if cause is None:
+        cause = _other_tensor(name, floats, slack, graph) or _extent(wrong)
+        cause += f"; {steps}" if steps else ""
     apart = np.abs(floats[wrong] - expected[wrong])
     return WeightError(name, cause, int(wrong.sum()), float(np.nanmax(apart, initial=0.0)))
 
@@ -175,7 +209,12 @@ def _slack(expected: FloatArray, found: StoredMatrix) -> FloatArray:
         return np.asarray(step * np.float32(0.5001) + rest, np.float32)
     if found.numbers.dtype == np.float16:
         return np.asarray(size * np.float32(_HALF * 1.001) + np.float32(_SMALLEST_HALF))
-    return np.zeros(expected.shape, np.float32)
+    # Sums and products of the constants of a file, such as of two biases, are rounded once.
+    return np.asarray(np.spacing(size), np.float32)
+
+
+def _is_half(found: StoredMatrix) -> bool:
+    return found.half or found.numbers.dtype == np.float16
 
 
 def _nearest(expected: FloatArray, palette: FloatArray) -> FloatArray:
@@ -193,7 +232,7 @@ def _scale_error(expected: FloatArray, found: StoredMatrix) -> str | None:
     """
     if found.scales is None:
         return None
-    largest = np.abs(expected).max(axis=0) if found.scales.size > 1 else np.abs(expected).max()
+    largest = _largest_of_scale(np.abs(expected), found.scales)
     if found.beside is not None:
         largest = np.maximum(largest, found.beside.reshape(np.shape(largest)))
     usual = np.asarray(largest, np.float64) / 127
@@ -204,36 +243,59 @@ def _scale_error(expected: FloatArray, found: StoredMatrix) -> str | None:
         return None
     worst = float(np.ravel(ratio)[np.argmax(np.abs(np.ravel(ratio) - 1))])
     where = "its step is" if ratio.ndim == 0 else f"the steps of {int(off.sum())} outputs are"
-    return f"has other steps: {where} {worst:.4g} times what its largest weight needs"
+    return f"{where} {worst:.4g} times what its largest weight needs"
 
 
-def _cause(
-    expected: FloatArray,
-    found: FloatArray,
-    slack: FloatArray,
-    wrong: NDArray[np.bool_],
-    columns: str,
-) -> str | None:
+@dataclass(frozen=True)
+class _Difference:
+    """A tensor in the graph and in the file, how far apart they may be, and where they are more."""
+
+    expected: FloatArray
+    found: FloatArray
+    slack: FloatArray
+    wrong: NDArray[np.bool_]
+    half: bool
+
+    @property
+    def limit(self) -> float:
+        """How far a number may be from another one than that in its own place."""
+        largest = float(np.abs(self.expected).max())
+        # Numbers of another size are rounded in steps of another size.
+        changed = _HALF * float(np.abs(self.found).max()) if self.half else 0.0
+        return 2 * max(float(self.slack.max()), 1e-6 * largest, changed)
+
+    def explained_by(self, changed: FloatArray) -> bool:
+        """Whether the file's numbers are these."""
+        return bool((np.abs(changed - self.found) <= self.limit).all())
+
+
+def _largest_of_scale(sizes: FloatArray, scales: FloatArray) -> FloatArray:
+    """The largest number of each output, or of all, or in a bias of those with the same scale."""
+    if scales.size == 1:
+        return np.asarray(sizes.max())
+    if sizes.ndim > 1:
+        return np.asarray(sizes.max(axis=0))
+    several, groups = np.unique(scales, return_inverse=True)
+    largest = [sizes[groups == group].max() for group in range(len(several))]
+    return np.asarray(np.array(largest)[groups])
+
+
+def _cause(difference: _Difference, columns: str, stored: NDArray[Any]) -> str | None:
     """One change of all numbers, or of a few, that makes the graph's those of the file."""
-    if not np.isfinite(found).all():
-        return "has numbers that are not finite"
-    if not found.any():
+    if not np.isfinite(difference.found).all():
+        return _NOT_FINITE
+    if not difference.found.any():
         return "is all zero"
-
-    def explains(changed: FloatArray) -> bool:
-        # The slack is that of the number in its own place; of moved ones it may be the largest.
-        limit = max(float(slack.max()), 1e-6 * float(np.abs(expected).max()))
-        return bool((np.abs(changed - found) <= 2 * limit).all())
-
-    for text, changed in _moved(expected, columns):
-        if explains(changed):
+    for text, changed in _moved(difference.expected, columns):
+        if difference.explained_by(changed):
             return text
     return (
-        _gate_offset(expected, found, wrong, columns)
-        or _zeroed(expected, found, wrong)
-        or _single(expected, found, wrong)
-        or _factor(expected, found, slack, wrong)
-        or _coarse(found, wrong)
+        _gate_offset(difference, columns)
+        or _zeroed(difference)
+        or _single(difference)
+        or _factor(difference)
+        or _coarse(difference, stored)
+        or _permuted(difference, columns)
     )
 
 
@@ -261,82 +323,128 @@ def _moved(expected: FloatArray, columns: str) -> Iterator[tuple[str, FloatArray
             yield "has its inputs in the opposite order", expected[::-1]
 
 
-def _gate_offset(
-    expected: FloatArray, found: FloatArray, wrong: NDArray[np.bool_], columns: str
-) -> str | None:
+def _gate_offset(difference: _Difference, columns: str) -> str | None:
     """The same number added to one gate's bias, or to all of a bias."""
+    expected, wrong = difference.expected, difference.wrong
     if expected.ndim != 1:
         return None
-    parts = (
-        np.split(np.arange(expected.size), 4) if columns == "gates" else [np.arange(expected.size)]
-    )
-    names = [f"the bias of gate {gate}" for gate in GATES] if columns == "gates" else ["it"]
+    parts, names = [np.arange(expected.size)], ["it"]
+    if columns == "gates":
+        parts = np.split(parts[0], 4)
+        names = [f"the bias of gate {gate}" for gate in GATES]
     for name, part in zip(names, parts, strict=True):
-        outside = wrong.copy()
-        outside[part] = False
-        apart = (found - expected)[part]
-        if outside.any() or not wrong[part].any():
+        inside = np.zeros_like(wrong)
+        inside[part] = True
+        if (wrong & ~inside).any() or not wrong[part].all():
             continue
-        added = float(np.median(apart))
-        if abs(added) > 0 and np.abs(apart - added).max() <= 1e-4 * max(1.0, abs(added)):
-            return f"has {added:.4g} added to {name}"
+        apart = (difference.found - expected)[part]
+        limit = max(difference.limit, 1e-4 * float(np.abs(apart).max()))
+        added = _roundest(float(np.median(apart)), lambda a: np.abs(apart - a).max() <= limit)  # noqa: B023
+        if added is not None:
+            return f"has {added:g} added to {name}"
     return None
 
 
-def _zeroed(expected: FloatArray, found: FloatArray, wrong: NDArray[np.bool_]) -> str | None:
+def _roundest(number: float, explains: Callable[[float], bool]) -> float | None:
+    """The number with the fewest digits that explains what was found; None if it does not."""
+    if not explains(number):
+        return None
+    rounded = (round(number, digits) for digits in range(1, 7))
+    return next((each for each in rounded if explains(each)), number)
+
+
+def _zeroed(difference: _Difference) -> str | None:
     """Numbers that became zero."""
-    if found[wrong].any():
+    if difference.found[difference.wrong].any():
         return None
-    count = int(wrong.sum())
-    return f"has {count:,} of {expected.size:,} numbers set to zero ({count / expected.size:.2%})"
+    count, size = int(difference.wrong.sum()), difference.wrong.size
+    return f"has {count:,} of {size:,} numbers set to zero ({count / size:.2%})"
 
 
-def _single(expected: FloatArray, found: FloatArray, wrong: NDArray[np.bool_]) -> str | None:
+def _single(difference: _Difference) -> str | None:
     """One number, or a few."""
-    indices = np.argwhere(wrong)
-    if len(indices) > 3:
+    indices = np.argwhere(difference.wrong)
+    if len(indices) > _FEW:
         return None
+    pairs = ((index.tolist(), tuple(index)) for index in indices)
     parts = [
-        f"{index.tolist()} is {found[tuple(index)]:.6g} and not {expected[tuple(index)]:.6g}"
-        for index in indices
+        f"{listed} is {difference.found[at]:.6g} and not {difference.expected[at]:.6g}"
+        for listed, at in pairs
     ]
-    return f"differs in {len(parts)} of {expected.size:,} numbers: {'; '.join(parts)}"
+    return f"differs in {len(parts)} of {difference.wrong.size:,} numbers: {'; '.join(parts)}"
 
 
-def _factor(
-    expected: FloatArray, found: FloatArray, slack: FloatArray, wrong: NDArray[np.bool_]
-) -> str | None:
+def _factor(difference: _Difference) -> str | None:
     """All numbers multiplied by one factor, or all of a few outputs or inputs."""
-    for axis, name in ((None, ""), (0, "output"), (1, "input")):
-        if axis is not None and expected.ndim < 2:
+    expected, wrong = difference.expected, difference.wrong
+    everything = np.ones(expected.shape, bool)
+    if found := _factor_of(difference, everything):
+        return f"is multiplied by {found:.6g}"
+    if expected.ndim < 2:
+        return None
+    for axis, name in ((0, "output"), (1, "input")):
+        lines = wrong.any(axis=axis, keepdims=True)
+        if 2 * lines.sum() > lines.size:
             continue
-        chosen = (
-            np.ones(expected.shape, bool)
-            if axis is None
-            else np.broadcast_to(wrong.any(axis=axis, keepdims=True), expected.shape)
-        )
-        groups = 1 if axis is None else int(wrong.any(axis=axis).sum())
-        if groups > 0.5 * expected.shape[-1 if axis == 0 else 0] and axis is not None:
-            continue
-        ours, theirs = expected[chosen].astype(np.float64), found[chosen].astype(np.float64)
-        factor = float(ours @ theirs) / max(float(ours @ ours), 1e-300)
-        # Scaled numbers are rounded in scaled steps.
-        limit = slack[chosen] * max(1.0, abs(factor)) * 2
-        if np.mean(np.abs(theirs - factor * ours) <= limit) > 0.999 and abs(factor - 1) > 1e-7:
-            where = "is" if axis is None else f"has {groups} of its {name}s"
-            return f"{where} multiplied by {factor:.5g}"
+        if found := _factor_of(difference, lines & everything):
+            return f"has {int(lines.sum())} of its {name}s multiplied by {found:.6g}"
     return None
 
 
-def _coarse(found: FloatArray, wrong: NDArray[np.bool_]) -> str | None:
-    """Few different values where there should be many."""
-    if found.size < 512 or wrong.mean() < 0.25:
+def _factor_of(difference: _Difference, chosen: NDArray[np.bool_]) -> float | None:
+    """By what the chosen numbers are multiplied; None if they are not, or are not changed."""
+    ours, theirs = (
+        each[chosen].astype(np.float64) for each in (difference.expected, difference.found)
+    )
+    factor = float(ours @ theirs) / max(float(ours @ ours), 1e-300)
+    if abs(factor - 1) < 1e-7:
         return None
-    several = np.unique(found)
-    if len(several) > 64:
+    # Scaled numbers are rounded in scaled steps.
+    slack = np.maximum(difference.slack[chosen], 1e-6 * np.abs(ours)) * max(1.0, abs(factor)) * 1.5
+    return _roundest(
+        factor, lambda f: bool(np.mean(np.abs(theirs - f * ours) <= slack) > _NEARLY_ALL)
+    )
+
+
+def _coarse(difference: _Difference, stored: NDArray[Any]) -> str | None:
+    """Few different values where there should be many, in all of the tensor or in each output."""
+    if stored.ndim < 2 or difference.wrong.mean() < _MUCH:
         return None
-    bits = max(1, int(np.ceil(np.log2(len(several)))))
-    return f"is rounded to {bits} bits ({len(several)} different values)"
+    columns = list(stored[:, :_SOME_OUTPUTS].T)
+    for parts, where in (([stored.reshape(-1)], ""), (columns, " in each output")):
+        levels = max(len(np.unique(part)) for part in parts)
+        if levels <= _COARSEST and _FEWER * levels <= len(parts[0]):
+            bits = max(1, int(np.ceil(np.log2(levels))))
+            return f"is rounded to {bits} bits ({levels} different values{where})"
+    return None
+
+
+def _permuted(difference: _Difference, columns: str) -> str | None:
+    """The outputs in any other order."""
+    expected, found = difference.expected, difference.found
+    if columns not in ("classes", "units"):
+        return None
+    if expected.ndim == 1:
+        ordered = np.abs(np.sort(expected) - np.sort(found)).max() <= difference.limit
+        return f"has its {columns} in another order" if ordered else None
+    norms = np.square(found).sum(axis=0)[:, None] + np.square(expected).sum(axis=0)[None]
+    order = (norms - 2 * found.T @ expected).argmin(axis=1)
+    if len(set(order.tolist())) < len(order) or not difference.explained_by(expected[:, order]):
+        return None
+    return f"has its {columns} in another order"
+
+
+def _other_tensor(
+    name: str, found: FloatArray, slack: FloatArray, graph: StoredNetwork
+) -> str | None:
+    """Whether it is another tensor of the graph."""
+    for other, values, _, _ in _pairs(graph, graph):
+        if other == name or values.shape != found.shape:
+            continue
+        limit = 2 * max(float(slack.max()), 1e-6 * float(np.abs(values).max()))
+        if (np.abs(values - found) <= limit).all():
+            return f"is that of {other.partition('/')[0]}"
+    return None
 
 
 def _extent(wrong: NDArray[np.bool_]) -> str:

@@ -157,9 +157,12 @@ class RecordedCandidate:
 
 def findings_of(judged: Judged) -> list[Finding]:
     """What was found without any speech: errors, and what no call exercised."""
+    weights = {error.sentence for error in judged.audit.errors}
     return [
-        *(Finding("weights", Severity.FAILURE, each.sentence) for each in judged.audit.errors),
-        *(Finding(NETWORK, Severity.FAILURE, each) for each in judged.errors),
+        *(
+            Finding("weights" if each in weights else NETWORK, Severity.FAILURE, each)
+            for each in judged.errors
+        ),
         *(Finding(NETWORK, Severity.NOTE, each) for each in judged.notes),
     ]
 

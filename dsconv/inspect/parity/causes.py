@@ -1,12 +1,12 @@
 """What is wrong with a file whose weights are right: the change of the network that explains it.
 
 Each cause is tried: the calls are replayed with that one thing changed. Where the file then gives
-the same as a right one would, that is what it does.
+the same to the bounds of a right one, that is what it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TypeAlias
@@ -15,7 +15,15 @@ import numpy as np
 
 from dsconv.acoustic.network import GATES
 from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
-from dsconv.inspect.parity.replay import Bounds, Call, Observed, compare, replay
+from dsconv.inspect.parity.replay import (
+    Bounds,
+    Call,
+    GroupDifference,
+    Observed,
+    compare,
+    relative,
+    replay,
+)
 from dsconv.runtime.network import Answers, Arithmetic, NetworkEvaluator, sigmoid
 from dsconv.speech.features import FloatArray
 
@@ -23,11 +31,13 @@ OnNetwork: TypeAlias = Callable[[StoredNetwork], StoredNetwork]
 OnCall: TypeAlias = Callable[[Call], Call]
 OnAnswer: TypeAlias = Callable[[Call, Answers], Answers]
 
-_FEW = 4
+UNKNOWN = "an op or its wiring is wrong, the cause is not known"
+"""Where no cause explains a difference; weights are compared by the audit."""
 
-UNKNOWN = (
-    "for a cause that is not known: weights are as in the graph, so an op or its wiring is not"
-)
+_FRAMES = 4
+
+_SINGLE = 10
+"""How much further one call may be off than the median of many."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Cause:
     arithmetic: Callable[[Arithmetic], Arithmetic] | None = None
     gives_logits: bool = False
     whole: bool = False
-    """Whether it shows only where a call is replayed with all its frames."""
+    """Whether it shows only where calls are replayed with all their frames."""
 
 
 def find_causes(
@@ -50,46 +60,48 @@ def find_causes(
     calls: Sequence[Call],
     observed: Sequence[Observed],
     bounds: Bounds,
+    causes: Iterable[Cause],
     *,
-    features: int,
     gives_logits: bool,
-) -> list[str]:
-    """The sentences of all causes that explain what a file gave; usually one, none if unknown.
-
-    `features` are the numbers of a frame in a window.
-    """
-    # All causes are tried on a few frames first: at the size of the releases a call takes long.
-    few = ([], []) if network.backward else _first_frames(calls[:1], observed[:1])
+) -> list[Cause]:
+    """Those of some causes that explain what a file gave; usually one, none if unknown."""
     found = []
-    for cause in _causes(network, features):
-        trial = _Trial(cause, network, arithmetic, gives_logits)
-        if few[0] and not cause.whole and not trial.explains(*few, _looser(bounds)):
+    answers = replay(NetworkEvaluator(network, arithmetic), calls)
+    unchanged = compare("", calls, observed, answers, gives_logits=gives_logits, least=bounds.least)
+    # A few frames rule out most causes: at the size of the releases whole calls take long.
+    few = _first_frames(calls[:1], observed[:1])
+    loose = replace(bounds, logits=_SINGLE * bounds.logits, probabilities=1.0)
+    for cause in causes:
+        trial = _Trial(cause, network, arithmetic, bounds.least, gives_logits)
+        if not cause.whole and network.backward is None and not trial.of(*few).within(loose):
             continue
-        if trial.explains(calls, observed, bounds):
-            found.append(cause.sentence)
+        if trial.of(calls, observed).explains(unchanged, bounds):
+            found.append(cause)
     return found
 
 
 @dataclass(frozen=True)
 class _Trial:
+    """A replay with one thing changed."""
+
     cause: Cause
     network: StoredNetwork
     arithmetic: Arithmetic
+    least: float
     gives_logits: bool
 
-    def explains(self, calls: Sequence[Call], observed: Sequence[Observed], bounds: Bounds) -> bool:
-        """Whether the calls give what was observed, with that one thing changed."""
+    def of(self, calls: Sequence[Call], observed: Sequence[Observed]) -> GroupDifference:
+        """How far what was observed is from it."""
         cause = self.cause
         changed = cause.network(self.network) if cause.network else self.network
         rounding = cause.arithmetic(self.arithmetic) if cause.arithmetic else self.arithmetic
         given = [cause.call(call) for call in calls] if cause.call else list(calls)
+        logits = self.gives_logits or cause.gives_logits
         with np.errstate(all="ignore"):
             answers = replay(NetworkEvaluator(changed, rounding), given)
             if cause.answer:
                 answers = [cause.answer(c, a) for c, a in zip(given, answers, strict=True)]
-            logits = self.gives_logits or cause.gives_logits
-            difference = compare("", calls, observed, answers, gives_logits=logits)
-        return difference.within(bounds)
+            return compare("", calls, observed, answers, gives_logits=logits, least=self.least)
 
 
 def _first_frames(
@@ -97,17 +109,47 @@ def _first_frames(
 ) -> tuple[list[Call], list[Observed]]:
     """The first frames of calls, without the states after them."""
     shorter = [
-        replace(call, windows=call.windows[:_FEW], length=min(call.length, _FEW)) for call in calls
+        replace(call, windows=call.windows[:_FRAMES], length=min(call.length, _FRAMES))
+        for call in calls
     ]
-    return shorter, [Observed(each.scores[:_FEW], None, None) for each in observed]
+    return shorter, [Observed(each.scores[:_FRAMES], None, None) for each in observed]
 
 
-def _looser(bounds: Bounds) -> Bounds:
-    """Bounds for so few frames that their median says little."""
-    return replace(bounds, logits=10 * bounds.logits, probabilities=1.0)
+def locate(
+    calls: Sequence[Call],
+    observed: Sequence[Observed],
+    answers: Sequence[Answers],
+    bounds: Bounds,
+    *,
+    gives_logits: bool,
+) -> str:
+    """Which outputs differ, and whether in some calls only, where no cause is found."""
+    wrong: dict[str, list[Call]] = {}
+    for call, seen, answer in zip(calls, observed, answers, strict=True):
+        scores = replace(seen, cell=None, hidden=None)
+        found = compare(
+            "", [call], [scores], [answer], gives_logits=gives_logits, least=bounds.least
+        )
+        if not found.within(bounds):
+            wrong.setdefault("the scores", []).append(call)
+        for name in ("cell", "hidden"):
+            ours, theirs = getattr(answer, name), getattr(seen, name)
+            if theirs is not None and not relative(theirs, ours) <= _SINGLE * bounds.states:
+                wrong.setdefault(f"the new {name} state", []).append(call)
+    outputs = " and ".join(wrong) or "the outputs"
+    short = [call for call in calls if call.length < len(call.windows)]
+    all_wrong = [call for found in wrong.values() for call in found]
+    if not short or not all(call.length < len(call.windows) for call in all_wrong):
+        return f"{outputs} differ: {UNKNOWN}"
+    if not wrong or "the scores" in wrong:
+        return f"{outputs} differ in calls with frames that are not valid: {UNKNOWN}"
+    return (
+        f"{outputs.replace('the new', 'the')} that comes out is not that after the last valid frame"
+    )
 
 
-def _causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
+def all_causes(network: StoredNetwork, features: int) -> Iterator[Cause]:
+    """All that are tried; `features` are the numbers of a frame in a window."""
     yield from _of_layers(network)
     yield from _of_lstm()
     yield from _of_calls(features)
@@ -130,6 +172,8 @@ def _of_layers(network: StoredNetwork) -> Iterator[Cause]:
         without = _each([layer.name], lambda x: replace(x, bias=np.zeros_like(x.bias)))
         yield Cause(f"the bias of {layer.name} is not added", without)
     normed = [layer.name for layer in network.layers if layer.norm is not None]
+    if len(normed) > 1:
+        yield Cause("no layer is normalized", _each(normed, lambda x: replace(x, norm=None)))
     for epsilon in (1e-3, 1e-5, 6.1e-5, 0.0) if normed else ():
         yield Cause(
             f"layer normalization has an epsilon of {epsilon:g}",
@@ -193,14 +237,11 @@ def _of_calls(features: int) -> Iterator[Cause]:
         call=lambda c: replace(c, cell=c.hidden, hidden=c.cell),
     )
     for shift in (1, -1):
-        yield Cause(
-            f"the context is off by {abs(shift)} frame",
-            call=lambda c, s=shift: replace(c, windows=_moved(c.windows, s, features)),  # type: ignore[misc]
-        )
-        yield Cause(
-            "each frame gets the context of its neighbour",
-            call=lambda c, s=shift: replace(c, windows=_later(c.windows, s)),  # type: ignore[misc]
-        )
+        for edge in (_moved, _later):
+            yield Cause(
+                "the context is off by 1 frame",
+                call=lambda c, s=shift, e=edge: replace(c, windows=e(c.windows, s, features)),  # type: ignore[misc]
+            )
     yield Cause(
         "the frames of a window are in the opposite order",
         call=lambda c: replace(
@@ -307,16 +348,17 @@ def _windows(windows: FloatArray, features: int) -> FloatArray:
 
 
 def _moved(windows: FloatArray, shift: int, features: int) -> FloatArray:
-    """Each window with its frames moved on, zeros behind them."""
+    """Each window with its frames moved on by one, zeros where the next one would be."""
     frames = np.roll(_windows(windows, features), shift, axis=1)
     frames[:, 0 if shift > 0 else -1] = 0
     return frames.reshape(windows.shape)
 
 
-def _later(windows: FloatArray, shift: int) -> FloatArray:
-    """The windows of the frames before or after, none at the end."""
+def _later(windows: FloatArray, shift: int, features: int) -> FloatArray:
+    """The windows of the frames before or after; at the end, where there is none, a moved one."""
     moved = np.roll(windows, shift, axis=0)
-    moved[0 if shift > 0 else -1] = 0
+    end = 0 if shift > 0 else -1
+    moved[end] = _moved(windows, shift, features)[end]
     return moved
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,9 +19,11 @@ from dsconv.acoustic.read_back import read_back
 from dsconv.acoustic.stored import stored
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.audit import Audit, audit
-from dsconv.inspect.parity.causes import UNKNOWN, find_causes
+from dsconv.inspect.parity.causes import Cause, all_causes, find_causes, locate
+from dsconv.inspect.parity.reach import coverage, loud_windows
 from dsconv.inspect.parity.replay import (
     EXACT,
+    LARGE,
     SPEECH,
     Bounds,
     Call,
@@ -29,7 +32,6 @@ from dsconv.inspect.parity.replay import (
     arithmetics_of,
     bounds_of,
     compare,
-    coverage,
     observe,
     probes,
     replay,
@@ -41,12 +43,17 @@ from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import chunks, clip_features, whitened_windows
 from dsconv.speech.settings import Features
+from dsconv.speech.wav import Samples
 
 _SEED = 7
-_CLIP_CALLS = 3
+_CLIP_CALLS, _FEW_CLIP_CALLS = 8, 3
 _EXPLAINED_CALLS = 4
 _SHORT_CLIPS = 4
-_ROW = 3
+_ROW = 4
+_LOUD_CALL = 2
+"""Which of the calls in a row reaches the clips of the layers."""
+
+_LOUDEST = 32767
 
 
 Group: TypeAlias = tuple[str, Sequence[Call], Sequence[Observed]]
@@ -57,8 +64,7 @@ Group: TypeAlias = tuple[str, Sequence[Call], Sequence[Observed]]
 class Judged:
     """What is found of a file without any speech.
 
-    `audit` is of its weights; `errors` are sentences on what it computes wrongly with them; `notes`
-    say what no call exercised.
+    `errors` are sentences on what is wrong with it; `notes` say what no call exercised.
     """
 
     audit: Audit
@@ -69,7 +75,7 @@ class Judged:
     @property
     def word(self) -> str:
         """Right or wrong, as far as it can be told without speech."""
-        return "right" if self.audit.passed and not self.errors else "wrong"
+        return "wrong" if self.errors else "right"
 
     def to_json(self) -> dict[str, Any]:
         """What was compared, as plain values."""
@@ -100,20 +106,32 @@ class Judge:
         self._ways = arithmetics_of(self._interface.format, self._interface.precision, cells)
         self._chosen: tuple[Arithmetic, Bounds] | None = None
         self._evaluators: dict[str, NetworkEvaluator] = {}
+        self._causes: list[Cause] = []
 
     def judge(self) -> Judged:
         """Read the weights back, and replay calls that speech does not make."""
-        errors: list[str] = []
-        groups, notes = [], []
+        errors = [error.sentence for error in self._audit.errors]
+        if not self._audit.is_finite:
+            return Judged(self._audit, (), tuple(errors), ())
+        groups = []
+        # Of whole clips there are probabilities, whatever the file gives.
+        gives_logits = self._interface.gives_logits and not self._interface.takes_whole_clips
         found = list(self._probes())
-        for group, (difference, bounds) in zip(found, self._nearest(found), strict=True):
-            _, calls, observed = group
+        nearest = self._nearest(found, gives_logits)
+        for (_, calls, observed), (difference, bounds) in zip(found, nearest, strict=True):
             groups.append(difference)
             if not difference.within(bounds):
-                errors.append(self._sentence(difference, calls, observed, bounds))
-        for evaluator in self._evaluators.values():
-            notes = list(coverage(self._found, evaluator.largest))
+                errors.append(self._sentence(difference, bounds, calls, observed, gives_logits))
+        notes = coverage(self._found, self._largest())
         return Judged(self._audit, tuple(groups), tuple(dict.fromkeys(errors)), tuple(notes))
+
+    def _largest(self) -> dict[str, float]:
+        """What each layer with a clip came to in all calls."""
+        found: dict[str, float] = {}
+        for evaluator in self._evaluators.values():
+            for name, size in evaluator.largest.items():
+                found[name] = max(size, found.get(name, 0.0))
+        return found
 
     def judge_clip(self, speech: Speech, trace: Trace) -> tuple[GroupDifference, str | None] | None:
         """Replay some calls of a clip that the file has run; None if its states are not shown."""
@@ -122,11 +140,10 @@ class Judge:
             return None
         calls, observed = zip(*found, strict=True)
         # A trace holds probabilities, whatever the file gives.
-        ((difference, bounds),) = self._nearest([(SPEECH, calls, observed)], gives_logits=False)
+        ((difference, bounds),) = self._nearest([(SPEECH, calls, observed)], False)
         if difference.within(bounds):
             return difference, None
-        sentence = self._sentence(difference, calls, observed, bounds, gives_logits=False)
-        return difference, sentence
+        return difference, self._sentence(difference, bounds, calls, observed, False)
 
     def _probes(self) -> Iterator[Group]:
         interface = self._interface
@@ -141,18 +158,17 @@ class Judge:
             yield name, calls, [observe(self._model, call) for call in calls]
 
     def _nearest(
-        self, groups: Sequence[Group], *, gives_logits: bool | None = None
+        self, groups: Sequence[Group], gives_logits: bool
     ) -> list[tuple[GroupDifference, Bounds]]:
-        """The differences of all groups in the way of computing that comes nearest to the file.
+        """The differences of groups in the nearest of the ways in which the runtime may compute.
 
-        Where one is within its bounds it is kept for all that follows.
+        One in which all are within their bounds is the way of all that follows.
         """
-        if gives_logits is None:
-            gives_logits = self._interface.gives_logits
         found = []
         for arithmetic, bounds in [self._chosen] if self._chosen else self._ways:
             # All groups at once: the weights are read from memory once.
-            answers = iter(replay(self._evaluator(arithmetic), [c for g in groups for c in g[1]]))
+            calls = [call for _, calls, _ in groups for call in calls]
+            answers = iter(replay(self._evaluator(arithmetic), calls))
             differences = [
                 compare(
                     name,
@@ -164,11 +180,12 @@ class Judge:
                 )
                 for name, calls, observed in groups
             ]
-            judged = [(each, bounds_of(each.group, bounds)) for each in differences]
-            found.append(judged)
+            cells = self._found.lstm.cells
+            judged = [(each, bounds_of(each.group, bounds, cells)) for each in differences]
             if all(difference.within(limits) for difference, limits in judged):
                 self._chosen = (arithmetic, bounds)
                 return judged
+            found.append(judged)
         return min(found, key=lambda judged: sum(each.logits for each, _ in judged))
 
     def _evaluator(self, arithmetic: Arithmetic) -> NetworkEvaluator:
@@ -179,33 +196,38 @@ class Judge:
     def _sentence(
         self,
         difference: GroupDifference,
+        bounds: Bounds,
         calls: Sequence[Call],
         observed: Sequence[Observed],
-        bounds: Bounds,
-        *,
-        gives_logits: bool | None = None,
+        gives_logits: bool,
     ) -> str:
         """What a difference comes from, by trying."""
         arithmetic = (self._chosen or self._ways[0])[0]
         some = slice(None, None, max(1, len(calls) // _EXPLAINED_CALLS))
-        causes = find_causes(
+        explain = partial(
+            find_causes,
             self._found,
             arithmetic,
             calls[some],
             observed[some],
             bounds,
-            features=self._given.features,
-            gives_logits=self._interface.gives_logits if gives_logits is None else gives_logits,
+            gives_logits=gives_logits,
         )
+        # What explained other calls is tried first, as all causes take their time.
+        causes = explain(self._causes) or explain(all_causes(self._found, self._given.features))
         if causes:
-            return " or ".join(dict.fromkeys(causes))
-        return f"it differs from its own weights' network ({figures(difference)}), {UNKNOWN}"
+            self._causes = causes
+            return " or ".join(dict.fromkeys(cause.sentence for cause in causes))
+        answers = replay(self._evaluator(arithmetic), calls)
+        where = locate(calls, observed, answers, bounds, gives_logits=gives_logits)
+        return f"{where} ({figures(difference)})"
 
     def _noise_windows(self, frames: int) -> FloatArray:
         """Windows [frames, values] of the features of noise that grows and fades as speech does."""
         settings = self._features
-        count = settings.window + frames * settings.step
-        samples = np.random.default_rng(_SEED).standard_normal(count)
+        samples = np.random.default_rng(_SEED).standard_normal(
+            settings.window + frames * settings.step
+        )
         level = 2000 * (1 + np.sin(np.arange(len(samples)) / 900)) ** 2
         features = clip_features((samples * level).clip(-32768, 32767).astype(np.int16), settings)
         (windows,) = chunks(features[:frames], self._given.context, frames)
@@ -220,7 +242,9 @@ class Judge:
         hidden = cell
         calls, observed = [], []
         for number in range(_ROW):
-            part = np.resize(windows[number * steps :], (steps, windows.shape[1]))
+            part: FloatArray = np.resize(windows[number * steps :], (steps, windows.shape[1]))
+            if number == _LOUD_CALL:
+                part = loud_windows(self._found, steps)
             call = Call(part, cell, hidden, steps)
             observed.append(replace(observe(self._model, call), cell=None, hidden=None))
             calls.append(call)
@@ -235,17 +259,31 @@ class Judge:
         calls, observed = [], []
         for number in range(_SHORT_CLIPS):
             length = settings.window + (8 + 5 * number) * settings.step
-            samples = (random.standard_normal(length) * 2000 * (1 + number)).astype(np.int16)
-            speech = Speech(samples, clip_features(samples, settings))
+            samples = random.standard_normal(length) * 2000 * (1 + number)
+            if number == _SHORT_CLIPS - 1:
+                # As loud as can be, and silent at times.
+                samples = _LOUDEST * np.sign(samples) * (np.arange(length) // 2000 % 2)
+            speech = self._speech(samples.astype(np.int16), 16.0 if number == 2 else 1.0)
             (chunk,) = stream.run_clip(speech)
-            if self._given.backward is not None:
-                windows = whitened_windows(speech.features, self._given.context)
-            else:
-                windows = next(chunks(speech.features, self._given.context, len(speech.features)))
-            rows = np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
-            calls.append(Call(rows, zeros, zeros, len(rows)))
+            windows = self._windows_of(speech)
+            calls.append(Call(windows, zeros, zeros, len(windows)))
             observed.append(Observed(chunk.probabilities, None, None))
         return calls, observed
+
+    def _speech(self, samples: Samples, scale: float) -> Speech:
+        """Samples with their features, larger than they are if the file takes those."""
+        features = clip_features(samples, self._features)
+        if self._interface.samples is None:
+            features = np.asarray(features * np.float32(scale), np.float32)
+        return Speech(samples, features)
+
+    def _windows_of(self, speech: Speech) -> FloatArray:
+        """The windows of a whole clip, as rows."""
+        if self._given.backward is not None:
+            windows: FloatArray = whitened_windows(speech.features, self._given.context)
+        else:
+            windows = next(chunks(speech.features, self._given.context, len(speech.features)))
+        return np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
 
 
 def calls_of(
@@ -265,7 +303,8 @@ def calls_of(
         before = [trace.states[n][rows[start]] if start else zeros for n in names]
         after = [trace.states[n][rows[end]] for n in names]
         found.append((start, end, before, after))
-    chosen = sorted({int(i) for i in np.linspace(0, len(found) - 1, min(len(found), _CLIP_CALLS))})
+    most = _FEW_CLIP_CALLS if cells >= LARGE else _CLIP_CALLS
+    chosen = sorted({int(i) for i in np.linspace(0, len(found) - 1, min(len(found), most))})
     windows = next(iter(chunks(speech.features, interface.context, len(speech.features))))
     windows = windows.reshape(len(windows), -1)
     return [
