@@ -81,6 +81,8 @@ def set_steps(graph: Graph, steps: int) -> Graph:
     for node in uses.score_shapes:
         shape = [steps, *graph.tensor(node).numbers()[1:]]
         changed[node.name] = _int32_constant(node.name, shape)
+    if not uses.length_users:
+        return graph.replacing(changed.get(node.name, node) for node in graph)
     own_constants = all(graph.consumers[ref.node] == [user] for user, ref in uses.length_users)
     if own_constants and DYNAMIC not in (old, steps):
         for _, length in uses.length_users:
@@ -167,6 +169,9 @@ def _find_uses(graph: Graph) -> _StepUses:
         )
     for user, length in users:
         _check_length(graph, user, length, _steps(node))
+    if _steps(node) != DYNAMIC:
+        # What is read from a shape is right for any number.
+        users = [(user, length) for user, length in users if not _is_from_shape(graph, length)]
     return _StepUses(node, lstms[0], users, _score_shapes(graph, node))
 
 
@@ -194,15 +199,19 @@ def _lstm_lengths(graph: Graph, lstm: Node) -> list[tuple[Node, TensorName]]:
 def _check_length(graph: Graph, user: Node, length: TensorName, steps: int) -> None:
     """A length must be the input's number of steps, or the first dimension of a shape."""
     source = graph[length.node]
-    if steps == DYNAMIC:
-        if source.op == "StridedSlice" and graph[source.data_inputs[0].node].op == "Shape":
-            return
-    elif source.op == "Const" and graph.tensor(source).numbers() == [steps]:
+    if _is_from_shape(graph, length):
+        return
+    if steps != DYNAMIC and source.op == "Const" and graph.tensor(source).numbers() == [steps]:
         return
     raise ConversionError(
         f"'{user.name}' takes a length from '{source.name}' ({source.op}) that is not the "
         f"input's number of steps ({steps}), so it cannot be set."
     )
+
+
+def _is_from_shape(graph: Graph, length: TensorName) -> bool:
+    source = graph[length.node]
+    return source.op == "StridedSlice" and graph[source.data_inputs[0].node].op == "Shape"
 
 
 def _score_shapes(graph: Graph, start: Node) -> list[Node]:
