@@ -29,8 +29,8 @@ DYNAMIC = -1
 
 # Ops that treat every frame alike, or whose use of the frames' number is handled below.
 _ANY_LENGTH_OPS = frozenset(
-    "Add AddV2 Assign BiasAdd BlockLSTM Cast ConcatV2 ExpandDims Gather GatherNd Identity Less "
-    "MatMul Max Mean Minimum Mul NoOp Pack Relu Reshape Rsqrt Shape Softmax SquaredDifference "
+    "Add AddV2 Assign BiasAdd BlockLSTM Cast ConcatV2 ExpandDims Fill Gather GatherNd Identity "
+    "Less MatMul Max Mean Minimum Mul NoOp Pack Relu Reshape Rsqrt Shape Softmax SquaredDifference "
     "StopGradient StridedSlice Sub Tile Transpose".split()
 )
 
@@ -184,6 +184,13 @@ def _is_mask(graph: Graph, node: Node) -> bool:
     return node.op == "Range" and any(user.op == "Less" for user in graph.consumers[node.name])
 
 
+def _is_known_range(graph: Graph, node: Node) -> bool:
+    """Whether a node gives the indices of the frames, or up to a dimension that is not stored."""
+    if node.op != "Range":
+        return False
+    return _is_mask(graph, node) or _is_from_shape(graph, node.data_inputs[1])
+
+
 def _lstm_lengths(graph: Graph, lstm: Node) -> list[tuple[Node, TensorName]]:
     """What is cast to the LSTM's number of steps, unless that is the longest of the lengths."""
     cast = graph[lstm.data_inputs[0].node]
@@ -221,7 +228,7 @@ def _score_shapes(graph: Graph, start: Node) -> list[Node]:
     """
     found: list[Node] = []
     for node in graph.downstream([start]).values():
-        if node.op not in _ANY_LENGTH_OPS and not _is_mask(graph, node):
+        if node.op not in _ANY_LENGTH_OPS and not _is_known_range(graph, node):
             raise ConversionError(
                 f"'{node.name}' is a {node.op}, which dsconv does not know to work for any number "
                 "of steps."
