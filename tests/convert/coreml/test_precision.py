@@ -225,7 +225,7 @@ def test_what_hardly_varies_is_normalized(form: str, tmp_path: Path, tensorflow:
     """
     graph = open_graph(write_graph(tmp_path / "graph.pb", layer_norm=True))
     scaled = [
-        constant(name, graph.tensor(graph[name]).array() * 1e-3)
+        constant(name, np.asarray(graph.tensor(graph[name]).array(), np.float32) * 1e-3)
         for name in ("layer_1/weights", "layer_1/bias")
     ]
     graph = edits(*scaled)(graph)
