@@ -48,7 +48,7 @@ def evaluate_call(
         rows: DoubleArray = clip.reshape(len(clip), -1).astype(np.float64)
         for layer in network.before:
             rows = _dense(layer, rows)
-        outputs = np.zeros((len(rows), network.lstm.cells))
+        outputs: DoubleArray = np.zeros((len(rows), network.lstm.cells))
         outputs[:length], *after = _run_from(network.lstm, rows[:length], *before)
         for layer in (*network.after, network.output):
             outputs = _dense(layer, outputs)

@@ -15,7 +15,14 @@ from dsconv.runtime.graph import NumpyGraphModel, TensorFlowGraphModel
 from dsconv.runtime.model import State
 from dsconv.runtime.stream import Stream
 from dsconv.speech.settings import EVERY_SECOND, HAMMING, FeatureSettings
-from tests.acoustic.early import SIBLINGS, Version, early, stateless
+from tests.acoustic.early import (
+    SIBLINGS,
+    Version,
+    early,
+    packed_sizes,
+    stateless,
+    without_lengths,
+)
 from tests.acoustic.edits import attributes, batch_of_two
 from tests.runtime.speech import distance, of_features, run_clip
 
@@ -158,8 +165,37 @@ def test_the_evaluator_keeps_variables_as_tensorflow_does(
             fed["input_lengths"] = np.array(lengths, np.int32)
         expected, found = (model.call(fed, outputs) for model in models)
         for name in outputs:
-            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=TOLERANCE)
+            assert distance(found[name], expected[name]) <= TOLERANCE
             assert found[name].any()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("steps", [1, 16, DYNAMIC])
+@pytest.mark.parametrize("clips", [1, 2])
+def test_later_graphs_without_lengths_run_as_in_tensorflow(
+    clips: int, steps: int, small_graph: Graph, tensorflow: Any
+) -> None:
+    """With the batch size as a number, and taken from shapes."""
+    assert tensorflow is not None
+    graph = set_steps(small_graph if clips == 1 else batch_of_two(small_graph), steps)
+    shorter = without_lengths(graph)
+    for changed in (packed_sizes(graph), shorter, packed_sizes(shorter)):
+        models = NumpyGraphModel(changed), TensorFlowGraphModel(changed)
+        (found, states), (expected, wanted) = (run_clip(model, FEATURES[:32]) for model in models)
+        assert states.size == 2 * 32
+        assert max(distance(found, expected), distance(states, wanted)) <= TOLERANCE
+
+
+@pytest.mark.tensorflow
+def test_graphs_without_states_or_lengths_run_as_in_tensorflow(
+    small_graph: Graph, tensorflow: Any
+) -> None:
+    """A clip in one call, of any number of steps and clips."""
+    assert tensorflow is not None
+    graph = without_lengths(stateless(set_steps(small_graph, DYNAMIC)))
+    models = NumpyGraphModel(graph), TensorFlowGraphModel(graph)
+    (found, _), (expected, _) = (run_clip(model, FEATURES) for model in models)
+    assert distance(found, expected) <= TOLERANCE
 
 
 def test_other_windows_of_0_5(small_graph: Graph) -> None:
