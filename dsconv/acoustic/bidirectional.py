@@ -63,7 +63,11 @@ class _BidirectionalReader(LoopMatcher):
         output = after.pop()
         metadata, early = complete_metadata(self.graph, output.units, softmax=False)
         return Network(
-            names=Names(self.windows.name, forward.lengths.name, probabilities=scores.name),
+            names=Names(
+                self.windows.name,
+                forward.lengths.name if forward.lengths else None,
+                probabilities=scores.name,
+            ),
             batch=DYNAMIC,
             steps=DYNAMIC,
             context=self.context,
@@ -156,7 +160,8 @@ class _BidirectionalReader(LoopMatcher):
         backward = read_lstm(self.graph, reversed_outputs, "lstm_backward")
         user = self.graph.source(backward_outputs)
         if backward.lengths is not forward.lengths:
-            raise mismatch(user, f"is valid up to '{backward.lengths.name}'", "the same lengths")
+            found = f"'{backward.lengths.name}'" if backward.lengths else "the last step"
+            raise mismatch(user, f"is valid up to {found}", "the same lengths")
         if backward.frame == forward.frame:
             raise mismatch(user, "is made by the loop that reads forward", "a loop of its own")
         self.check_same(user, self._reversed(backward.sequence, forward.lengths), forward.sequence)
@@ -165,8 +170,13 @@ class _BidirectionalReader(LoopMatcher):
         self.numbers(flat, shape, [-1, 2 * forward.lstm.cells], "shape")
         return forward, backward
 
-    def _reversed(self, name: TensorName, lengths: Node) -> TensorName:
-        """What a tensor [steps, batch, values] is, each clip reversed within its length."""
+    def _reversed(self, name: TensorName, lengths: Node | None) -> TensorName:
+        """What a tensor [steps, batch, values] is, each clip reversed within its length, if any."""
+        if lengths is None:
+            node = self.made_by(name, "ReverseV2")
+            source, axes = self.inputs(node, 2)
+            self.numbers(node, axes, [0], "axes")
+            return source
         node = self.made_by(name, "ReverseSequence")
         source, limits = self.inputs(node, 2)
         self.expect(node, seq_dim=0, batch_dim=1)

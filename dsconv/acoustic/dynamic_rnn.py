@@ -1,7 +1,7 @@
 """Recognise an LSTM that a loop of TensorFlow 1 runs over the frames of a sequence.
 
 Each iteration reads a frame from an array and writes one to another. From a clip's length on the
-output is zero, and its states stay what they were.
+output is zero, and its states stay what they were; in a graph without lengths no clip ends early.
 
 Source: ``dynamic_rnn`` in ``tensorflow/python/ops/rnn.py`` of TensorFlow 1.4.
 """
@@ -9,6 +9,7 @@ Source: ``dynamic_rnn`` in ``tensorflow/python/ops/rnn.py`` of TensorFlow 1.4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dsconv.acoustic.basic_lstm import Step, read_step
 from dsconv.acoustic.loop import LoopMatcher, Variable
@@ -23,11 +24,14 @@ _INTEGERS = (DataType.INT32, DataType.INT64)
 
 @dataclass(frozen=True)
 class LoopLstm:
-    """An LSTM from zero states over `sequence` [steps, batch, inputs], valid up to `lengths`."""
+    """An LSTM from zero states over `sequence` [steps, batch, inputs], valid up to `lengths`.
+
+    `lengths` is None where it runs over all steps of each clip.
+    """
 
     lstm: Lstm
     sequence: TensorName
-    lengths: Node
+    lengths: Node | None
     frame: object
     """What the graph calls the loop."""
 
@@ -55,6 +59,15 @@ def read_lengths(matcher: LoopMatcher, name: TensorName) -> Node:
     return node
 
 
+class _Choice(NamedTuple):
+    """A Select by clip: what it takes before the clip's `length` and what from there on."""
+
+    node: Node
+    length: TensorName
+    within: TensorName
+    beyond: TensorName
+
+
 class _RnnReader(LoopMatcher):
     def __init__(self, graph: Graph, outputs: TensorName) -> None:
         super().__init__(graph)
@@ -69,37 +82,40 @@ class _RnnReader(LoopMatcher):
         handle, _, value, flow = self.inputs(self.write, 4)
         self.check_same(self.write, self.invariant(handle), self.array)
         self.check_current(self.write, flow, self.written)
-        choice, beyond, new_hidden = self._chosen(value)
+        masked = self._choice(value) if self.graph.origin(value)[0].op == "Select" else None
+        length = masked.length if masked else None
+        new_hidden = masked.within if masked else value
         step = read_step(self, new_hidden, name)
         sequence = self._sequence(step.x)
-        length = self._check_choice(choice)
-        self._check_zeros(choice, self.invariant(beyond), sequence, step.lstm.cells)
+        if masked:
+            padding = self.invariant(masked.beyond)
+            self._check_zeros(masked.node, padding, sequence, step.lstm.cells)
         for state, new in ((step.cell, step.new_cell), (step.hidden, new_hidden)):
             self._check_state(state, new, length)
             self._check_zeros(state.merge, state.initial, sequence, step.lstm.cells)
         self._check_time(sequence)
         self._check_gathered(sequence, step)
-        return LoopLstm(step.lstm, sequence, read_lengths(self, length), self.frame)
+        lengths = None if length is None else read_lengths(self, length)
+        return LoopLstm(step.lstm, sequence, lengths, self.frame)
 
-    def _chosen(self, name: TensorName) -> tuple[Node, TensorName, TensorName]:
-        """A choice by clip, what it takes beyond the clip's length, and what before."""
-        choice = self.made_by(name, "Select")
-        _, beyond, within = self.inputs(choice, 3)
-        return choice, beyond, within
-
-    def _check_choice(self, choice: Node) -> TensorName:
-        """A clip must be beyond its length from the frame of that index on. Returns the length."""
-        compared = self.made_by(self.inputs(choice, 3)[0], "GreaterEqual")
+    def _choice(self, name: TensorName) -> _Choice:
+        """A choice by clip, which is beyond its length from the frame of that index on."""
+        node = self.made_by(name, "Select")
+        condition, beyond, within = self.inputs(node, 3)
+        compared = self.made_by(condition, "GreaterEqual")
         time, length = self.inputs(compared, 2)
         self.check_current(compared, time, self.time)
-        return self.invariant(length)
+        return _Choice(node, self.invariant(length), within, beyond)
 
-    def _check_state(self, state: Variable, new: TensorName, length: TensorName) -> None:
+    def _check_state(self, state: Variable, new: TensorName, length: TensorName | None) -> None:
         """A state must become the new one, and beyond the clip's length stay what it is."""
-        choice, beyond, within = self._chosen(state.next)
-        self.check_same(choice, self._check_choice(choice), length)
-        self.check_current(choice, beyond, state)
-        self.check_same(choice, within, new)
+        if length is None:
+            self.check_same(state.merge, state.next, new)
+            return
+        choice = self._choice(state.next)
+        self.check_same(choice.node, choice.length, length)
+        self.check_current(choice.node, choice.beyond, state)
+        self.check_same(choice.node, choice.within, new)
 
     def _check_zeros(self, user: Node, name: TensorName, sequence: TensorName, cells: int) -> None:
         """A tensor must be zeros [batch, cells]."""

@@ -61,14 +61,6 @@ class LoopMatcher(Matcher):
         if self.graph.origin(name) != self.graph.origin(expected):
             raise mismatch(user, f"takes '{name}'", f"'{expected}'")
 
-    def check_dimension(self, user: Node, name: TensorName, of: TensorName, axis: int) -> None:
-        """A tensor must be one dimension of the shape of another."""
-        source = self.sliced(self.made_by(name, "StridedSlice"), axis)
-        shape = self.made_by(source, "Shape")
-        found = self.inputs(shape, 1)[0]
-        if self.graph.origin(found) != self.graph.origin(of):
-            raise mismatch(user, f"takes a dimension of '{found}'", f"one of '{of}'")
-
     def _variable(self, switch: Node) -> Variable:
         merged, condition = self.inputs(switch, 2)
         self._check_condition(switch, self.made_by(condition, "LoopCond"))

@@ -133,6 +133,14 @@ class Matcher:
         )
         return source
 
+    def check_dimension(self, user: Node, name: TensorName, of: TensorName, axis: int) -> None:
+        """A tensor must be one dimension of the shape of another."""
+        source = self.sliced(self.made_by(name, "StridedSlice"), axis)
+        shape = self.made_by(source, "Shape")
+        found = self.inputs(shape, 1)[0]
+        if self.graph.origin(found) != self.graph.origin(of):
+            raise mismatch(user, f"takes a dimension of '{found}'", f"one of '{of}'")
+
     def check_zeros(self, node: Node) -> None:
         """A node must make nothing but zeros."""
         if node.op == "Fill":

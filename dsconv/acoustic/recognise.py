@@ -201,16 +201,14 @@ class _Reader(Matcher):
         self._check_frames(node, limit, self._find_lstm())
 
     def _check_frames(self, user: Node, count: TensorName, lstm: Node) -> None:
-        """A tensor must be the number of frames that the LSTM is given."""
-        if self.steps != DYNAMIC:
+        """A tensor must be the number of frames that the LSTM is given.
+
+        With a batch of any size, exporters read it from a shape even where the steps are fixed.
+        """
+        if self.steps != DYNAMIC and self.graph.source(count).op != "StridedSlice":
             self.numbers(user, count, self.steps, "a number of steps")
             return
-        piece = self.made_by(count, "StridedSlice")
-        sized = self.made_by(self.sliced(piece, 0), "Shape")
-        self.check_is(sized, self.inputs(sized, 1)[0], self._input_of(lstm))
-
-    def _input_of(self, lstm: Node) -> Node:
-        return self.graph.source(self.inputs(lstm, 9)[1])
+        self.check_dimension(user, count, self.inputs(lstm, 9)[1], 0)
 
     def _find_outputs(self, found: FoundLstm) -> tuple[Node, dict[str, str]]:
         """The scores, and the names of the states, as far as they are inputs and outputs."""

@@ -125,7 +125,7 @@ class StateReader(Matcher):
         self._check_clip_indices(clips)
         scaled = self.made_by(product, "Mul")
         lengths, batch = self.one_of(scaled, "Placeholder")
-        self.numbers(scaled, batch, self.batch, "a factor")
+        self._check_batch(scaled, batch, "a factor")
         assert self.found.lengths is not None
         self.check_is(scaled, lengths, self.found.lengths)
         return source
@@ -133,5 +133,17 @@ class StateReader(Matcher):
     def _check_clip_indices(self, name: TensorName) -> None:
         """The indices of the clips in the batch."""
         in_batch = self.made_by(name, "Range")
-        for end, expected in zip(self.inputs(in_batch, 3), (0, self.batch, 1), strict=True):
+        start, limit, delta = self.inputs(in_batch, 3)
+        for end, expected in ((start, 0), (delta, 1)):
             self.numbers(in_batch, end, expected, "ends")
+        self._check_batch(in_batch, limit, "ends")
+
+    def _check_batch(self, user: Node, count: TensorName, what: str) -> None:
+        """A tensor must be the number of clips.
+
+        Where the number of steps is dynamic, 0.5 reads it from the shape of the LSTM's input.
+        """
+        if self.graph.source(count).op == "StridedSlice":
+            self.check_dimension(user, count, self.inputs(self.found.node, 9)[1], 1)
+        else:
+            self.numbers(user, count, self.batch, what)

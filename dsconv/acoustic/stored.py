@@ -7,6 +7,7 @@ in the graph's own order, so that both can be compared number by number.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ class StoredMatrix:
             scales = scales[rows]
         return replace(self, numbers=self.numbers[rows], scales=scales)
 
+    @cached_property
     def floats(self) -> FloatArray:
-        """The weights in float32; a view where they are stored so."""
+        """The weights in float32, made once; a view where they are stored so."""
         numbers = np.asarray(self.numbers, np.float32)
         if self.scales is None:
             return numbers

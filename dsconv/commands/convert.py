@@ -77,7 +77,8 @@ def _convert(
 @click.option(
     "--lstm",
     type=click.Choice(["loop", "unrolled"]),
-    help="loop (the default): one copy of the weights. unrolled: the exporter's form.",
+    help="loop (the default but for one step): one copy of the weights. unrolled: the exporter's "
+    "form.",
 )
 @output_option("The file to write. Default: MODEL with the suffix .tflite.")
 @force_option

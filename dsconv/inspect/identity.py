@@ -133,10 +133,10 @@ def state_names(graph: Graph) -> list[tuple[str, str | None]]:
     if lstm is None:
         return []
     names: list[tuple[str, str | None]] = []
-    for previous in lstm.data_inputs[2:4]:
+    for previous, output in zip(lstm.data_inputs[2:4], (1, 6), strict=True):
         source = graph.source(previous)
         if source.op == "Placeholder":
-            after = _state_output(graph, source.name)
+            after = _state_output(graph, source.name) or _last_step(graph, lstm, output)
             names.append((source.name, after))
         elif source.op in VARIABLES:
             names.append((source.name, source.name))
@@ -212,6 +212,14 @@ def _state_output(graph: Graph, previous: str) -> str | None:
         for history in graph.consumers[expanded.name]:
             if history.op == "ConcatV2" and history.data_inputs[0].node == expanded.name:
                 return _unused_identity(graph, history)
+    return None
+
+
+def _last_step(graph: Graph, lstm: Node, output: int) -> str | None:
+    """The output that the last step of one of the LSTM's outputs leaves by, without lengths."""
+    for node in graph.consumers[lstm.name]:
+        if node.op == "StridedSlice" and node.data_inputs[0].output == output:
+            return _unused_identity(graph, node)
     return None
 
 

@@ -68,6 +68,7 @@ def tflite_runtimes(identity: Identity, ops: Collection[str]) -> Runtimes:
         return Runtimes((), "they want the front end and the alphabet in the model")
     if (identity.graph_version or 0) < LATEST_GRAPH_VERSION or identity.beam_width is None:
         return Runtimes((), f"they want graph version {LATEST_GRAPH_VERSION} and a beam width")
-    any_steps = identity.steps == DYNAMIC
+    # deepspeech-tflite 0.9.3 also crashes in a loop of one step.
+    any_steps = identity.steps == DYNAMIC or (identity.steps == 1 and "WHILE" in ops)
     opening = [each for each in LATEST[0].tflite_runtimes if each.any_steps or not any_steps]
     return Runtimes(tuple(runtime.name for runtime in opening), None)

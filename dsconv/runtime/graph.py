@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dsconv.acoustic.front_end import features_of, find_front_end
-from dsconv.acoustic.names import PROBABILITIES
+from dsconv.acoustic.names import PROBABILITIES, STATE_C, STATE_H
 from dsconv.acoustic.source import Source
-from dsconv.acoustic.structure import score_chain
+from dsconv.acoustic.structure import block_lstm, score_chain, states_of
 from dsconv.acoustic.versions import complete_metadata
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.formats.graphdef.dtypes import DataType
@@ -19,7 +19,7 @@ from dsconv.formats.graphdef.graph import CONSTANTS, Graph
 from dsconv.formats.graphdef.node import Node
 from dsconv.formats.toolkits import import_tensorflow
 from dsconv.runtime.evaluator import Evaluator
-from dsconv.runtime.model import Interface, Tensors, TensorSpec
+from dsconv.runtime.model import Interface, State, Tensors, TensorSpec
 from dsconv.runtime.tensorflow import graph_def, imported
 from dsconv.runtime.threads import thread_limit
 
@@ -39,10 +39,14 @@ _PRECISIONS = {
 
 
 class NumpyGraphModel:
-    """A graph evaluated op by op in numpy."""
+    """A graph evaluated op by op in numpy.
+
+    States that it keeps in variables can be asked for by the names that conversions give them.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.interface = describe(graph, f"numpy {np.__version__}")
+        self._kept = {state.output: state.input for state in self.interface.kept}
         self._evaluator = Evaluator(graph)
         self._initializes = INITIALIZE in graph
 
@@ -53,15 +57,23 @@ class NumpyGraphModel:
 
     def call(self, inputs: Tensors, outputs: list[str]) -> Tensors:
         """Evaluate the graph once."""
-        return self._evaluator.run(inputs, outputs)
+        found = self._evaluator.run(inputs, [name for name in outputs if name not in self._kept])
+        kept = {name: self._kept[name] for name in outputs if name in self._kept}
+        # Only the next run sees what this one assigned.
+        values = self._evaluator.run({}, kept.values())
+        return found | {name: values[variable] for name, variable in kept.items()}
 
 
 class TensorFlowGraphModel:
-    """A graph run by TensorFlow. Raises ToolkitError if that is not installed."""
+    """A graph run by TensorFlow. Raises ToolkitError if that is not installed.
+
+    States that it keeps in variables can be asked for by the names that conversions give them.
+    """
 
     def __init__(self, graph: Graph) -> None:
         tf = _import_tensorflow()
         self.interface = describe(graph, f"tensorflow {tf.__version__}")
+        self._kept = {state.output: state.input for state in self.interface.kept}
         self._initializes = INITIALIZE in graph
         # 0 leaves the number of threads to TensorFlow.
         threads = thread_limit() or 0
@@ -80,9 +92,12 @@ class TensorFlowGraphModel:
 
     def call(self, inputs: Tensors, outputs: list[str]) -> Tensors:
         """Run the graph once."""
-        fetches = [f"{name}:0" for name in outputs]
-        values = self._session.run(fetches, {f"{name}:0": v for name, v in inputs.items()})
-        return dict(zip(outputs, values, strict=True))
+        fed = {f"{name}:0": value for name, value in inputs.items()}
+        given = {name: f"{name}:0" for name in outputs if name not in self._kept}
+        kept = {name: f"{self._kept[name]}:0" for name in outputs if name in self._kept}
+        # In the same run a variable would be read before or after it is assigned, as it happens.
+        found: Tensors = self._session.run(given, fed)
+        return found | self._session.run(kept) if kept else found
 
 
 def open_graph_model(source: Source | Path) -> NumpyGraphModel:
@@ -116,6 +131,20 @@ def describe(graph: Graph, runtime: str) -> Interface:
         metadata=metadata,
         features_from=features_of(find_front_end(graph), early, metadata),
         stateless=not _keeps_states(graph, inputs),
+        kept=_state_variables(graph),
+    )
+
+
+def _state_variables(graph: Graph) -> tuple[State, ...]:
+    """The states that a graph keeps in variables; they come out as they do of its conversions."""
+    lstm = block_lstm(graph)
+    if lstm is None or states_of(graph) != "variables":
+        return ()
+    variables = [graph.source(name) for name in lstm.data_inputs[2:4]]
+    names = (STATE_C[1], STATE_H[1])
+    return tuple(
+        State(variable.name, name, variable.shape() or ())
+        for variable, name in zip(variables, names, strict=True)
     )
 
 

@@ -49,7 +49,10 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class State:
-    """A state that goes in by one name and comes out by another; of shape [batch, n_hidden]."""
+    """A state that goes in by one name and comes out by another; of shape [batch, n_hidden].
+
+    One that a model keeps itself goes in by the name of its variable, and is not fed.
+    """
 
     input: str
     output: str
@@ -62,9 +65,9 @@ class Interface:
 
     `windows` is the input of the feature windows, None for a model that takes the samples of a
     whole clip. `lengths` is None where the model takes no number of valid frames, `states` is empty
-    where it keeps its states itself, or has none (`stateless`). `samples` is the input of samples,
-    if the model has a front end; `features_from` is how features are made for it, if the file says
-    so.
+    where it keeps its states itself, or has none (`stateless`). `kept` are those of its own that it
+    shows after a call, if asked to. `samples` is the input of samples, if the model has a front
+    end; `features_from` is how features are made for it, if the file says so.
     """
 
     format: str
@@ -81,6 +84,7 @@ class Interface:
     metadata: Metadata
     features_from: Features | None
     stateless: bool = False
+    kept: tuple[State, ...] = ()
 
     @classmethod
     def of(
@@ -96,6 +100,7 @@ class Interface:
         gives_logits: bool = False,
         features_from: Features | None = None,
         stateless: bool = False,
+        kept: Sequence[State] = (),
     ) -> Interface:
         """The interface of a model with these inputs and outputs.
 
@@ -126,6 +131,7 @@ class Interface:
             metadata=metadata,
             features_from=features_from,
             stateless=stateless,
+            kept=tuple(kept),
         )
 
     def with_overrides(self, overrides: Overrides) -> Interface:
@@ -145,6 +151,11 @@ class Interface:
     def batch(self) -> int:
         """Clips a call; 1 where it may be any number."""
         return max(1, self._windows_shape[0]) if self.windows else 1
+
+    @property
+    def shown_states(self) -> tuple[State, ...]:
+        """The states that can be seen after a call."""
+        return self.states or self.kept
 
     @property
     def is_flat(self) -> bool:

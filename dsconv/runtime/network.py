@@ -119,7 +119,6 @@ class NetworkEvaluator:
         self._network = network
         self._arithmetic = arithmetic or Arithmetic()
         self._rounding = self._arithmetic.rounding
-        self._floats: dict[int, FloatArray] = {}
         self.largest: dict[str, float] = {}
         """What each layer with a clip came to at most, before it was clipped."""
 
@@ -186,14 +185,13 @@ class NetworkEvaluator:
             joined = self._rounding(joined)
         width = inputs.shape[-1]
         return np.asarray(
-            joined[:, 0, :width] @ self._matrix(lstm.inputs)
-            + joined[:, 0, width:] @ self._matrix(lstm.recurrent)
+            joined[:, 0, :width] @ lstm.inputs.floats + joined[:, 0, width:] @ lstm.recurrent.floats
         )
 
     def _product(self, rows: FloatArray, matrix: StoredMatrix) -> FloatArray:
         if self._rounding is not None and matrix.is_integer:
             rows = self._rounding(rows)
-        return np.asarray(rows @ self._matrix(matrix))
+        return np.asarray(rows @ matrix.floats)
 
     def _cell(self, sums: FloatArray, cell: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The states after a frame, from the sums of the gates in the order of `GATES`."""
@@ -201,12 +199,6 @@ class NetworkEvaluator:
         opened, candidate, kept, shown = np.split(sums, 4, axis=-1)
         cell = np.asarray(gate(kept) * cell + gate(opened) * squash(candidate))
         return cell, np.asarray(gate(shown) * squash(cell))
-
-    def _matrix(self, matrix: StoredMatrix) -> FloatArray:
-        """The weights in float32, made once."""
-        if id(matrix) not in self._floats:
-            self._floats[id(matrix)] = matrix.floats()
-        return self._floats[id(matrix)]
 
 
 def _reversed(rows: FloatArray, lengths: NDArray[np.int64]) -> FloatArray:

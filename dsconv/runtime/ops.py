@@ -186,6 +186,11 @@ def reverse_sequence(node: Node, value: Array, lengths: Array) -> Array:
     return np.moveaxis(rows[backwards, np.arange(len(lengths))], (0, 1), (along, batch))
 
 
+def reverse(_: Node, value: Array, axes: Array) -> Array:
+    """Some dimensions backwards, whole."""
+    return np.flip(value, _axes(axes))
+
+
 def check(node: Node, condition: Array, *data: Array) -> tuple[Array, ...]:
     """An Assert. Raises ConversionError with the data as its message if the condition is false."""
     if condition.all():
@@ -294,6 +299,7 @@ OPS: dict[str, Op] = {
     "Relu": lambda _, value: np.maximum(value, 0),
     "Reshape": lambda _, value, shape: value.reshape(shape),
     "ReverseSequence": reverse_sequence,
+    "ReverseV2": reverse,
     "Rsqrt": lambda _, value: np.asarray(1 / np.sqrt(value), value.dtype),
     "Select": select,
     "Shape": shape_of,

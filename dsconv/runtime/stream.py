@@ -27,7 +27,7 @@ class Chunk:
 
     `probabilities` are [frames, classes] of the valid frames, also where the model gives logits.
     `states` are those after the valid frames by the names of the outputs; None where the
-    model keeps them itself, or ran on into the padding of a short chunk.
+    model does not show them, or ran on into the padding of a short chunk.
     """
 
     probabilities: FloatArray
@@ -64,11 +64,12 @@ class Stream:
         inputs: Tensors = {interface.windows.name: padded, **self._states}
         if interface.lengths is not None:
             inputs[interface.lengths.name] = np.full(batch, count, interface.lengths.dtype)
-        outputs = [PROBABILITIES, *(state.output for state in interface.states)]
+        shown = [state.output for state in interface.shown_states]
+        outputs = [PROBABILITIES, *shown]
         found = self.model.call(inputs, outputs)
         self._states = {state.input: found[state.output] for state in interface.states}
         exact = interface.lengths is not None or count == steps
-        states = {state.output: _first(found[state.output], batch) for state in interface.states}
+        states = {name: _first(found[name], batch) for name in shown}
         return Chunk(self._probabilities(found)[:count], states if exact and states else None)
 
     def run_clip(self, speech: Speech, steps: int = USUAL_STEPS) -> Iterator[Chunk]:

@@ -1,7 +1,8 @@
 """Graphs as the exporters of 0.2 to 0.5 write them, made of the graph that later ones write.
 
 States in variables, which each call sets before it gives the scores. The tests count their ops,
-which are those of the original exports.
+which are those of the original exports. Also what any version writes when it is told to leave out
+the lengths (`--nouse_seq_length`), and to take any number of steps or clips.
 """
 
 from __future__ import annotations
@@ -16,39 +17,50 @@ from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.steps import DYNAMIC
 from dsconv.formats.graphdef.write import edited, new_constant, new_node
 from tests.acoustic.edits import remade
 
-Version: TypeAlias = Literal["0.2", "0.4", "0.4 without lengths", "0.5"]
+Version: TypeAlias = Literal[
+    "0.2", "0.2 without lengths", "0.4", "0.4 without lengths", "0.5", "0.5 without lengths"
+]
 VERSIONS: tuple[Version, ...] = ("0.2", "0.4", "0.4 without lengths", "0.5")
+"""Those of which there is an original export of 16 steps."""
+SIBLINGS: tuple[Version, ...] = (*VERSIONS, "0.2 without lengths", "0.5 without lengths")
+"""All of them."""
 
 FLOAT = {"T": DataType.FLOAT}
 INT32 = {"T": DataType.INT32}
 
 
-def early(graph: Graph, version: Version) -> Graph:
-    """The graph of `small_model`, of any batch and steps, as a version before 0.6 writes it."""
+def early(graph: Graph, version: Version, *, filled: bool = False) -> Graph:
+    """The graph of `small_model`, of any batch and steps, as a version before 0.6 writes it.
+
+    Zeros are filled in where there are many of them (`filled`), and always in 0.2.
+    """
+    number, _, option = version.partition(" ")
     lstm = f"{LSTM}/BlockLSTM"
-    graph = packed_sizes(graph) if version == "0.5" else _with_plain_sums(graph)
+    graph = packed_sizes(graph) if number == "0.5" else _with_plain_sums(graph)
+    graph = without_lengths(graph) if option else graph
     nodes = {node.name: node for node in graph if not node.name.startswith("metadata_")}
-    scores = "raw_logits" if version == "0.2" else "Softmax"
+    scores = "raw_logits" if number == "0.2" else "Softmax"
     nodes["Softmax"] = remade(graph, nodes.pop("logits"), name="Softmax")
     nodes[lstm] = edited(graph[lstm], attributes={"forget_bias": 1.0})
-    states = [f"{LSTM}/GatherNd", f"{LSTM}/GatherNd_1"]
+    states = [graph[name].inputs[0] for name in ("new_state_c", "new_state_h")]
     if version == "0.2":
         states = [node.name for node in _gathers(graph, nodes)]
+    filled = filled or number == "0.2"
+    if filled:
         _make_zeros(nodes, f"{LSTM}/zeros", [graph.tensor(graph[f"{LSTM}/zeros"]).size])
-    if version == "0.4 without lengths":
-        states = [node.name for node in _last_steps(graph, nodes)]
     _set_states(graph, nodes, states, scores)
-    if version == "0.2":
+    if filled:
         _make_zeros(nodes, "zeros", graph["previous_state_c"].shape())
-    if version == "0.5":
+    if number == "0.5":
         metadata = {"sample_rate": 16000, "feature_win_len": 32, "feature_win_step": 20}
         nodes["model_metadata"] = new_node("model_metadata", "NoOp", (), metadata)
     found = graph.replacing(nodes.values())
     ends = ["logits", "initialize_state"]
-    return extract(found, [*ends, "mfccs", "model_metadata"] if version == "0.5" else ends)
+    return extract(found, [*ends, "mfccs", "model_metadata"] if number == "0.5" else ends)
 
 
 def _with_plain_sums(graph: Graph) -> Graph:
@@ -112,19 +124,32 @@ def _gathers(graph: Graph, nodes: dict[str, Node]) -> Iterator[Node]:
         yield made[-1]
 
 
-def _last_steps(graph: Graph, nodes: dict[str, Node]) -> Iterator[Node]:
-    """The states as exports without lengths pick them; the LSTM runs all steps, unmasked."""
+def without_lengths(graph: Graph) -> Graph:
+    """The LSTM runs all steps, unmasked, and the states are those after the last one."""
     lstm = f"{LSTM}/BlockLSTM"
+    nodes = {node.name: node for node in graph if node.name != "input_lengths"}
     _, steps, *_ = graph["input_node"].shape() or ()
-    count = new_constant(f"{LSTM}/steps", np.array(steps, np.int32))
+    count = f"{LSTM}/steps"
+    if steps == DYNAMIC:
+        count = graph[f"{LSTM}/SequenceMask/Range"].inputs[1]
+    else:
+        nodes[count] = new_constant(count, np.array(steps, np.int32))
     kind = {"SrcT": DataType.INT32, "DstT": DataType.INT64, "Truncate": False}
-    cast = new_node(f"{LSTM}/ToInt64", "Cast", [count.name], kind)
-    nodes.update({count.name: count, cast.name: cast})
-    nodes[lstm] = edited(nodes[lstm], inputs=[cast.name, *nodes[lstm].inputs[1:]])
+    nodes[f"{LSTM}/ToInt64"] = new_node(f"{LSTM}/ToInt64", "Cast", [count], kind)
+    nodes[lstm] = edited(nodes[lstm], inputs=[f"{LSTM}/ToInt64", *nodes[lstm].inputs[1:]])
     flat = graph["Reshape_3"]
     nodes[flat.name] = edited(flat, inputs=[f"{lstm}:6", flat.inputs[1]])
-    for name, output in (("strided_slice", 1), ("strided_slice_1", 6)):
-        yield sliced(nodes, f"{LSTM}/{name}", f"{lstm}:{output}", -1)
+    slices = [f"{LSTM}/strided_slice{end}" for end in ("", "_1", "_2")]
+    unused = [name for name in slices if name not in nodes]
+    for name, slice_name, output in zip(
+        ("new_state_c", "new_state_h"), unused, (1, 6), strict=False
+    ):
+        if name in nodes:
+            last = sliced(nodes, slice_name, f"{lstm}:{output}", -1)
+            nodes[name] = edited(nodes[name], inputs=[last.name])
+    kept = graph.replacing(node for node in nodes.values() if _known(node, nodes))
+    ends = [node.name for node in graph if not graph.consumers[node.name]]
+    return extract(kept, [name for name in ends if name in kept])
 
 
 def sliced(
@@ -144,14 +169,36 @@ def sliced(
 
 
 def packed_sizes(graph: Graph) -> Graph:
-    """Shapes that take the batch size from the shape of the windows, a constant, as 0.5 has it."""
+    """Shapes that take the batch size from the shape of the windows, as 0.5 has it.
+
+    That shape is a constant, unless the steps are any number. Then the number of clips that the
+    states are picked of comes from the shape of the LSTM's input.
+    """
     nodes = {node.name: node for node in graph}
-    windows = np.array(graph["input_node"].shape(), np.int32)
-    nodes["Shape"] = new_constant("Shape", windows)
+    shape = graph["input_node"].shape() or ()
+    if DYNAMIC in shape:
+        kind = {"T": DataType.FLOAT, "out_type": DataType.INT32}
+        nodes["Shape"] = new_node("Shape", "Shape", ["input_node"], kind)
+        _count_clips(nodes, kind)
+    else:
+        nodes["Shape"] = new_constant("Shape", np.array(shape, np.int32))
     batch = sliced(nodes, "strided_slice", "Shape", 0, DataType.INT32)
     for name in ("Reshape_2/shape", "raw_logits/shape"):
         _pack_sizes(graph, nodes, name, batch)
     return graph.replacing(nodes.values())
+
+
+def _count_clips(nodes: dict[str, Node], kind: dict[str, Any]) -> None:
+    """The clips that the states are picked of are those of the LSTM's input."""
+    ranges = nodes.keys() & {f"{LSTM}/range", f"{LSTM}/range_1"}
+    if not ranges:
+        return
+    shape, count = f"{LSTM}/Shape_of_clips", f"{LSTM}/clips"
+    nodes[shape] = new_node(shape, "Shape", ["Reshape_2"], kind)
+    sliced(nodes, count, shape, 1, DataType.INT32)
+    for name in ranges:
+        start, _, delta = nodes[name].inputs
+        nodes[name] = edited(nodes[name], inputs=[start, count, delta])
 
 
 def _pack_sizes(graph: Graph, nodes: dict[str, Node], name: str, batch: Node) -> None:

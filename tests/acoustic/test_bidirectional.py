@@ -6,6 +6,7 @@ refusal has to say.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -63,11 +64,19 @@ def graph(models: Path) -> Graph:
     return open_graph(models / "deepspeech-0.1.1-static.pb")
 
 
+@pytest.fixture
+def endless(models: Path) -> Graph:
+    """That of the export without lengths."""
+    return open_graph(models / "more/deepspeech-0.1.1-nosl.pb")
+
+
 def difference(
     tensorflow: Any, graph: Graph, windows: Any, lengths: list[int]
 ) -> tuple[float, DoubleArray]:
     """How far the recognised network's scores are from the graph's own, and the former."""
     network = recognise(graph)
+    if network.names.lengths is None:
+        lengths = [windows.shape[1]] * len(windows)
     feeds = {"input_node": windows, "input_lengths": lengths}
     (expected,) = run_graph(tensorflow, graph, feeds, [network.names.probabilities])
     found = evaluate(network, windows, lengths)
@@ -766,6 +775,104 @@ def test_what_computes_something_else_is_refused(what: str, graph: Graph) -> Non
     assert says in str(caught.value)
 
 
+LAST_CELL = f"{LOOP}/NextIteration_2"
+WITHOUT_LENGTHS: Cases = {
+    "the input reversed along another dimension": (
+        constant(f"{BACKWARD}/ReverseV2/axis", [1]),
+        f"'{BACKWARD}/ReverseV2' (ReverseV2) has axes [1]; expected [0]",
+    ),
+    "the output reversed along another dimension": (
+        constant("ReverseV2/axis", [2]),
+        "'ReverseV2' (ReverseV2) has axes [2]; expected [0]",
+    ),
+    "two dimensions reversed": (
+        constant("ReverseV2/axis", [0, 1]),
+        "'ReverseV2' (ReverseV2) has axes [0, 1]; expected [0]",
+    ),
+    "the output not reversed": (
+        takes("concat", 1, f"{BACKWARD_RNN}/TensorArrayStack/TensorArrayGatherV3"),
+        "TensorArrayGatherV3' has the op TensorArrayGatherV3; expected ReverseV2",
+    ),
+    "reversed within lengths": (
+        lambda graph: with_nodes(
+            graph,
+            new_node(
+                "ReverseV2",
+                "ReverseSequence",
+                [graph["ReverseV2"].inputs[0], "input_lengths"],
+                {
+                    "T": DataType.FLOAT,
+                    "Tlen": DataType.INT32,
+                    "seq_dim": 0,
+                    "batch_dim": 1,
+                },
+            ),
+        ),
+        "'ReverseV2' has the op ReverseSequence; expected ReverseV2",
+    ),
+    "a cell state that is chosen": (
+        edits(
+            added("changed", "Select", f"{CELL}/Sigmoid", f"{CELL}/add_1", f"{CELL}/add_1"),
+            takes(LAST_CELL, 0, "changed"),
+        ),
+        f"'{LOOP}/Merge_2' takes 'changed'; expected '{CELL}/add_1'",
+    ),
+    "a hidden state that is the cell's": (
+        takes(f"{LOOP}/NextIteration_3", 0, f"{CELL}/add_1"),
+        f"'{LOOP}/Merge_3' takes '{CELL}/add_1'; expected '{CELL}/mul_2'",
+    ),
+    "an output that is the cell's": (
+        takes(f"{LOOP}/TensorArrayWrite/TensorArrayWriteV3", 2, f"{CELL}/add_1"),
+        f"'{CELL}/add_1' has the op Add; expected Mul",
+    ),
+    "an output that is chosen by nothing": (
+        edits(
+            added("changed", "Select", f"{CELL}/Sigmoid", f"{CELL}/mul_2", f"{CELL}/mul_2"),
+            takes(f"{LOOP}/TensorArrayWrite/TensorArrayWriteV3", 2, "changed"),
+        ),
+        f"'{CELL}/Sigmoid' has the op Sigmoid; expected GreaterEqual",
+    ),
+}
+
+
+@pytest.mark.models
+def test_an_export_without_lengths_is_the_same_network(endless: Graph, graph: Graph) -> None:
+    """But for what its input of lengths, which only the decoder takes, is for."""
+    network, other = recognise(endless), recognise(graph)
+    assert network.names == replace(other.names, lengths=None)
+    assert "input_lengths" in endless
+    assert [(layer.name, layer.relu, layer.clip) for layer in network.layers] == [
+        (layer.name, layer.relu, layer.clip) for layer in other.layers
+    ]
+    assert network.backward is not None
+    for lstm, scope in ((network.lstm, FORWARD), (network.backward, BACKWARD)):
+        value = endless.tensor(endless[f"{scope}/basic_lstm_cell/kernel"])
+        np.testing.assert_array_equal(lstm.kernel.array(), value.array())
+        assert (lstm.forget_bias, lstm.gates) == (1, GATES)
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("clips", "frames"), [(1, 146), (3, 12), (1, 1)])
+def test_scores_without_lengths_are_those_of_the_graph(
+    clips: int, frames: int, endless: Graph, tensorflow: Any
+) -> None:
+    """All frames of all clips count, whatever is fed as their lengths."""
+    off, scores = difference(tensorflow, endless, noise(clips, frames), [0] * clips)
+    assert scores.shape == (frames, clips, 29)
+    assert off < TOLERANCE
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("what", WITHOUT_LENGTHS)
+def test_other_loops_without_lengths_are_refused(what: str, endless: Graph) -> None:
+    """Each single difference is named."""
+    edit, says = WITHOUT_LENGTHS[what]
+    with pytest.raises(ConversionError) as caught:
+        recognise(edit(endless))
+    assert says in str(caught.value)
+
+
 SEED, SAMPLE = 20180125, 200
 
 
@@ -777,6 +884,20 @@ def test_any_single_edit_is_refused_or_read_right(graph: Graph, tensorflow: Any)
     A graph that TensorFlow refuses too, for one that does not fit its types, has no scores to
     differ from.
     """
+    sweep(graph, tensorflow)
+
+
+@pytest.mark.models
+@pytest.mark.tensorflow
+def test_any_single_edit_without_lengths_is_refused_or_read_right(
+    endless: Graph, tensorflow: Any
+) -> None:
+    """The same of the other export."""
+    sweep(endless, tensorflow)
+
+
+def sweep(graph: Graph, tensorflow: Any) -> None:
+    """Try a sample of the edits of a graph."""
     random = np.random.default_rng(SEED)
     every = list(mutations(graph, random, tensors=2))
     windows, lengths = noise(3, 6), [6, 3, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,23 @@ from dsconv.acoustic.export import LSTM, ExportSettings
 from dsconv.acoustic.metadata import Metadata
 from dsconv.acoustic.network import Names, Network
 from dsconv.acoustic.recognise import recognise
+from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.formats.graphdef.tensor import Tensor
+from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.settings import EVERY_SECOND, HAMMING, EarlySettings
-from tests.acoustic.early import VERSIONS, Version, early, packed_sizes, stateless
+from tests.acoustic.early import (
+    SIBLINGS,
+    VERSIONS,
+    Version,
+    early,
+    packed_sizes,
+    sliced,
+    stateless,
+    without_lengths,
+)
 from tests.acoustic.edits import (
     Edit,
     after,
@@ -73,6 +84,8 @@ EXPORTS: dict[Version, Export] = {
     "0.4 without lengths": Export("0.4.1-nosl", METADATA_0_4, HAMMING, lengths=False),
     "0.5": Export("0.5.1-static", IN_GRAPH),
 }
+EXPORTS["0.2 without lengths"] = replace(EXPORTS["0.2"], lengths=False)
+EXPORTS["0.5 without lengths"] = replace(EXPORTS["0.5"], lengths=False)
 WEIGHTS = {
     "layer_1": ("h1", "b1"),
     "layer_2": ("h2", "b2"),
@@ -93,14 +106,14 @@ def check_version(network: Network, version: Version) -> None:
     assert network.names == Names(
         "input_node",
         "input_lengths" if export.lengths else None,
-        samples="input_samples" if version == "0.5" else None,
-        features="mfccs" if version == "0.5" else None,
+        samples="input_samples" if version.startswith("0.5") else None,
+        features="mfccs" if version.startswith("0.5") else None,
     )
     assert (network.softmax, network.early) == (export.softmax, export.early)
     assert network.metadata == export.metadata
     assert network.lstm.forget_bias == 1.0
     assert network.backward is None
-    if version == "0.5":
+    if version.startswith("0.5"):
         assert network.front_end is not None
         assert network.front_end.sample_rate == 16000
         assert (network.front_end.spectrogram.op, network.front_end.mfcc.op) == (
@@ -173,7 +186,7 @@ def test_names_of_original_nodes_mean_nothing(version: Version, models: Path) ->
     assert described(recognise(changed)) == described(recognise(graph))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SIBLINGS)
 def test_only_what_the_version_does_differently_differs(
     version: Version, small_graph: Graph
 ) -> None:
@@ -186,24 +199,52 @@ def test_only_what_the_version_does_differently_differs(
     assert (network.lstm.kernel, network.lstm.bias) == (later.lstm.kernel, later.lstm.bias)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SIBLINGS)
 @pytest.mark.parametrize("steps", [1, 32, DYNAMIC])
 def test_other_numbers_of_steps(steps: int, version: Version, small_graph: Graph) -> None:
-    """As the exporter writes them, and as `set_steps` makes them of 16."""
-    if version != "0.4 without lengths" or steps != DYNAMIC:
-        assert recognise(early(set_steps(small_graph, steps), version)).steps == steps
-    if version != "0.5":
-        assert recognise(set_steps(early(small_graph, version), steps)).steps == steps
+    """As the exporter writes them, as `set_steps` makes them of 16, and back again."""
+    graph = early(set_steps(small_graph, steps), version)
+    for found in (graph, set_steps(early(small_graph, version), steps)):
+        assert recognise(found).steps == steps
+        assert recognise(set_steps(found, 16)).steps == 16
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_batch_of_two(version: Version, small_graph: Graph) -> None:
+@pytest.mark.parametrize("version", SIBLINGS)
+@pytest.mark.parametrize("steps", [16, DYNAMIC])
+def test_a_batch_of_two(steps: int, version: Version, small_graph: Graph) -> None:
     """The batch is read from the input and is that of every shape, factor and state."""
     two, one = (
-        recognise(early(graph, version)) for graph in (batch_of_two(small_graph), small_graph)
+        recognise(early(set_steps(graph, steps), version))
+        for graph in (batch_of_two(small_graph), small_graph)
     )
     assert (one.batch, two.batch) == (1, 2)
     assert described(two)[1:] == described(one)[1:]
+
+
+@pytest.mark.parametrize("version", SIBLINGS)
+def test_zeros_may_be_filled_in(version: Version, small_graph: Graph) -> None:
+    """As they are in a network of 1000 cells and more."""
+    stored, filled = (early(small_graph, version, filled=each) for each in (False, True))
+    assert described(recognise(filled)) == described(recognise(stored))
+    assert sum(node.op == "Fill" for node in filled) == 2
+
+
+@pytest.mark.parametrize("steps", [1, 16, DYNAMIC])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_later_graphs_without_lengths(batch: int, steps: int, small_graph: Graph) -> None:
+    """States are inputs and outputs, those after the last step; shapes constant or not."""
+    graph = set_steps(small_graph if batch == 1 else batch_of_two(small_graph), steps)
+    expected = described(recognise(graph))
+    for changed in (
+        packed_sizes(graph),
+        without_lengths(graph),
+        packed_sizes(without_lengths(graph)),
+    ):
+        network = recognise(changed)
+        assert (network.batch, network.steps) == (batch, steps)
+        assert network.names.lengths == ("input_lengths" if "input_lengths" in changed else None)
+        named = replace(network, names=replace(network.names, lengths="input_lengths"))
+        assert described(named) == expected
 
 
 SETTINGS = {
@@ -272,6 +313,24 @@ def test_graphs_without_states(what: str, small_graph: Graph) -> None:
     network = recognise(graph)
     assert (network.batch, network.steps) == (batch, steps)
     assert described(network)[2:] == described(recognise(small_graph))[2:]
+    unmasked = recognise(without_lengths(graph))
+    named = replace(unmasked, names=replace(unmasked.names, lengths="input_lengths"))
+    assert described(named) == described(network)
+
+
+def test_steps_may_be_counted_in_the_shape_of_any_batch(small_graph: Graph) -> None:
+    """Where the batch is any, TensorFlow knows no shape in advance, fixed as the steps are."""
+    graph = stateless(small_graph)
+    nodes = {node.name: node for node in graph}
+    mask = graph[f"{LSTM}/SequenceMask/Range"]
+    kind = {"T": DataType.FLOAT, "out_type": DataType.INT32}
+    nodes["shape"] = new_node("shape", "Shape", ["Reshape_2"], kind)
+    sliced(nodes, "steps", "shape", 0, DataType.INT32)
+    nodes[mask.name] = edited(mask, inputs=[mask.inputs[0], "steps", mask.inputs[2]])
+    counted = graph.replacing(nodes.values())
+    assert described(recognise(counted)) == described(recognise(graph))
+    for steps in (1, 32, DYNAMIC):
+        assert recognise(set_steps(counted, steps)).steps == steps
 
 
 def test_first_states_may_be_constants(small_graph: Graph) -> None:

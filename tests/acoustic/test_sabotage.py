@@ -381,7 +381,7 @@ ANY_FRAMES = {
     ),
     "the shape of something else": (
         takes(f"{LSTM}/Shape", 0, "Reshape_1"),
-        f"'{LSTM}/Shape' takes 'Reshape_1'; expected 'Reshape_2'",
+        f"'{MASK}/Range' takes a dimension of 'Reshape_1'; expected one of 'Reshape_2'",
     ),
     "no shape": (
         takes(SLICE, 0, "input_lengths"),

@@ -5,16 +5,20 @@ Each table has what is wrong, the edit that makes it so, and what the refusal ha
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dsconv.acoustic.export import LSTM
+from dsconv.acoustic.network import Network
 from dsconv.acoustic.recognise import recognise
-from dsconv.errors import ConversionError
+from dsconv.errors import ConversionError, DsconvError
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.formats.graphdef.write import edited, new_constant, new_node
-from tests.acoustic.early import VERSIONS, Version, early, stateless
+from dsconv.runtime.evaluator import Evaluator
+from tests.acoustic.early import SIBLINGS, VERSIONS, Version, early, stateless
 from tests.acoustic.edits import (
     Edit,
     added,
@@ -29,7 +33,9 @@ from tests.acoustic.edits import (
     takes,
     with_nodes,
 )
+from tests.acoustic.mutations import mutations
 from tests.acoustic.test_sabotage import VALID_FRAMES, fewer_inputs, refusal, swapped
+from tests.acoustic.whole_clip import evaluate_call
 
 GATHER = f"{LSTM}/Gather"
 SLICE = f"{LSTM}/strided_slice"
@@ -431,7 +437,7 @@ def test_the_constant_shape_must_have_the_batch_of_the_windows(small_graph: Grap
     assert recognise(set_steps(graph, 32)).steps == 32
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SIBLINGS)
 def test_every_op_that_is_put_between_is_refused(version: Version, small_graph: Graph) -> None:
     """A Tanh after any tensor that is used, but for weights of peepholes that are not used."""
     graph = early(small_graph, version)
@@ -462,7 +468,7 @@ UNREAD = {
 """What only unused peepholes and the sizes of zeros are made of."""
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SIBLINGS)
 def test_every_missing_input_is_refused(version: Version, small_graph: Graph) -> None:
     """No node may lack an input, nor the scores what they wait for."""
     graph = early(small_graph, version)
@@ -471,3 +477,76 @@ def test_every_missing_input_is_refused(version: Version, small_graph: Graph) ->
     accepted = {name for name, each in edited_graphs if refusal(each) is None}
     # What sets the states at the start is checked where it sets them.
     assert accepted <= {"Assign", "Assign_1", "initialize_state", f"{LSTM}/zeros", "zeros"}
+
+
+SEED, SAMPLE = 20190322, 150
+
+
+@pytest.mark.parametrize("steps", [4, DYNAMIC])
+@pytest.mark.parametrize("version", SIBLINGS)
+def test_any_single_edit_is_refused_or_read_right(
+    version: Version, steps: int, small_graph: Graph
+) -> None:
+    """A sample of edits of any input, attribute, constant or op.
+
+    What is still recognised computes what the edited graph computes, call after call; one that
+    cannot be run has nothing to differ from.
+    """
+    graph = early(set_steps(batch_of_two(small_graph), steps), version)
+    counts = sweep(graph, SAMPLE)
+    assert counts["refused"] > SAMPLE / 2, counts
+    assert counts["as in the graph"] > SAMPLE / 100, counts
+
+
+def sweep(graph: Graph, sample: int) -> dict[str, int]:
+    """Try so many edits of a graph; how many were refused, read right, or cannot be run."""
+    random = np.random.default_rng(SEED)
+    every = list(mutations(graph, random, tensors=2))
+    counts = dict.fromkeys(("refused", "as in the graph", "no graph"), 0)
+    for number in random.choice(len(every), min(sample, len(every)), replace=False):
+        what, edit = every[number]
+        changed = edit(graph)
+        try:
+            network = recognise(changed)
+        except DsconvError:
+            counts["refused"] += 1
+            continue
+        try:
+            found = calls_of(changed, network)
+        except (DsconvError, ValueError, IndexError, TypeError):
+            counts["no graph"] += 1
+            continue
+        for actual, expected in zip(found, expected_of(network), strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5, err_msg=what)
+        counts["as in the graph"] += 1
+    return counts
+
+
+CALLS = np.random.default_rng(9).normal(size=(3, 2, 4, 19, 26)).astype(np.float32)
+LENGTHS = ((4, 4), (1, 3), (4, 0))
+
+
+def calls_of(graph: Graph, network: Network) -> list[Any]:
+    """The scores of some calls of two clips, and the states after the last."""
+    evaluator = Evaluator(graph)
+    evaluator.run({}, ["initialize_state"])
+    found = []
+    for windows, lengths in zip(CALLS, LENGTHS, strict=True):
+        fed: dict[str, Any] = {network.names.windows: windows}
+        if network.names.lengths:
+            fed[network.names.lengths] = np.array(lengths, np.int32)
+        scores = network.names.probabilities
+        found.append(evaluator.run(fed, [scores])[scores])
+    names = ["previous_state_c", "previous_state_h"]
+    return [*found, *evaluator.run({}, names).values()]
+
+
+def expected_of(network: Network) -> list[Any]:
+    """The same, as the network says."""
+    cell, hidden = np.zeros((2, 2, network.lstm.cells))
+    found: list[Any] = []
+    for windows, lengths in zip(CALLS, LENGTHS, strict=True):
+        valid = lengths if network.names.lengths else (4, 4)
+        scores, cell, hidden = evaluate_call(network, windows, valid, cell, hidden)
+        found.append(scores)
+    return [*found, cell, hidden]

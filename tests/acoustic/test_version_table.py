@@ -180,6 +180,9 @@ def test_runtimes_of_tflite_results(small_graph: Graph) -> None:
     }
     for steps, runtimes in opened.items():
         assert tflite_runtimes(replace(recent, steps=steps), ["Mfcc"]).opened_by == runtimes
+    one_step = replace(recent, steps=1)
+    assert tflite_runtimes(one_step, ["Mfcc"]).opened_by == opened[16]
+    assert tflite_runtimes(one_step, ["Mfcc", "WHILE"]).opened_by == opened[-1]
     older = replace(recent, graph_version=5, beam_width=None)
     assert tflite_runtimes(older, ["Mfcc"]).opened_by == ()
     assert "deepspeech-tflite 0.9.3 and stt 1.4.0 if they are made of a graph of\n0.7" in PAGE

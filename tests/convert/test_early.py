@@ -14,13 +14,15 @@ from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
 from dsconv.fixtures.demo_model import SPEECH
 from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
+from dsconv.formats.toolkits import import_onnx
 from dsconv.inspect.parity.validate import Options as HowToValidate
 from dsconv.inspect.parity.validate import validate_models
 from dsconv.runtime.registry import open_model
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import find_clips, shortest
 from dsconv.speech.settings import EVERY_SECOND, HAMMING, EarlySettings
-from tests.acoustic.early import Version, early
+from tests.acoustic.early import SIBLINGS, Version, early, packed_sizes, without_lengths
 from tests.acoustic.edits import batch_of_two
 from tests.convert.conversions import convert, converted, saved
 from tests.runtime.speech import distance, run_clip
@@ -139,3 +141,81 @@ def notes(target: str, path: Path, **asked: Any) -> set[str]:
     output = path.with_name(f"noted{TARGETS[target].suffix_for(Options())}")
     found = convert_file(TARGETS[target], path, output, options=Options(**asked), force=True)
     return {note.split(";")[0] for note in found.notes}
+
+
+@pytest.mark.parametrize("target", BUILT)
+@pytest.mark.parametrize("steps", [1, 16, DYNAMIC])
+@pytest.mark.parametrize("version", SIBLINGS)
+def test_every_sibling_gives_what_its_graph_gives(
+    version: Version, steps: int, target: str, small_graph: Graph, tmp_path: Path
+) -> None:
+    """With lengths and without, of one step, some and any number."""
+    path = saved(early(set_steps(small_graph, steps), version), tmp_path / "source.pb")
+    model = converted(target, path, tmp_path / "a", precision="fp32")
+    (found, states), (wanted, expected) = (
+        run_clip(each, FEATURES[:32]) for each in (model, open_model(path))
+    )
+    assert distance(found, wanted) <= 1e-5
+    assert distance(states, expected) <= 1e-5
+    assert states.size == 2 * 32
+
+
+@pytest.mark.parametrize("target", BUILT)
+@pytest.mark.parametrize("steps", [1, DYNAMIC])
+@pytest.mark.parametrize("clips", [1, 2])
+def test_later_graphs_without_lengths_give_what_they_gave(
+    clips: int, steps: int, target: str, small_graph: Graph, tmp_path: Path
+) -> None:
+    """Where states are inputs and outputs, with the batch size constant or not."""
+    graph = set_steps(small_graph if clips == 1 else batch_of_two(small_graph), steps)
+    for number, changed in enumerate((without_lengths(graph), packed_sizes(graph))):
+        path = saved(changed, tmp_path / f"{number}.pb")
+        model = converted(target, path, tmp_path / f"{number}", precision="fp32")
+        (found, states), (wanted, expected) = (
+            run_clip(each, FEATURES[:32]) for each in (model, open_model(path))
+        )
+        assert max(distance(found, wanted), distance(states, expected)) <= 1e-5
+
+
+def swapped_states(model: Any) -> None:
+    """Each state goes in and comes out under the other one's name."""
+    names = {
+        f"{kind}_state_{letter}": f"{kind}_state_{other}"
+        for kind in ("previous", "new")
+        for letter, other in ("ch", "hc")
+    }
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def ignored_lengths(model: Any) -> None:
+    """All frames count, whatever goes in."""
+    all_valid = import_onnx().numpy_helper.from_array(np.array([16], np.int32), "all_valid")
+    model.graph.initializer.append(all_valid)
+    for node in model.graph.node:
+        node.input[:] = ["all_valid" if name == "input_lengths" else name for name in node.input]
+
+
+@pytest.mark.parametrize("version", ["0.2", "0.4", "0.5"])
+@pytest.mark.parametrize("sabotage", [swapped_states, ignored_lengths])
+def test_wrong_states_are_noticed(
+    sabotage: Any, version: Version, small_graph: Graph, tmp_path: Path
+) -> None:
+    """Though the graph keeps its own in variables, and the probabilities are right."""
+    path = source(small_graph, version, tmp_path)
+    right = convert("onnx", path, tmp_path / "right")
+    wrong = tmp_path / "wrong.onnx"
+    model = import_onnx().load(str(right))
+    sabotage(model)
+    wrong.write_bytes(model.SerializeToString())
+    clips = shortest(find_clips([SPEECH]), 1)
+    result = validate_models(path, [right, wrong], clips, HowToValidate(beam=2))
+    passed, failed = result.candidates
+    assert (passed.verdict, failed.verdict) == ("pass", "fail")
+    compared = {part.tensor for part in passed.differences}
+    assert {"new_state_c", "new_state_h"} <= compared
+    off = {part.tensor for part in failed.differences if not part.passed}
+    assert off == {"new_state_c", "new_state_h"}

@@ -11,7 +11,11 @@ from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
 from dsconv.errors import ModelError
 from dsconv.fixtures.write import write_random_model
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.workflows.inspection import inspect_model
+from tests.acoustic.early import SIBLINGS, Version, early, without_lengths
+from tests.convert.conversions import saved
 
 RECENT = "DeepSpeech 0.7 to 0.9, or Coqui STT"
 STREAMING: dict[str, Any] = {
@@ -126,6 +130,36 @@ def test_interface_of_a_recent_export(models: Path) -> None:
     assert inspection.parameters == layers + 200 * 400 + 400
     assert inspection.parameter_bytes == 4 * inspection.parameters
     assert not any(":0" in name for name in json.dumps(inspection.to_json()).split('"'))
+
+
+@pytest.mark.parametrize("steps", [16, DYNAMIC])
+@pytest.mark.parametrize("version", SIBLINGS)
+def test_what_exports_without_lengths_are(
+    version: Version, steps: int, small_graph: Graph, tmp_path: Path
+) -> None:
+    """And those of any steps; 0.2 and 0.3 differ in nothing but how they use the lengths."""
+    path = saved(early(set_steps(small_graph, steps), version), tmp_path / "a.pb")
+    identity = inspect_model(path).identity
+    number, _, option = version.partition(" ")
+    label = "DeepSpeech 0.2 or 0.3" if version == "0.2 without lengths" else f"DeepSpeech {number}"
+    assert (identity.exported_by, identity.states) == (label, "variables")
+    assert (identity.takes_lengths, identity.steps) == (not option, steps)
+
+
+@pytest.mark.parametrize("steps", [16, DYNAMIC])
+def test_states_of_a_recent_export_without_lengths(
+    steps: int, small_graph: Graph, tmp_path: Path
+) -> None:
+    """They leave by the outputs that they leave by with lengths."""
+    graph = set_steps(small_graph, steps)
+    for changed in (without_lengths(graph), graph):
+        inspection = inspect_model(saved(changed, tmp_path / "a.pb"))
+        assert inspection.identity.exported_by == RECENT
+        assert inspection.identity.takes_lengths == (changed is graph)
+        assert [(state.input, state.output) for state in inspection.states] == [
+            ("previous_state_c", "new_state_c"),
+            ("previous_state_h", "new_state_h"),
+        ]
 
 
 @pytest.mark.models

@@ -11,19 +11,26 @@ from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.cut import cut_states
 from dsconv.formats.graphdef.graph import Graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
-from dsconv.runtime.graph import NumpyGraphModel
+from dsconv.runtime.graph import NumpyGraphModel, TensorFlowGraphModel
+from dsconv.runtime.model import State
 from dsconv.runtime.stream import Stream
 from dsconv.speech.settings import EVERY_SECOND, HAMMING, FeatureSettings
-from tests.acoustic.early import VERSIONS, Version, early, stateless
+from tests.acoustic.early import (
+    SIBLINGS,
+    Version,
+    early,
+    packed_sizes,
+    stateless,
+    without_lengths,
+)
 from tests.acoustic.edits import attributes, batch_of_two
-from tests.reference import import_graph
 from tests.runtime.speech import distance, of_features, run_clip
 
 FEATURES = np.random.default_rng(3).normal(size=(45, 26)).astype(np.float32)
 TOLERANCE = 1e-6
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SIBLINGS)
 def test_how_early_models_are_run(version: Version, small_graph: Graph) -> None:
     """The interface is read from the graph, features from its version."""
     interface = NumpyGraphModel(early(small_graph, version)).interface
@@ -33,26 +40,39 @@ def test_how_early_models_are_run(version: Version, small_graph: Graph) -> None:
         False,
         False,
     )
-    assert (interface.lengths is None) == (version == "0.4 without lengths")
-    assert interface.gives_logits == (version == "0.2")
-    expected = {"0.2": EVERY_SECOND, "0.4": HAMMING, "0.4 without lengths": HAMMING}
-    if version == "0.5":
+    assert interface.kept == (
+        State("previous_state_c", "new_state_c", (1, 32)),
+        State("previous_state_h", "new_state_h", (1, 32)),
+    )
+    number, _, option = version.partition(" ")
+    assert (interface.lengths is None) == bool(option)
+    assert interface.gives_logits == (number == "0.2")
+    if number == "0.5":
         assert isinstance(interface.features_from, FeatureSettings)
     else:
-        assert interface.features_from == expected[version]
+        assert interface.features_from == {"0.2": EVERY_SECOND, "0.4": HAMMING}[number]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SIBLINGS)
 def test_variables_are_kept_and_reset(version: Version, small_graph: Graph) -> None:
-    """What the cut graph gives with its states fed back, and again from the start."""
+    """What the cut graph gives with its states fed back, and again from the start.
+
+    The states are shown too, after each call whose frames are all valid.
+    """
     graph = early(small_graph, version)
     # The cut graph says no version, so it may be run with any features: here they are given.
-    cut, _ = run_clip(NumpyGraphModel(cut_states(graph)), FEATURES)
+    cut = list(Stream(NumpyGraphModel(cut_states(graph))).run_clip(of_features(FEATURES)))
     model = NumpyGraphModel(graph)
     for _ in range(2):
-        found, states = run_clip(model, FEATURES)
-        assert states.size == 0
-        assert distance(found, cut) <= TOLERANCE
+        found, _ = run_clip(model, FEATURES)
+        assert distance(found, np.concatenate([chunk.probabilities for chunk in cut])) <= TOLERANCE
+        chunks = list(Stream(model).run_clip(of_features(FEATURES)))
+        assert [chunk.states is None for chunk in chunks] == [False, False, "without" in version]
+        for chunk, expected in zip(chunks, cut, strict=True):
+            assert set(chunk.states or {}) == set(expected.states or {})
+            for name, state in (chunk.states or {}).items():
+                assert expected.states is not None
+                assert distance(state, expected.states[name]) <= TOLERANCE
     alone, _ = run_clip(model, FEATURES[16:32])
     assert distance(alone, found[16:32]) > 1e-3
 
@@ -66,7 +86,7 @@ def test_raw_scores_become_probabilities(small_graph: Graph) -> None:
     assert raw.min() >= 0
 
 
-@pytest.mark.parametrize("version", [None, *VERSIONS])
+@pytest.mark.parametrize("version", [None, *SIBLINGS])
 def test_a_model_of_two_clips_gives_what_that_of_one_gives(
     version: Version | None, small_graph: Graph
 ) -> None:
@@ -78,7 +98,7 @@ def test_a_model_of_two_clips_gives_what_that_of_one_gives(
     assert two.interface.batch == 2
     (expected, states), (found, others) = (run_clip(model, FEATURES) for model in (one, two))
     assert distance(found, expected) <= TOLERANCE
-    assert others.size == states.size == (0 if version else 2 * 32)
+    assert others.size == states.size == (0 if "without" in (version or "") else 2 * 32)
     assert distance(others.reshape(-1), states.reshape(-1)) <= TOLERANCE
 
 
@@ -126,25 +146,56 @@ def test_without_states_only_clips_of_the_steps_can_be_run(small_graph: Graph) -
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("steps", [16, DYNAMIC])
+@pytest.mark.parametrize("version", SIBLINGS)
 def test_the_evaluator_keeps_variables_as_tensorflow_does(
-    version: Version, small_graph: Graph, tensorflow: Any
+    version: Version, steps: int, small_graph: Graph, tensorflow: Any
 ) -> None:
-    """Call after call, from `initialize_state` on."""
-    graph = early(batch_of_two(small_graph), version)
-    model = NumpyGraphModel(graph)
-    model.reset()
+    """Call after call, from `initialize_state` on, and shows them as TensorFlow does."""
+    graph = early(set_steps(batch_of_two(small_graph), steps), version)
+    models = TensorFlowGraphModel(graph), NumpyGraphModel(graph)
+    assert models[0].interface.runtime == f"tensorflow {tensorflow.__version__}"
     rng = np.random.default_rng(4)
-    with tensorflow.compat.v1.Session(graph=import_graph(tensorflow, graph)) as session:
-        session.run("initialize_state")
-        for lengths in ([16, 3], [5, 16], [16, 16]):
-            windows = rng.normal(size=(2, 16, 19, 26)).astype(np.float32)
-            fed: dict[str, Any] = {"input_node": windows}
-            if "input_lengths" in graph:
-                fed["input_lengths"] = np.array(lengths, np.int32)
-            expected = session.run("logits:0", {f"{name}:0": value for name, value in fed.items()})
-            found = model.call(fed, ["logits"])["logits"]
-            assert distance(found, expected) <= 1e-5
+    for model in models:
+        model.reset()
+    outputs = ["logits", "new_state_c", "new_state_h"]
+    for lengths in ([16, 3], [5, 16], [16, 16]):
+        fed: dict[str, Any] = {"input_node": rng.normal(size=(2, 16, 19, 26)).astype(np.float32)}
+        if "input_lengths" in graph:
+            fed["input_lengths"] = np.array(lengths, np.int32)
+        expected, found = (model.call(fed, outputs) for model in models)
+        for name in outputs:
+            assert distance(found[name], expected[name]) <= TOLERANCE
+            assert found[name].any()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("steps", [1, 16, DYNAMIC])
+@pytest.mark.parametrize("clips", [1, 2])
+def test_later_graphs_without_lengths_run_as_in_tensorflow(
+    clips: int, steps: int, small_graph: Graph, tensorflow: Any
+) -> None:
+    """With the batch size as a number, and taken from shapes."""
+    assert tensorflow is not None
+    graph = set_steps(small_graph if clips == 1 else batch_of_two(small_graph), steps)
+    shorter = without_lengths(graph)
+    for changed in (packed_sizes(graph), shorter, packed_sizes(shorter)):
+        models = NumpyGraphModel(changed), TensorFlowGraphModel(changed)
+        (found, states), (expected, wanted) = (run_clip(model, FEATURES[:32]) for model in models)
+        assert states.size == 2 * 32
+        assert max(distance(found, expected), distance(states, wanted)) <= TOLERANCE
+
+
+@pytest.mark.tensorflow
+def test_graphs_without_states_or_lengths_run_as_in_tensorflow(
+    small_graph: Graph, tensorflow: Any
+) -> None:
+    """A clip in one call, of any number of steps and clips."""
+    assert tensorflow is not None
+    graph = without_lengths(stateless(set_steps(small_graph, DYNAMIC)))
+    models = NumpyGraphModel(graph), TensorFlowGraphModel(graph)
+    (found, _), (expected, _) = (run_clip(model, FEATURES) for model in models)
+    assert distance(found, expected) <= TOLERANCE
 
 
 def test_other_windows_of_0_5(small_graph: Graph) -> None:

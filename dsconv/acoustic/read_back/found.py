@@ -72,7 +72,7 @@ def matrix_in_graph_order(matrix: StoredMatrix, order: str) -> StoredMatrix:
 
 def without_drive(matrix: StoredMatrix) -> StoredMatrix:
     """Without the last input, which closes the cell in frames that are not valid."""
-    beside = np.abs(matrix.floats()[-1])
+    beside = np.abs(matrix.floats[-1])
     return StoredMatrix(
         matrix.numbers[:-1], matrix.scales, matrix.palette, half=matrix.half, beside=beside
     )

@@ -53,7 +53,7 @@ class _Reader:
             maker = self._maker(maker.inputs[0])
         parameters = maker.parameters
         if isinstance(parameters, schema.ConvolutionLayerParams):
-            numbers = _matrix(parameters.weights, layer.units).floats()
+            numbers = _matrix(parameters.weights, layer.units).floats
             of_frames = numbers.reshape(parameters.kernelChannels, -1, layer.units)
             return StoredMatrix(of_frames.swapaxes(0, 1).reshape(numbers.shape)), parameters.bias
         if isinstance(parameters, schema.InnerProductLayerParams):
@@ -117,11 +117,11 @@ def _bias(messages: list[Message], units: int) -> tuple[Array, FloatArray | None
     if any(part.scales is None for part in parts):
         return np.concatenate([part.numbers.reshape(units) for part in parts]), None
     steps = [np.broadcast_to(part.scales, units) for part in parts if part.scales is not None]
-    return np.concatenate([part.floats().reshape(units) for part in parts]), np.concatenate(steps)
+    return np.concatenate([part.floats.reshape(units) for part in parts]), np.concatenate(steps)
 
 
 def _constant(message: Message, units: int) -> Array:
-    return _matrix(message, 1).floats().reshape(units)
+    return _matrix(message, 1).floats.reshape(units)
 
 
 def _matrix(message: Message, outputs: int) -> StoredMatrix:

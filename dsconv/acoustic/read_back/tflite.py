@@ -164,7 +164,7 @@ class _Reader:
 
 def _apart(kernel: StoredMatrix, inputs: int) -> tuple[StoredMatrix, StoredMatrix]:
     """The rows of the input and those of the hidden state, which share a scale."""
-    largest = np.abs(kernel.floats()).max(keepdims=True).reshape(-1)
+    largest = np.abs(kernel.floats).max(keepdims=True).reshape(-1)
     return (
         replace(kernel, numbers=kernel.numbers[:inputs], beside=largest),
         replace(kernel, numbers=kernel.numbers[inputs:], beside=largest),

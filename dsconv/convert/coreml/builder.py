@@ -88,10 +88,6 @@ class ProgramBuilder:
         array = np.ascontiguousarray(numbers, np.float32)
         return to_float16(array) if self.half else array
 
-    def least(self, value: float) -> Any:
-        """A number that keeps others from zero, at least the smallest normal one of the type."""
-        return self.number(max(value, float(np.finfo(np.float16).tiny)) if self.half else value)
-
     def wide(self, name: str, numbers: ArrayLike) -> Any:
         """Constants as float32, stored in the type that the program computes in."""
         stored = self.constant(numbers)

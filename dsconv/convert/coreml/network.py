@@ -116,14 +116,22 @@ class _NetworkBuilder:
         return self.normalized(rows, name, layer.norm) if layer.norm else rows
 
     def normalized(self, rows: Any, name: str, norm: LayerNorm) -> Any:
-        """Layer normalization over the units."""
+        """Layer normalization over the units.
+
+        It is computed in float32 whatever the rest is: the exporters' epsilon, 1e-12, is nothing in
+        float16, whose least normal number would hide what hardly varies.
+        """
         builder = self.builder
-        scale, offset = (builder.constant(values(part)) for part in (norm.scale, norm.offset))
-        epsilon = builder.least(norm.epsilon)
+        scale, offset = (np.asarray(values(part), np.float32) for part in (norm.scale, norm.offset))
+        epsilon = np.float32(norm.epsilon)
         if self.form.core_ml.format == "mlprogram":
+            rows = builder.single(f"{name}_activated", rows)
             given = {"gamma": scale, "beta": offset, "epsilon": epsilon}
-            return builder.op("layer_norm", f"{name}_normalized", x=rows, axes=[-1], **given)
-        # The layer for it does not say where the epsilon goes.
+            rows = builder.op("layer_norm", f"{name}_normalized", x=rows, axes=[-1], **given)
+            return builder.computed(f"{name}_normalized", rows)
+        # The layer for it does not say where the epsilon goes. A single row of as many values as a
+        # vector has would be taken for one of its shape, which it is not.
+        scale, offset = scale.reshape(1, -1), offset.reshape(1, -1)
         mean = builder.op("reduce_mean", f"{name}_mean", x=rows, axes=[-1], keep_dims=True)
         centred = builder.op("sub", f"{name}_centred", x=rows, y=mean)
         squares = builder.op("mul", f"{name}_squares", x=centred, y=centred)

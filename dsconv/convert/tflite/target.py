@@ -29,7 +29,11 @@ class TfliteTarget(NetworkTarget):
 
     def form(self, source: Source, options: Options) -> TfliteForm:
         """What to build. Raises ConversionError for what an unrolled LSTM cannot be."""
-        form = TfliteForm(**vars(super().form(source, options)), lstm=options.lstm or "loop")
+        form = super().form(source, options)
+        # deepspeech-tflite 0.9.3 crashes in a loop of one step, which saves nothing either.
+        one_step = form.steps == 1 and form.lengths == "frozen"
+        lstm = options.lstm or ("unrolled" if one_step else "loop")
+        form = TfliteForm(**vars(form), lstm=lstm)
         if form.lstm == "unrolled" and (form.dynamic or form.lengths == "input"):
             raise ConversionError(
                 "an unrolled LSTM runs a fixed number of steps and all of them; pass --n-steps 16 "
@@ -65,8 +69,12 @@ class TfliteTarget(NetworkTarget):
             "it makes no features of samples": form.network.front_end is None,
         }
         reason = next((reason for reason, applies in reasons.items() if applies), None)
-        if reason is None:
-            return ()
-        return (
-            f"the result is for LiteRT, not for deepspeech-tflite 0.9.3 and stt 1.4: {reason}.",
-        )
+        if reason is not None:
+            runtimes = "deepspeech-tflite 0.9.3 and stt 1.4"
+            return (f"the result is for LiteRT, not for {runtimes}: {reason}.",)
+        if form.steps == 1 and form.lstm == "loop":
+            return (
+                "the result is not for deepspeech-tflite 0.9.3, which crashes in a loop of one "
+                "step; leave out --lstm loop.",
+            )
+        return ()

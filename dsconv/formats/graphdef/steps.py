@@ -29,8 +29,8 @@ DYNAMIC = -1
 
 # Ops that treat every frame alike, or whose use of the frames' number is handled below.
 _ANY_LENGTH_OPS = frozenset(
-    "Add AddV2 Assign BiasAdd BlockLSTM Cast ConcatV2 ExpandDims Gather GatherNd Identity Less "
-    "MatMul Max Mean Minimum Mul NoOp Pack Relu Reshape Rsqrt Shape Softmax SquaredDifference "
+    "Add AddV2 Assign BiasAdd BlockLSTM Cast ConcatV2 ExpandDims Fill Gather GatherNd Identity "
+    "Less MatMul Max Mean Minimum Mul NoOp Pack Relu Reshape Rsqrt Shape Softmax SquaredDifference "
     "StopGradient StridedSlice Sub Tile Transpose".split()
 )
 
@@ -83,6 +83,8 @@ def set_steps(graph: Graph, steps: int) -> Graph:
     for node in uses.score_shapes:
         shape = [steps, *graph.tensor(node).numbers()[1:]]
         changed[node.name] = _int32_constant(node.name, shape)
+    if not uses.length_users:
+        return graph.replacing(changed.get(node.name, node) for node in graph)
     own_constants = all(graph.consumers[ref.node] == [user] for user, ref in uses.length_users)
     if own_constants and DYNAMIC not in (old, steps):
         for _, length in uses.length_users:
@@ -169,6 +171,9 @@ def _find_uses(graph: Graph) -> _StepUses:
         )
     for user, length in users:
         _check_length(graph, user, length, _steps(node))
+    if _steps(node) != DYNAMIC:
+        # What is read from a shape is right for any number.
+        users = [(user, length) for user, length in users if not _is_from_shape(graph, length)]
     return _StepUses(node, lstms[0], users, _score_shapes(graph, node))
 
 
@@ -179,6 +184,13 @@ def _mask_lengths(graph: Graph) -> list[tuple[Node, TensorName]]:
 
 def _is_mask(graph: Graph, node: Node) -> bool:
     return node.op == "Range" and any(user.op == "Less" for user in graph.consumers[node.name])
+
+
+def _is_known_range(graph: Graph, node: Node) -> bool:
+    """Whether a node gives the indices of the frames, or up to a dimension that is not stored."""
+    if node.op != "Range":
+        return False
+    return _is_mask(graph, node) or _is_from_shape(graph, node.data_inputs[1])
 
 
 def _lstm_lengths(graph: Graph, lstm: Node) -> list[tuple[Node, TensorName]]:
@@ -196,15 +208,19 @@ def _lstm_lengths(graph: Graph, lstm: Node) -> list[tuple[Node, TensorName]]:
 def _check_length(graph: Graph, user: Node, length: TensorName, steps: int) -> None:
     """A length must be the input's number of steps, or the first dimension of a shape."""
     source = graph[length.node]
-    if steps == DYNAMIC:
-        if source.op == "StridedSlice" and graph[source.data_inputs[0].node].op == "Shape":
-            return
-    elif source.op == "Const" and graph.tensor(source).numbers() == [steps]:
+    if _is_from_shape(graph, length):
+        return
+    if steps != DYNAMIC and source.op == "Const" and graph.tensor(source).numbers() == [steps]:
         return
     raise ConversionError(
         f"'{user.name}' takes a length from '{source.name}' ({source.op}) that is not the "
         f"input's number of steps ({steps}), so it cannot be set."
     )
+
+
+def _is_from_shape(graph: Graph, length: TensorName) -> bool:
+    source = graph[length.node]
+    return source.op == "StridedSlice" and graph[source.data_inputs[0].node].op == "Shape"
 
 
 def _score_shapes(graph: Graph, start: Node) -> list[Node]:
@@ -214,7 +230,7 @@ def _score_shapes(graph: Graph, start: Node) -> list[Node]:
     """
     found: list[Node] = []
     for node in graph.downstream([start]).values():
-        if node.op not in _ANY_LENGTH_OPS and not _is_mask(graph, node):
+        if node.op not in _ANY_LENGTH_OPS and not _is_known_range(graph, node):
             raise ConversionError(
                 f"'{node.name}' is a {node.op}, which dsconv does not know to work for any number "
                 "of steps."

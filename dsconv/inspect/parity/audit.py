@@ -109,7 +109,7 @@ def _pairs(
 ) -> Iterator[tuple[str, FloatArray, StoredMatrix, str]]:
     """Each tensor's name, its values in the graph, those in the file, and what its columns are."""
     for ours, theirs in zip(expected.layers, found.layers, strict=True):
-        matrix = ours.weights.floats()
+        matrix = ours.weights.floats
         if found.factors is not None and ours is expected.layers[0]:
             matrix = matrix / found.factors[:, None]
         columns = "classes" if ours is expected.output else "units"
@@ -119,8 +119,8 @@ def _pairs(
             yield f"{ours.name}/norm/scale", ours.norm.scale, StoredMatrix(theirs.norm.scale), ""
             yield f"{ours.name}/norm/offset", ours.norm.offset, StoredMatrix(theirs.norm.offset), ""
     for lstm, other in zip(expected.lstms, found.lstms, strict=True):
-        yield f"{lstm.name}/input kernel", lstm.inputs.floats(), other.inputs, "gates"
-        yield f"{lstm.name}/recurrent kernel", lstm.recurrent.floats(), other.recurrent, "gates"
+        yield f"{lstm.name}/input kernel", lstm.inputs.floats, other.inputs, "gates"
+        yield f"{lstm.name}/recurrent kernel", lstm.recurrent.floats, other.recurrent, "gates"
         yield f"{lstm.name}/bias", lstm.bias, _bias(other), "gates"
 
 
@@ -173,7 +173,7 @@ def _compare(
     steps = _scale_error(expected, found)
     if not any(_wrong(expected[rows], found.rows(rows)).any() for rows in _blocks(expected)):
         return WeightError(name, f"has other steps: {steps}", expected.size, 0.0) if steps else None
-    floats, slack, wrong = found.floats(), _slack(expected, found), _wrong(expected, found)
+    floats, slack, wrong = found.floats, _slack(expected, found), _wrong(expected, found)
     cause = _cause(
         _Difference(expected, floats, slack, wrong, _is_half(found)), columns, found.numbers
     )
@@ -193,7 +193,7 @@ def _blocks(numbers: FloatArray) -> Iterator[slice]:
 def _wrong(expected: FloatArray, found: StoredMatrix) -> NDArray[np.bool_]:
     """Which numbers are farther from the graph's than the file's precision explains."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(~(np.abs(found.floats() - expected) <= _slack(expected, found)))
+        return np.asarray(~(np.abs(found.floats - expected) <= _slack(expected, found)))
 
 
 def _slack(expected: FloatArray, found: StoredMatrix) -> FloatArray:

@@ -54,7 +54,7 @@ def reach(network: StoredNetwork) -> dict[str, float]:
 
 def _interval(layer: StoredLayer, low: FloatArray, high: FloatArray) -> tuple[FloatArray, ...]:
     """Between what the sums of each unit are."""
-    weights = layer.weights.floats().astype(np.float64)
+    weights = layer.weights.floats.astype(np.float64)
     positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
     return (
         low @ positive + high @ negative + layer.bias,
@@ -82,7 +82,7 @@ def loud_windows(network: StoredNetwork, count: int) -> FloatArray:
     rows = windows if network.factors is None else windows * network.factors
     chosen = []
     for layer in network.before:
-        rows = rows @ layer.weights.floats() + layer.bias
+        rows = rows @ layer.weights.floats + layer.bias
         chosen.append(np.argsort(-rows.max(axis=1)))
         if layer.relu:
             rows = np.clip(rows, 0, layer.clip)

@@ -349,8 +349,8 @@ class _Probes:
         """
         if not self.network.after:
             return []
-        weights = self.network.after[0].weights.floats()[: self.cells]
-        gates = self.network.lstm.recurrent.floats()[:, -self.cells :]
+        weights = self.network.after[0].weights.floats[: self.cells]
+        gates = self.network.lstm.recurrent.floats[:, -self.cells :]
         calls = []
         for unit in np.argsort(-np.abs(weights).sum(axis=0))[: self.many // 2]:
             cell = np.asarray(_SATURATED * np.sign(weights[:, unit]), np.float32)

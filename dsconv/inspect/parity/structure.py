@@ -56,10 +56,10 @@ def _frames_and_classes(reference: Interface, candidate: Interface) -> Iterator[
 
 def _states(reference: Interface, candidate: Interface) -> Iterator[Finding]:
     """States may be inside a model; where both show them, they must have the same shape."""
-    shapes = {state.output: state.shape for state in candidate.states}
-    if reference.states and not shapes:
+    shapes = {state.output: state.shape for state in candidate.shown_states}
+    if reference.shown_states and not shapes:
         yield _note("the candidate keeps its states itself; they are not compared")
-    for state in reference.states if shapes else ():
+    for state in reference.shown_states if shapes else ():
         if state.output not in shapes:
             yield _failure(f"output {state.output} is missing")
         # The first dimension is the number of clips in a call, of which one is compared.

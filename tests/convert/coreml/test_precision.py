@@ -22,7 +22,7 @@ from dsconv.inspect.parity.validate import Options, validate_models
 from dsconv.inspect.registry import inspect_file
 from dsconv.runtime.registry import open_model
 from dsconv.speech.corpus import find_clips
-from tests.acoustic.edits import constant
+from tests.acoustic.edits import constant, edits
 from tests.acoustic.test_recognise import EXPORTS
 from tests.convert.calls import Call, answers, assert_close, speech_windows
 from tests.convert.conversions import require_toolkits, saved
@@ -34,6 +34,9 @@ from tests.convert.coreml.forms import (
     function,
     kinds,
 )
+from tests.reference import run_graph
+from tests.runtime.coreml.test_network import OUTPUTS, feeds_for, write_graph
+from tests.runtime.speech import distance
 
 BEAM = 32
 """Of the transcripts; how wide it is makes no difference to the numbers."""
@@ -207,3 +210,33 @@ def test_a_weight_too_large_for_float16(small_model: Path, tmp_path: Path) -> No
         with pytest.raises(ConversionError, match="large.pb: a weight of 70000 is too large"):
             core_ml_path(source, tmp_path / "a", **asked)
     assert [path.name for path in tmp_path.iterdir()] == ["large.pb"]
+
+
+LEAST = float(np.finfo(np.float16).tiny)
+"""What became of an epsilon in float16."""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("form", REDUCED)
+def test_what_hardly_varies_is_normalized(form: str, tmp_path: Path, tensorflow: Any) -> None:
+    """The epsilon is the graph's own in every form: rows vary by less than float16's least number.
+
+    They are nearer to TensorFlow's by far than with the epsilon that float16 has room for.
+    """
+    graph = open_graph(write_graph(tmp_path / "graph.pb", layer_norm=True))
+    scaled = [
+        constant(name, np.asarray(graph.tensor(graph[name]).array(), np.float32) * 1e-3)
+        for name in ("layer_1/weights", "layer_1/bias")
+    ]
+    graph = edits(*scaled)(graph)
+    feeds = feeds_for(16, 16)
+    expected = run_graph(tensorflow, graph, feeds, OUTPUTS)
+    epsilons = [node.name for node in graph if node.name.endswith("/batchnorm/add/y")]
+    hidden = edits(*(constant(name, LEAST) for name in epsilons))(graph)
+    far = run_graph(tensorflow, hidden, feeds, OUTPUTS)
+    model = core_ml_model(
+        saved(graph, tmp_path / "a.pb"), tmp_path / "a", **{"lengths": "input", **REDUCED[form]}
+    )
+    found = model.call(feeds, OUTPUTS)
+    for name, wanted, other in zip(OUTPUTS, expected, far, strict=True):
+        assert distance(found[name], wanted) < distance(other, wanted) / 3, name

@@ -74,6 +74,18 @@ def test_other_numbers_of_steps_run(
 
 
 @pytest.mark.models
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_one_step_runs(
+    precision: str, runtime: str, models: Path, tmp_path: Path, transcribe_originally: Transcribe
+) -> None:
+    """It is written without a loop, in which DeepSpeech 0.9.3 crashes."""
+    wav = models / "LDC93S1_pcms16le_1_16000.wav"
+    model = convert("tflite", models / STATIC, tmp_path / "a", steps=1, precision=precision)
+    assert transcribe_originally(runtime, model, wav) == [SAID]
+
+
+@pytest.mark.models
 def test_any_number_of_frames_runs_in_coqui(
     models: Path, tmp_path: Path, transcribe_originally: Transcribe
 ) -> None:

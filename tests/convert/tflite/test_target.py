@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dsconv.acoustic.front_end import feature_settings
 from dsconv.acoustic.recognise import recognise
+from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.convert.run import convert_file
 from dsconv.convert.tflite.builder import ModelBuilder
@@ -19,10 +21,13 @@ from dsconv.errors import ConversionError, OutputError, ToolkitError
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC, set_steps
 from dsconv.formats.toolkits import import_litert_schema
+from dsconv.inspect.registry import inspect_file
+from dsconv.runtime.registry import open_model
 from dsconv.runtime.tflite import TfliteModel
 from dsconv.version import __version__
 from dsconv.workflows.convert import convert_checked
 from tests.convert.conversions import convert, saved
+from tests.runtime.speech import distance, run_clip
 
 TFLITE = TARGETS["tflite"]
 WAYS: list[dict[str, Any]] = [
@@ -189,3 +194,34 @@ def test_a_graph_of_any_number_of_steps_can_be_unrolled(small_model: Path, tmp_p
         convert("tflite", source, tmp_path / "a", lstm="unrolled")
     model = TfliteModel(convert("tflite", source, tmp_path / "a", lstm="unrolled", steps=8))
     assert model.interface.steps == 8
+
+
+ONE_STEP: dict[str, tuple[dict[str, Any], bool, str | None]] = {
+    "by default": ({}, False, None),
+    "a loop that is asked for": ({"lstm": "loop"}, True, "crashes in a loop of one step"),
+    "with lengths": ({"lengths": "input"}, True, "it takes lengths, which they do not feed"),
+}
+
+
+@pytest.mark.parametrize("what", ONE_STEP)
+def test_one_step_needs_no_loop(what: str, small_model: Path, tmp_path: Path) -> None:
+    """Of a graph of one step, and of another that is asked for one; a note says who runs it."""
+    asked, loops, says = ONE_STEP[what]
+    one = saved(set_steps(open_graph(small_model), 1), tmp_path / "one.pb")
+    made = [
+        convert_file(TARGETS["tflite"], source, tmp_path / name, options=Options(**given))
+        for name, source, given in (
+            ("own.tflite", one, asked),
+            ("asked.tflite", small_model, {**asked, "steps": 1}),
+        )
+    ]
+    for conversion in made:
+        graph = inspect_file(conversion.output)
+        assert ("WHILE" in graph.ops) == loops
+        assert [note for note in conversion.notes if says is None or says not in note] == []
+        assert len(conversion.notes) == (says is not None)
+        model = TfliteModel(conversion.output)
+        features = np.random.default_rng(8).normal(size=(9, 26)).astype(np.float32)
+        found, _ = run_clip(model, features)
+        expected, _ = run_clip(open_model(small_model), features)
+        assert distance(found, expected) <= 6e-2

@@ -38,7 +38,7 @@ def scores(tensorflow: Any, graph: Graph, frames: Any) -> Any:
 
 @pytest.mark.models
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", STREAMING)
+@pytest.mark.parametrize("name", [*STREAMING, "more/deepspeech-0.5.1-dynamic.pb"])
 def test_any_number_of_steps_computes_the_same(name: str, models: Path, tensorflow: Any) -> None:
     """From one graph: -1, 1, 5, 32 and back to 16; the scores of a frame depend on those before."""
     graph = open_graph(models / name)

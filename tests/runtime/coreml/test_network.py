@@ -174,6 +174,32 @@ SABOTAGE: list[Callable[[Any], None]] = [swap_gates, drop_bias, keep_one_frame_m
 
 
 @pytest.mark.tensorflow
+def test_one_normalized_frame_is_what_tensorflow_gives(tmp_path: Path, tensorflow: Any) -> None:
+    """Sums and products of a single row take constants of as many dimensions as it has."""
+    source = write_graph(tmp_path / "one.pb", n_steps=1, layer_norm=True)
+    asked = {"format": "neuralnetwork", "lengths": "input"}
+    path = core_ml_path(source, tmp_path / "one", **asked)
+    layers = read_model(path).neuralNetwork.layers
+    dimensions = {
+        layer.output[0]: len(layer.loadConstantND.shape)
+        for layer in layers
+        if layer.WhichOneof("layer") == "loadConstantND"
+    }
+    taken = [
+        dimensions[name]
+        for layer in layers
+        if layer.WhichOneof("layer") in ("add", "multiply")
+        for name in layer.input
+        if name in dimensions
+    ]
+    assert taken == [2] * 8
+    for length in (0, 1):
+        feeds = feeds_for(1, length)
+        expected = run_graph(tensorflow, open_graph(source), feeds, OUTPUTS)
+        check_outputs(fed(NetworkEvaluator(open_core_ml(path)), feeds), expected, length)
+
+
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("sabotage", SABOTAGE, ids=lambda function: function.__name__)
 def test_a_network_that_is_not_the_same_is_exposed(
     sabotage: Callable[[Any], None], networks: Networks, tmp_path: Path, tensorflow: Any

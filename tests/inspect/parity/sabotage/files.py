@@ -121,13 +121,13 @@ def with_floats(file: Spoilable, network: Network) -> dict[str, Tensor]:
     """The weights of a file, and what they are in its graph."""
     found, graph = file.tensors(), stored(network)
     for layer in graph.layers:
-        weights = layer.weights.floats()
+        weights = layer.weights.floats
         if layer is graph.layers[0] and file.factors is not None:
             weights = weights / file.factors[:, None]
         found[f"{layer.name}/weights"].floats = weights
         found[f"{layer.name}/bias"].floats = layer.bias
-    found["lstm/W"].floats = graph.lstm.inputs.floats()
-    found["lstm/R"].floats = graph.lstm.recurrent.floats()
+    found["lstm/W"].floats = graph.lstm.inputs.floats
+    found["lstm/R"].floats = graph.lstm.recurrent.floats
     found["lstm/b"].floats = graph.lstm.bias
     return found
 
