@@ -51,7 +51,7 @@ def test_a_model_is_converted_checked_and_used(tmp_path: Path) -> None:
     validation = dsconv.validate_models(demo_model.MODEL, [output], [clip.wav])
     assert validation.passed
     assert "PASS" in validation._repr_html_()
-    assert "pass: probabilities" in done._repr_html_()
+    assert "pass: right" in done._repr_html_()
     assert "any number of frames" in dsconv.inspect_model(output)._repr_html_()
     assert [candidate.verdict for candidate in validation.candidates] == ["pass"]
 

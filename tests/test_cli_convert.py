@@ -81,7 +81,7 @@ def test_the_verdict_is_printed(command: str, demo: Path) -> None:
     name = f"output_graph{TARGETS[command].suffix_for(Options())}"
     assert re.fullmatch(rf"{name}: {size:,} bytes, \d+\.\d\d s", first)
     assert re.fullmatch(
-        r"pass: probabilities \S+ of 1e-05, states \S+ of 1e-04, (\d+) of \1 texts",
+        r"pass: right; cost: probabilities \S+, states \S+, (\d+) of \1 texts",
         second,
     )
     assert result.stderr == NOTES[command]
@@ -158,7 +158,7 @@ def test_a_parity_that_fails(command: str, demo: Path, monkeypatch: pytest.Monke
     result = run(command)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0].startswith("output_graph.")
-    assert result.stdout.splitlines()[1].startswith("fail: probabilities ")
+    assert result.stdout.splitlines()[1].startswith("fail: wrong; cost: probabilities ")
     assert "failure, numbers: " in result.stdout
     assert result.stderr == NOTES[command]
     assert written(demo) == FILES[command]
@@ -173,7 +173,8 @@ def test_gates_in_another_order_are_noticed(demo: Path, monkeypatch: pytest.Monk
     assert result.exit_code == 1
     parity = json.loads(result.stdout)["parity"]
     assert (parity["verdict"], parity["passed"]) == ("fail", False)
-    assert any("gates of the LSTM are in another order" in f["message"] for f in parity["findings"])
+    (weights, *_) = parity["judged"]["errors"]
+    assert "has the gates in the order" in weights
     assert written(demo) == FILES["onnx"]
 
 

@@ -294,7 +294,7 @@ def test_the_graph_converts(target: str, folder: Path) -> None:
     assert run("saved").exit_code == 0
     result = CliRunner().invoke(main, [target])
     assert result.exit_code == 0, result.output
-    assert "\npass: probabilities " in result.stdout
+    assert "\npass: right; cost: probabilities " in result.stdout
     assert written(folder) == {"output_graph.pb", f"output_graph.{target}"}
 
 

@@ -118,7 +118,7 @@ def test_a_validation(small_model: Path, tmp_path: Path, counted: Counter[str]) 
     assert (counted["opened"], counted["recognised"]) == (1, 0)
     counted.clear()
     run("validate", small_model, package)
-    assert (counted["opened"], counted["recognised"]) == (2, 0)
+    assert (counted["opened"], counted["recognised"]) == (2, 1)
     assert counted[f"hashed {small_model.name}"] == 1
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsconv.acoustic.network import Network
-from dsconv.acoustic.stored import StoredNetwork
+from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.stored import StoredNetwork, stored
 from dsconv.errors import ConversionError
+from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.table import GRAPH, PACKAGE
 
 
 def read_back(path: Path, key: str, network: Network) -> StoredNetwork:
@@ -19,6 +22,8 @@ def read_back(path: Path, key: str, network: Network) -> StoredNetwork:
     Raises ConversionError if the file holds them in a form that is not known, ModelError if it is
     damaged.
     """
+    if key in (GRAPH.key, PACKAGE.key):
+        return stored(recognise(open_graph(path)))
     if key == "tflite":
         from dsconv.acoustic.read_back.tflite import read_tflite as read
     elif key == "onnx":

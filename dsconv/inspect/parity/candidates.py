@@ -14,7 +14,6 @@ import numpy as np
 
 from dsconv.acoustic.source import Source
 from dsconv.formats.digest import Digest
-from dsconv.formats.table import GRAPH, PACKAGE
 from dsconv.inspect.parity.judge import Judge, Judged, judge_of
 from dsconv.inspect.parity.numbers import (
     Difference,
@@ -83,7 +82,7 @@ class CandidateModel:
     def _find_judge(self, path: Path, findings: list[Finding]) -> Judge | None:
         """What tells whether the weights and the network are right; None if that is not known."""
         network = self._reference.network
-        if network is None or self._model.interface.format in (GRAPH.key, PACKAGE.key):
+        if network is None:
             return None
         judge = judge_of(network, path, self._model, self._reference.interface.feature_settings)
         if isinstance(judge, Judge):

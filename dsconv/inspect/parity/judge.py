@@ -230,7 +230,9 @@ class Judge:
         )
         level = 2000 * (1 + np.sin(np.arange(len(samples)) / 900)) ** 2
         features = clip_features((samples * level).clip(-32768, 32767).astype(np.int16), settings)
-        (windows,) = chunks(features[:frames], self._given.context, frames)
+        # In the first versions only every second frame is taken.
+        features = np.resize(features, (frames, features.shape[1]))
+        (windows,) = chunks(features, self._given.context, frames)
         return np.ascontiguousarray(windows.reshape(frames, -1))
 
     def _row(self, windows: FloatArray) -> tuple[list[Call], list[Observed]]:

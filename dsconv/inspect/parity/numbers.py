@@ -156,7 +156,8 @@ def diagnose(
     if rounded and agreement is not None and agreement >= _SAME_CLASSES:
         return (
             f"{names} differ from frame {frame} on, but {agreement:.1%} of the frames have the "
-            "same likeliest class: the rounding of the weights, on speech that is not this model's"
+            "same likeliest class; the weights are not read back, so whether the precision does it "
+            "or an error is not known"
         )
     onset = scores.onset if scores else None
     return f"{names} differ from frame {frame} on{_cause(onset, chunk_ends)}"
@@ -165,7 +166,7 @@ def diagnose(
 def _cause(onset: int | None, chunk_ends: list[int]) -> str:
     """What the first frame with any trace of the difference tells."""
     if onset is None:
-        return ", by little more than rounding"
+        return ", while the probabilities do not show it"
     if onset == 0:
         return ", with traces in frame 0: weights differ, or gates of the LSTM are in another order"
     if onset in chunk_ends:

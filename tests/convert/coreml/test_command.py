@@ -33,7 +33,7 @@ from tests.convert.coreml.forms import core_ml_path, description
 from tests.runtime.speech import distance
 
 IN_NUMPY = "run by an evaluation in numpy, not by Core ML or the Neural Engine"
-VERDICT = r"pass: probabilities \S+ of \S+, states \S+ of \S+, (\d+) of \1 texts"
+VERDICT = r"pass: right; cost: probabilities \S+, states \S+, (\d+) of \1 texts"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -73,7 +73,7 @@ def test_the_verdict_says_what_ran(options: str, name: str, demo: Path) -> None:
     size = inspect_file(demo / name).bytes
     assert re.fullmatch(rf"{name}: {size:,} bytes, \d+\.\d\d s", first)
     if "internal" in options or "--front-end" in options:
-        assert others[0].startswith("pass: probabilities ")
+        assert others[0].startswith("pass: right; cost: probabilities ")
     else:
         assert re.fullmatch(VERDICT, others[0])
     assert others[1:] == [IN_NUMPY]
@@ -201,7 +201,7 @@ def test_a_parity_that_fails(form: str, demo: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(coreml_lstm, "lstm_bias", another_bias)
     result = run("--format", form)
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[1].startswith("fail: probabilities ")
+    assert result.stdout.splitlines()[1].startswith("fail: wrong; cost: probabilities ")
     assert "failure, numbers: " in result.stdout
     assert len(written(demo)) == 1
 
