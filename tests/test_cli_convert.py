@@ -241,7 +241,7 @@ def test_options_that_cannot_be(command: str, options: str, small: Path) -> None
 
 def test_onnx_has_no_states_inside(small: Path) -> None:
     """It says how the states are kept instead; OpenVINO has them."""
-    says = "output_graph.pb: .*no internal states; pass --states io"
+    says = "output_graph.pb: .*no --states internal; pass --states io"
     assert_refused(run("onnx", "--states", "internal"), 4, says)
     assert written(small) == set()
     assert run("openvino", "--states", "internal", "--no-validate").exit_code == 0
