@@ -56,6 +56,8 @@ def find_causes(
     found = []
     answers = replay(NetworkEvaluator(network, arithmetic), calls)
     unchanged = compare("", calls, observed, answers, gives_logits=gives_logits, least=bounds.least)
+    if unchanged.within(bounds):
+        return []
     for cause in causes:
         changed = cause.network(network) if cause.network else network
         rounding = cause.arithmetic(arithmetic) if cause.arithmetic else arithmetic

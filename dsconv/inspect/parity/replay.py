@@ -75,8 +75,8 @@ class Bounds:
     least: float = 1e-30
 
 
-EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=1e-5)
-"""Where nothing is rounded but float32."""
+EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=2e-4)
+"""Where nothing is rounded but float32; sums of loud features lose some of their digits."""
 
 HALF = Bounds(logits=5e-3, states=2e-3, probabilities=2e-2, least=1e-4)
 """Where the runtime computes in float16, which knows no small probabilities."""
