@@ -27,6 +27,7 @@ from dsconv.inspect.parity.replay import (
     GroupDifference,
     Observed,
     arithmetics_of,
+    bounds_in,
     compare,
     observe,
     probes,
@@ -144,7 +145,7 @@ class Judge:
         """The nearest of the ways in which the runtime may compute; then that one for all."""
         found = []
         for way in [self._chosen] if self._chosen else self._ways:
-            arithmetic, bounds = way
+            arithmetic, bounds = way[0], bounds_in(name, way[1])
             answers = replay(self._evaluator(arithmetic), calls)
             difference = compare(
                 name, calls, observed, answers, gives_logits=gives_logits, least=bounds.least

@@ -9,7 +9,7 @@ layers, saturate the gates, and use every number of valid frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,14 +75,27 @@ class Bounds:
     least: float = 1e-30
 
 
-EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=2e-4)
-"""Where nothing is rounded but float32; sums of loud features lose some of their digits."""
+EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=1e-5)
+"""Where nothing is rounded but float32."""
+
+LOUD = ("clips of the layers", "calls in a row", "short clips")
+"""The groups with features beyond those of speech."""
+
+_LOUD_PROBABILITIES = 2e-4
+"""What float32 loses of their sums: right files were seen at 1.7e-5."""
 
 HALF = Bounds(logits=5e-3, states=2e-3, probabilities=2e-2, least=1e-4)
 """Where the runtime computes in float16, which knows no small probabilities."""
 
 INTEGER = Bounds(logits=3e-3, states=6e-4, probabilities=5e-2)
 """Where activations are rounded to 8 bits: some are on the edge between two integers."""
+
+
+def bounds_in(group: str, bounds: Bounds) -> Bounds:
+    """The bounds for the calls of a group."""
+    if group not in LOUD:
+        return bounds
+    return replace(bounds, probabilities=max(bounds.probabilities, _LOUD_PROBABILITIES))
 
 
 LARGE = 512
@@ -270,7 +283,7 @@ def probes(
     """
     maker = _Probes(network, windows, interface)
     groups = {
-        "clips of the layers": maker.loud(),
+        LOUD[0]: maker.loud(),
         "saturated gates": maker.saturated(),
         "clip after the LSTM": maker.aimed(),
     }
