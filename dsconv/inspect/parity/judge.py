@@ -38,7 +38,7 @@ from dsconv.inspect.parity.replay import (
 )
 from dsconv.inspect.parity.trace import Trace
 from dsconv.runtime.model import Interface, Model, default_steps
-from dsconv.runtime.network import Arithmetic, NetworkEvaluator
+from dsconv.runtime.network import Answers, Arithmetic, NetworkEvaluator
 from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream
 from dsconv.speech.features import FloatArray
 from dsconv.speech.framing import chunks, clip_features, whitened_windows
@@ -203,13 +203,14 @@ class Judge:
     ) -> str:
         """What a difference comes from, by trying."""
         arithmetic = (self._chosen or self._ways[0])[0]
-        some = slice(None, None, max(1, len(calls) // _EXPLAINED_CALLS))
+        answers = replay(self._evaluator(arithmetic), calls)
+        some = _most_telling(calls, observed, answers, bounds, gives_logits)
         explain = partial(
             find_causes,
             self._found,
             arithmetic,
-            calls[some],
-            observed[some],
+            [calls[index] for index in some],
+            [observed[index] for index in some],
             bounds,
             gives_logits=gives_logits,
         )
@@ -218,7 +219,6 @@ class Judge:
         if causes:
             self._causes = causes
             return " or ".join(dict.fromkeys(cause.sentence for cause in causes))
-        answers = replay(self._evaluator(arithmetic), calls)
         where = locate(calls, observed, answers, bounds, gives_logits=gives_logits)
         return f"{where} ({figures(difference)})"
 
@@ -230,10 +230,9 @@ class Judge:
         )
         level = 2000 * (1 + np.sin(np.arange(len(samples)) / 900)) ** 2
         features = clip_features((samples * level).clip(-32768, 32767).astype(np.int16), settings)
-        # In the first versions only every second frame is taken.
-        features = np.resize(features, (frames, features.shape[1]))
-        (windows,) = chunks(features, self._given.context, frames)
-        return np.ascontiguousarray(windows.reshape(frames, -1))
+        # The first versions skip every other frame.
+        windows = next(chunks(features[:frames], self._given.context, frames))
+        return np.ascontiguousarray(windows.reshape(len(windows), -1))
 
     def _row(self, windows: FloatArray) -> tuple[list[Call], list[Observed]]:
         """Calls one after the other of a file that keeps its states; each from those replayed."""
@@ -286,6 +285,22 @@ class Judge:
         else:
             windows = next(chunks(speech.features, self._given.context, len(speech.features)))
         return np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
+
+
+def _most_telling(
+    calls: Sequence[Call],
+    observed: Sequence[Observed],
+    answers: Sequence[Answers],
+    bounds: Bounds,
+    gives_logits: bool,
+) -> list[int]:
+    """The calls that differ most, and two that differ least: a cause has to explain both."""
+    sizes = []
+    for call, seen, answer in zip(calls, observed, answers, strict=True):
+        found = compare("", [call], [seen], [answer], gives_logits=gives_logits, least=bounds.least)
+        sizes.append(max(found.logits, found.states, found.probabilities))
+    order = np.argsort(np.nan_to_num(sizes, nan=np.inf)).tolist()
+    return sorted({*order[-_EXPLAINED_CALLS:], *order[:2]})
 
 
 def calls_of(

@@ -14,8 +14,8 @@ from dsconv.acoustic.stored import StoredLayer, StoredNetwork
 from dsconv.speech.features import FloatArray
 
 _SEED = 23
-_TRIED = 64
-_SIZES = (4.0, 16.0, 64.0, 256.0)
+_TRIED = 80
+_SIZES = (4.0, 16.0, 64.0)
 """The sizes of features that are tried; those of speech are below 20 but for the first."""
 
 _ANY = 1e30
