@@ -93,7 +93,7 @@ def _caught_by(found: dict[str, list[str]]) -> str:
 def power(models: dict[str, Path], work: Path) -> Iterator[str]:
     """The smallest part by which a layer's weights may be off, by model, target and precision."""
     yield "## Resolving power\n"
-    yield "The smallest e for which one layer multiplied by 1 + e is caught, the largest of those of"
+    yield "The smallest e for which one layer multiplied by 1 + e is caught, the largest of"
     yield f"{', '.join(SCALED)}. Made by `python -m tools.verdict_table MODEL ... --cells N`.\n"
     yield f"| model | target | {' | '.join(PRECISIONS)} |"
     yield "|---|---|" + "---|" * len(PRECISIONS)

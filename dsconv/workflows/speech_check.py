@@ -70,5 +70,6 @@ class SpeechCheck:
             max_cer=self.max_cer,
             max_wer_increase=self.max_wer_increase,
             packaged_speech=not self.audio,
+            exporters_way=False,
         )
         return validate_models(source, outputs, clips, options, progress=progress)

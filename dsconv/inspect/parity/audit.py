@@ -33,6 +33,8 @@ _SMALLEST_HALF = 2.0**-25
 
 _ROWS = 32
 
+_UNKNOWN = "for a cause that is not known"
+
 _SAME_SCALE = 2e-3
 """How far a scale may be from the largest weight over 127; rounded to float16 it is off by 5e-4."""
 
@@ -95,13 +97,21 @@ def audit(expected: StoredNetwork, found: StoredNetwork) -> Audit:
     compared as they act, on features as they are.
     """
     errors: list[WeightError] = []
-    numbers = 0
-    for name, values, matrix, columns in _pairs(expected, found):
-        numbers += values.size
+    pairs = list(_pairs(expected, found))
+    for name, values, matrix, columns in pairs:
         if error := _compare(name, values, matrix, columns, expected):
             errors.append(error)
+    if len(errors) == len(pairs) and all(_UNKNOWN in error.cause for error in errors):
+        errors = [_other_model(errors)]
     errors += _settings(expected, found)
-    return Audit(tuple(errors), numbers)
+    return Audit(tuple(errors), sum(values.size for _, values, _, _ in pairs))
+
+
+def _other_model(errors: list[WeightError]) -> WeightError:
+    """One error for weights that are others in every tensor."""
+    largest = max(error.largest for error in errors)
+    cause = "are others in every layer: it is another model, or another training of this one"
+    return WeightError("the weights", cause, sum(error.numbers for error in errors), largest)
 
 
 def _pairs(
@@ -449,4 +459,4 @@ def _other_tensor(
 
 def _extent(wrong: NDArray[np.bool_]) -> str:
     share = f"{int(wrong.sum()):,} of {wrong.size:,} numbers"
-    return f"differs in {share}, for a cause that is not known"
+    return f"differs in {share}, {_UNKNOWN}"

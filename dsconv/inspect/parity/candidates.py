@@ -117,6 +117,8 @@ class CandidateModel:
             if error is not None:
                 found = Finding(NETWORK, Severity.FAILURE, f"{clip.source.name}: {error}")
                 comparison.findings.insert(0, found)
+        if self._model.interface.precision == "int8":
+            comparison = replace(comparison, exporters_way=self._reference.exporters_cost(clip))
         return comparison, trace
 
     def _compare_front_ends(self, clip: ReferenceClip) -> Difference | None:

@@ -14,6 +14,7 @@ from dsconv.inspect.parity.result import (
     CandidateResult,
     ClipInfo,
     ClipResult,
+    Distance,
     Finding,
     ModelInfo,
 )
@@ -59,6 +60,7 @@ class Comparison:
     transcripts: TranscriptComparison | None
     edits: Edits | None
     replayed: GroupDifference | None = None
+    exporters_way: Distance | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def _candidate(
         for outcome, each in zip(outcomes, found, strict=True)
         if each is not None and outcome.edits is not None and each.edits is not None
     ]
-    cost = cost_of(transcripts, pairs)
+    others = [each.exporters_way for each in comparisons if each.exporters_way is not None]
+    cost = replace(cost_of(transcripts, pairs), exporters_way=Distance.over(others))
     return CandidateResult(
         info.model,
         info.tolerance,

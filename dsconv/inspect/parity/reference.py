@@ -10,10 +10,12 @@ import numpy as np
 from dsconv.acoustic.network import Network
 from dsconv.acoustic.overrides import Overrides
 from dsconv.acoustic.source import Source
+from dsconv.acoustic.stored import stored
 from dsconv.errors import ModelError
 from dsconv.formats.table import GRAPH, PACKAGE
+from dsconv.inspect.parity.exporter import ExportersWay
 from dsconv.inspect.parity.judge import recognition_error
-from dsconv.inspect.parity.result import ClipInfo, ModelInfo
+from dsconv.inspect.parity.result import ClipInfo, Distance, ModelInfo
 from dsconv.inspect.parity.trace import Trace, run_trace
 from dsconv.inspect.parity.transcripts import Transcript, edits_of, transcribe_probabilities
 from dsconv.progress import Progress
@@ -23,6 +25,8 @@ from dsconv.runtime.stream import USUAL_STEPS, Speech, Stream, hear
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.corpus import ClipSource
 from dsconv.speech.decode import DEFAULT_BEAM
+from dsconv.speech.features import FloatArray
+from dsconv.speech.framing import chunks
 from dsconv.speech.rates import Edits
 from dsconv.speech.wav import read_wav
 
@@ -36,7 +40,8 @@ class ValidationOptions:
     by how much the error rate of words to the expected transcripts may be above the reference's,
     where they are exceeded. `tensorflow` runs a reference graph in TensorFlow, `evaluated` a Core
     ML model in numpy also where Core ML could run it. `overrides` are what the user knows better
-    than the reference's file. With `packaged_speech` the clips are dsconv's own.
+    than the reference's file. With `packaged_speech` the clips are dsconv's own. With
+    `exporters_way` the cost of int8 is shown beside that of the original exporter's files.
     """
 
     beam: int | None = None
@@ -48,6 +53,7 @@ class ValidationOptions:
     max_cer: float | None = None
     max_wer_increase: float | None = None
     packaged_speech: bool = False
+    exporters_way: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,11 @@ class ReferenceClip:
     transcript: Transcript | None
     edits: Edits | None
     recognition_error: str | None = None
+
+    def distance(self, probabilities: FloatArray) -> Distance:
+        """How far other probabilities [frames, classes] are from the reference's."""
+        apart = np.abs(probabilities - self.trace.probabilities)
+        return Distance(float(apart.max(initial=0.0)), float(apart.mean()), len(apart))
 
 
 class Reference:
@@ -85,6 +96,9 @@ class Reference:
         self.beam = options.beam or self.interface.metadata.beam_width or DEFAULT_BEAM
         self._stream = Stream(self.model)
         self._compared_with_network = False
+        self._exporters_way: ExportersWay | None = None
+        # That of the last clip, as all candidates ask for it.
+        self._exporters_cost: tuple[str, Distance | None] = ("", None)
 
     @cached_property
     def network(self) -> Network | None:
@@ -130,6 +144,22 @@ class Reference:
         edits = edits_of(source.transcript, transcript)
         error = self._recognition_error(speech, trace)
         return ReferenceClip(source, info, speech, trace, transcript, edits, error)
+
+    def exporters_cost(self, clip: ReferenceClip) -> Distance | None:
+        """How far the original exporter's int8 would be over a clip; None where nobody knows."""
+        network = self.network
+        if not self.options.exporters_way or network is None or network.backward is not None:
+            return None
+        if self._exporters_way is None:
+            self._exporters_way = ExportersWay(stored(network))
+        name, found = self._exporters_cost
+        if name != clip.source.name:
+            frames = len(clip.speech.features)
+            windows = next(chunks(clip.speech.features, network.context, frames))
+            probabilities = self._exporters_way.probabilities(windows.reshape(frames, -1))
+            found = clip.distance(probabilities)
+            self._exporters_cost = (clip.source.name, found)
+        return found
 
     def _recognition_error(self, speech: Speech, trace: Trace) -> str | None:
         """Whether the network is what the graph computes, looked at over the first clip."""

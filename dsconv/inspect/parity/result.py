@@ -102,16 +102,36 @@ class ClipResult:
 
 
 @dataclass(frozen=True)
+class Distance:
+    """The largest and the mean absolute difference of probabilities over so many frames."""
+
+    largest: float
+    mean: float
+    frames: int
+
+    @classmethod
+    def over(cls, parts: Sequence[Distance]) -> Distance | None:
+        """That over several clips; None over none."""
+        if not parts:
+            return None
+        frames = sum(part.frames for part in parts)
+        mean = sum(part.mean * part.frames for part in parts) / max(1, frames)
+        return cls(max(part.largest for part in parts), mean, frames)
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a candidate's precision costs.
 
     `cer` is that of its transcripts to the reference's, None without an alphabet; `wer_increase` by
     how much its WER to the expected transcripts is above the reference's, clip by clip the same
-    speech; None where no transcript is expected.
+    speech; None where no transcript is expected. `exporters_way` is what int8 would cost in the
+    files of the original exporter, None for other precisions and where that is not known.
     """
 
     cer: float | None
     wer_increase: Estimate | None
+    exporters_way: Distance | None = None
 
 
 @dataclass

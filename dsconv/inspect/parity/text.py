@@ -50,6 +50,9 @@ def _candidate(candidate: CandidateResult) -> list[RenderableType]:
         parts.append(Text(_judged(candidate.judged)))
     if candidate.clips:
         parts.append(_numbers(candidate))
+    if candidate.cost is not None and (other := candidate.cost.exporters_way) is not None:
+        figures = f"largest {other.largest:.1e}, mean {other.mean:.1e}"
+        parts.append(Text(f"int8 of the original exporter would cost: probabilities {figures}"))
     if candidate.transcripts:
         parts.append(Text(_transcripts(candidate)))
     return [*parts, *map(Text, finding_lines(candidate.findings))]
