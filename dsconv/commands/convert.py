@@ -20,6 +20,7 @@ from dsconv.commands.options import (
     parse_steps,
     quiet_option,
     reference_evaluator_option,
+    require_validation_option,
 )
 from dsconv.commands.show import print_json, print_rich, progress_bar
 from dsconv.errors import ToolkitError
@@ -78,6 +79,7 @@ def _convert(
     type=click.Choice(["loop", "unrolled"]),
     help="loop (the default): one copy of the weights. unrolled: the exporter's form.",
 )
+@require_validation_option
 @output_option("The file to write. Default: MODEL with the suffix .tflite.")
 @force_option
 @json_option
@@ -130,6 +132,7 @@ def tflite(model: Path, **asked: Any) -> None:
 @click.option("--license", default="", help="The license, as Xcode shows it.")
 @click.option("--model-version", default="", help="The version, as Xcode shows it.")
 @reference_evaluator_option
+@require_validation_option
 @output_option("The file to write. Default: MODEL with the suffix .mlpackage or .mlmodel.")
 @force_option
 @json_option
@@ -171,6 +174,7 @@ def coreml(
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
+@require_validation_option
 @output_option("The .xml to write, with a .bin beside it. Default: MODEL with the suffix .xml.")
 @force_option
 @json_option
@@ -187,6 +191,7 @@ def openvino(model: Path, **asked: Any) -> None:
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
+@require_validation_option
 @output_option("The file to write. Default: MODEL with the suffix .onnx.")
 @force_option
 @json_option
@@ -208,6 +213,7 @@ def _convert_network(
     as_json: bool,
     quiet: bool,
     validate: bool,
+    require_validation: bool = False,
     evaluated: bool = False,
     alphabet: Path | None = None,
     sample_rate: int | None = None,
@@ -215,6 +221,7 @@ def _convert_network(
 ) -> None:
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
     from dsconv.api import convert_model
+    from dsconv.workflows.convert import ignore_warning
 
     with progress_bar("Validating", quiet or not validate) as progress:
         checked = convert_model(
@@ -224,21 +231,27 @@ def _convert_network(
             options=asked_options(asked, alphabet, sample_rate),
             force=force,
             validate=validate,
+            require_validation=require_validation,
             evaluated=evaluated,
+            warn=ignore_warning if quiet else _warn,
             progress=progress,
         )
-    conversion, result = checked.conversion, checked.result
+    conversion = checked.conversion
     if as_json:
         print_json(checked.to_json())
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
-    if result is not None and not as_json and (not quiet or not checked.passed):
-        click.echo("\n".join([result.line, *result.remarks]), err=quiet)
+    if checked.lines and not as_json and (not quiet or not checked.passed):
+        click.echo("\n".join(checked.lines), err=quiet)
     if not quiet:
         for note in conversion.notes:
-            click.echo(f"dsconv: note: {note}", err=True)
+            _warn(note)
     if not checked.passed:
         click.get_current_context().exit(1)
+
+
+def _warn(text: str) -> None:
+    click.echo(f"dsconv: note: {text}", err=True)
 
 
 @click.command("all", cls=SectionedCommand)
@@ -350,6 +363,7 @@ def plugin_command(name: str) -> click.Command | None:
     options: list[Callable[[Any], Any]] = [
         model_argument("output_graph.pb"),
         network_options("fp32", "fp16", "int8"),
+        require_validation_option,
         output_option(f"The file to write. Default: MODEL with the suffix of {target.label}."),
         force_option,
         json_option,

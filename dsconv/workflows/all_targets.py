@@ -121,8 +121,8 @@ def _validate(
     outputs = {name: result.output for name, result in files.items() if result.output}
     try:
         for name, output in outputs.items():
-            files[name].parity = plans[name].check(output)
-        if any(result.parity for result in files.values()):
+            _check(files[name], plans[name], output)
+        if any(result.parity or result.not_validated for result in files.values()):
             return
         done.validation = validate_on_speech(
             source, list(outputs.values()), options, clips=clips, progress=progress
@@ -131,6 +131,14 @@ def _validate(
         raise type(error)(f"the files are written, but not validated: {error}") from error
     for name, candidate in zip(outputs, done.validation.candidates, strict=True):
         files[name].parity = candidate
+
+
+def _check(result: TargetResult, plan: Plan, output: Path) -> None:
+    """Compare a file that speech says nothing of, if that can be done here."""
+    try:
+        result.parity = plan.check(output)
+    except (ConversionError, ModelError) as error:
+        result.not_validated = str(error)
 
 
 def _reasons(results: Sequence[TargetResult]) -> str:

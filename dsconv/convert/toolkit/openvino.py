@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.worker import run, unsupported
+from dsconv.convert.toolkit.worker import conditions, run, unsupported
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.toolkits import import_openvino
 from dsconv.runtime.openvino import RT_INFO
@@ -27,14 +27,24 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
             output=[f"{name}:0" for name in spec.outputs],
         )
     except Exception as error:  # Its exceptions have no common base.
-        if found := _UNKNOWN.search(str(error)):
-            ops = [op.strip() for op in found[1].split(",")]
+        if ops := _unknown_ops(openvino, source, error):
             raise unsupported(LABEL, open_graph(source), ops) from error
         raise
     model = _in_order(openvino, model, names, spec.outputs)
     for key, value in spec.properties.items():
         model.set_rt_info(value, [RT_INFO, key])
     openvino.save_model(model, str(output), compress_to_fp16=False)
+
+
+def _unknown_ops(openvino: Any, source: Path, error: Exception) -> list[str]:
+    """The ops that stand in the way; they are only named for the whole graph."""
+    found = _UNKNOWN.search(str(error))
+    if found is None:
+        try:
+            openvino.convert_model(str(source))
+        except Exception as whole:
+            found = _UNKNOWN.search(str(whole))
+    return [op.strip() for op in found[1].split(",")] if found else conditions(open_graph(source))
 
 
 def _in_order(openvino: Any, model: Any, inputs: list[str], outputs: tuple[str, ...]) -> Any:
