@@ -78,6 +78,7 @@ def convert_to_all(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a frozen graph to every target that is installed, and compare all files at once.
@@ -87,7 +88,13 @@ def convert_to_all(
     ConversionError only if no target can be made.
     """
     return convert_all(
-        model, folder, options=options, force=force, validate=validate, progress=progress
+        model,
+        folder,
+        options=options,
+        force=force,
+        validate=validate,
+        warn=warn,
+        progress=progress,
     )
 
 

@@ -223,6 +223,12 @@ def _convert_network(
     from dsconv.api import convert_model
     from dsconv.workflows.convert import ignore_warning
 
+    warned: list[str] = []
+
+    def warn(text: str) -> None:
+        warned.append(text)
+        _note(text)
+
     with progress_bar("Validating", quiet or not validate) as progress:
         checked = convert_model(
             model,
@@ -233,7 +239,7 @@ def _convert_network(
             validate=validate,
             require_validation=require_validation,
             evaluated=evaluated,
-            warn=ignore_warning if quiet else _warn,
+            warn=ignore_warning if quiet else warn,
             progress=progress,
         )
     conversion = checked.conversion
@@ -245,12 +251,13 @@ def _convert_network(
         click.echo("\n".join(checked.lines), err=quiet)
     if not quiet:
         for note in conversion.notes:
-            _warn(note)
+            if note not in warned:
+                _note(note)
     if not checked.passed:
         click.get_current_context().exit(1)
 
 
-def _warn(text: str) -> None:
+def _note(text: str) -> None:
     click.echo(f"dsconv: note: {text}", err=True)
 
 
@@ -283,6 +290,7 @@ def to_all(
     """
     from dsconv.api import convert_to_all
     from dsconv.formats.output import check_writable
+    from dsconv.workflows.convert import ignore_warning
 
     if report is not None:
         check_writable(report, force=force)
@@ -293,6 +301,7 @@ def to_all(
             options=asked_options(asked, alphabet, sample_rate),
             force=force,
             validate=validate,
+            warn=ignore_warning if quiet else _note,
             progress=progress,
         )
     if as_json:

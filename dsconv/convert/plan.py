@@ -39,7 +39,7 @@ class Plan(ABC):
         """
 
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know before anything is written."""
+        """What a user should know before anything is written; notes of the conversion too."""
         return ()
 
     def notes(self, output: Path) -> tuple[str, ...]:  # noqa: ARG002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.formats.digest import Digest
 from dsconv.progress import Progress, ignore_progress
 from dsconv.workflows.all_results import AllTargets, TargetResult
-from dsconv.workflows.convert import validate_on_speech
+from dsconv.workflows.convert import ignore_warning, validate_on_speech
 from dsconv.workflows.memory import PeakMemory
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ def convert_all(
     force: bool = False,
     validate: bool = True,
     clips: Sequence[ClipSource] | None = None,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a graph to every target whose toolkit is installed, into files beside it.
 
     The files go into `folder` if one is given. A target that is not installed, or that the graph or
     the options do not fit, is listed with the reason. All files are validated over the same run of
-    the reference, over `clips` or some packaged speech. Raises ModelError for a source that is no
+    the reference, over `clips` or some packaged speech. `warn` is told what a user should know
+    before a file is written. Raises ModelError for a source that is no
     graph, and ConversionError if no target can be made.
     """
     opened, options = Source(source), options or Options()
@@ -50,7 +52,7 @@ def convert_all(
     for number, target in enumerate(targets):
         progress(number / (len(targets) + 1))
         output = _output(target, opened.path, folder, options)
-        result, plan = _convert(target, opened, output, options, force)
+        result, plan = _convert(target, opened, output, options, force, warn)
         done.results.append(result)
         if plan is not None and target.validated:
             plans[target.name] = plan
@@ -71,7 +73,12 @@ def _output(
 
 
 def _convert(
-    target: Target, source: Source, output: Path, options: Options, force: bool
+    target: Target,
+    source: Source,
+    output: Path,
+    options: Options,
+    force: bool,
+    warn: Callable[[str], None],
 ) -> tuple[TargetResult, Plan | None]:
     """What becomes of a target, and the plan of a file that was written."""
     result = TargetResult(target.name, target.label, "converted")
@@ -82,6 +89,8 @@ def _convert(
     try:
         with PeakMemory() as peak:
             plan = plan_conversion(target, source, options)
+            for text in plan.warnings():
+                warn(f"{target.name}: {text}")
             conversion = write_plan(plan, output, force=force)
     except ConversionError as error:
         result.status, result.reason = "refused", str(error)

@@ -164,41 +164,39 @@ def check_file(
         runs = _answers("TensorFlow", "reference", folder, graph, folder / _PLAIN)
         actual = _answers("the runtime", "runner", folder, path)
     calls = len(actual)
-    expected, *others = (runs[start : start + calls] for start in range(0, len(runs), calls))
     outputs = []
     for index, name in enumerate(spec.outputs):
-        answers = [[call[index] for call in run] for run in (expected, actual, *others)]
-        outputs.append(judged(name, *answers))
+        answers = [call[index] for call in runs]
+        found = [call[index] for call in actual]
+        each = [answers[start : start + calls] for start in range(0, len(answers), calls)]
+        outputs.append(judged(name, found, each))
     return RandomCheck(tuple(outputs), calls, given is not None)
 
 
 def judged(
     name: str,
-    reference: Sequence[NDArray[np.generic]],
     found: Sequence[NDArray[np.generic]],
-    *others: Sequence[NDArray[np.generic]],
+    runs: Sequence[Sequence[NDArray[np.generic]]],
 ) -> OutputDifference:
-    """How far an output is from TensorFlow's, given what TensorFlow says in other arithmetic.
+    """How far an output is from TensorFlow's first run, in each call.
 
-    Raises ConversionError where this proves nothing: no call gives a number, or the rounding moves
-    it too far.
+    The runs come in pairs that differ by rounding alone. Raises ConversionError where this proves
+    nothing: no call gives a number, or the rounding moves it too far.
     """
+    reference = runs[0]
     if not any(np.isfinite(_numbers(array)).any() for array in reference):
         raise ConversionError(
             f"'{name}' holds no number on these inputs, so nothing is compared; pass others with "
             "--check-inputs."
         )
     noise = max(
-        (
-            compared(name, *pair).max_rel
-            for other in others
-            for pair in zip(reference, other, strict=True)
-        ),
-        default=0.0,
+        compared(name, *pair).max_rel
+        for run, other in zip(runs[::2], runs[1::2], strict=True)
+        for pair in zip(run, other, strict=True)
     )
     if noise > MOST_NOISE and reference[0].dtype.kind not in "iub":
         raise ConversionError(
-            f"'{name}' changes by {noise:.0%} of its largest number where TensorFlow rounds "
+            f"'{name}' changes by {noise:.2g} of its largest number where TensorFlow rounds "
             "otherwise, so a comparison says nothing; pass inputs with --check-inputs."
         )
     pairs = zip(reference, found, strict=True)
