@@ -136,7 +136,11 @@ def _validate(
         done.validation = validate_on_speech(
             source, list(outputs.values()), options, clips=clips, progress=progress
         )
-    except (ConversionError, ModelError, ToolkitError) as error:
+    except ConversionError as error:
+        for name in outputs:
+            files[name].not_validated = str(error)
+        return
+    except (ModelError, ToolkitError) as error:
         raise type(error)(f"the files are written, but not validated: {error}") from error
     for name, candidate in zip(outputs, done.validation.candidates, strict=True):
         files[name].parity = candidate
@@ -146,7 +150,7 @@ def _check(result: TargetResult, plan: Plan, output: Path) -> None:
     """Compare a file that speech says nothing of, if that can be done here."""
     try:
         result.parity = plan.check(output)
-    except (ConversionError, ModelError) as error:
+    except ConversionError as error:
         result.not_validated = str(error)
 
 

@@ -90,7 +90,7 @@ def convert_checked(
     Raises the errors of `convert_file`. A parity that fails is no error: the file stays. It stays
     as well where the two cannot be compared here, and the result says why; with
     `require_validation` that is a ConversionError, and nothing is written. ToolkitError is raised
-    if the file's runtime is missing or fails.
+    if the file's runtime is missing or fails, ModelError if the source gives no numbers.
     """
     opened, options = Source(source), options or Options()
     plan = plan_conversion(target, opened, options)
@@ -118,10 +118,10 @@ def convert_checked(
         return CheckedConversion(conversion, None)
     try:
         return CheckedConversion(conversion, check(output))
-    except (ConversionError, ModelError) as error:
+    except ConversionError as error:
         return CheckedConversion(conversion, None, not_validated=str(error))
-    except ToolkitError as error:
-        raise ToolkitError(
+    except (ModelError, ToolkitError) as error:
+        raise type(error)(
             f"{output} is written, but not validated: {error} Or pass --no-validate."
         ) from error
 
@@ -136,9 +136,10 @@ def _converted_if_checked(
         conversion = write_plan(plan, folder / output.name)
         try:
             verdict = check(conversion.output)
-        except (ConversionError, ModelError) as error:
+        except ConversionError as error:
+            reason = str(error).replace(str(conversion.output), str(output))
             raise ConversionError(
-                f"{plan.source.path}: not validated, so nothing is written: {error}"
+                f"{plan.source.path}: not validated, so nothing is written: {reason}"
             ) from error
     if isinstance(verdict, CandidateResult):
         verdict.model = replace(verdict.model, path=str(output))

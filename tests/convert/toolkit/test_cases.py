@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from dsconv.cli import main
 from dsconv.inspect.registry import inspect_file
+from dsconv.workflows.inspection import inspect_model
 from tests.convert.toolkit.networks import TOOLKIT_TARGETS, named
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.cases]
@@ -61,6 +62,15 @@ def test_what_becomes_of_it(case: str, target: str, cases: Path, tmp_path: Path)
     assert found == sorted(OUTPUTS[case])
     for name in OUTPUTS[case]:
         assert f"{name} " in done.stdout
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_what_inspection_promises(case: str, cases: Path) -> None:
+    """A target that refuses the graph at once is not promised; one that is tried is."""
+    targets = inspect_model(cases / case).converts_to
+    refused = {each.target for each in targets if each.refusal} & set(TOOLKIT_TARGETS)
+    at_once = case in ("networks/rankless.pb", "graphs/n1_speech_commands.pb")
+    assert refused == (set(TOOLKIT_TARGETS) if at_once else set())
 
 
 def test_the_reported_input_with_a_default(cases: Path, tmp_path: Path) -> None:

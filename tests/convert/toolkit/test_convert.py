@@ -308,6 +308,29 @@ def test_what_cannot_be_checked(required: bool, tensorflow: Any, tmp_path: Path)
         assert says in found["not_validated"]
 
 
+def write_elu(tensorflow: Any, path: Path) -> Path:
+    """An activation that Core ML has, and that is not evaluated in numpy."""
+
+    def build(tf: Any, _: np.random.Generator) -> None:
+        tf.nn.elu(tf.compat.v1.placeholder(tf.float32, [2, 3], "given"), "bent")
+
+    return write(tensorflow, path, build)
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_an_op_that_is_not_evaluated(required: bool, tensorflow: Any, tmp_path: Path) -> None:
+    """It is Core ML's to run, on macOS."""
+    (tmp_path / "out").mkdir()
+    output = named("coreml", tmp_path / "out")
+    source = write_elu(tensorflow, tmp_path / "elu.pb")
+    require = ["--require-validation"] if required else []
+    done = dsconv("coreml", source, "-o", output, "--reference-evaluator", *require)
+    assert done.exit_code == (4 if required else 0), done.output
+    assert "elu" in (done.stderr if required else done.stdout.split("not validated: ")[1])
+    assert output.exists() is not required
+    assert required or len(done.stdout.splitlines()) == 2
+
+
 def test_required_and_validated(folder: Path, tmp_path: Path) -> None:
     """The files stand where they belong, and nothing else does."""
     output = named("openvino", tmp_path)

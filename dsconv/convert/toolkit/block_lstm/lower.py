@@ -103,7 +103,9 @@ def _shape_for(
         for spec in inputs
     }
     try:
-        return Evaluator(graph).run(feeds, [name])[name].shape
+        # Some ops have no value at zero; only the shape counts.
+        with np.errstate(all="ignore"):
+            return Evaluator(graph).run(feeds, [name])[name].shape
     except ConversionError as error:
         raise refused(node, f"takes an input whose size is not known ({error})") from error
 
