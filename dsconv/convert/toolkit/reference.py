@@ -83,7 +83,7 @@ def _widened(arrays: Arrays) -> Arrays:
 
 def _check_results(loaded: Any, source: Graph, spec: Spec) -> None:
     """Refuse an output that nobody named, and whose op has more results than dsconv knows of."""
-    for name in () if spec.settings["named"] else spec.outputs:
+    for name in () if spec.settings.get("named") else spec.outputs:
         node, several = source[name], len(loaded.get_operation_by_name(name).outputs)
         if several > 1 and not gives_several(node) and not node.op.startswith("FusedBatchNorm"):
             raise ConversionError(

@@ -84,6 +84,33 @@ def test_products_of_any_number_of_rows(target: str, folder: Path, tmp_path: Pat
     assert 0 < parity["outputs"][0]["max_abs"] <= 2e-5
 
 
+def write_largest(tensorflow: Any, path: Path) -> Path:
+    """The three largest numbers of each row and where they are, from one op."""
+
+    def build(tf: Any, random: np.random.Generator) -> None:
+        given = tf.compat.v1.placeholder(tf.float32, [4, 8], "given")
+        weights = random.normal(size=(8, 20)).astype(np.float32)
+        tf.math.top_k(tf.matmul(given, weights), 3, name="largest")
+
+    return write(tensorflow, path, build)
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_all_results_of_an_op(target: str, tensorflow: Any, tmp_path: Path) -> None:
+    """Each is in the file and in the verdict."""
+    output = named(target, tmp_path)
+    source = write_largest(tensorflow, tmp_path / "largest.pb")
+    done = dsconv(target, source, "-o", output, "--json")
+    assert done.exit_code == 0, done.output
+    outputs = json.loads(done.stdout)["parity"]["outputs"]
+    assert [(each["name"], each["passed"]) for each in outputs] == [
+        ("largest", True),
+        ("largest_1", True),
+    ]
+    assert outputs[1]["tolerance"] == 0
+    assert {tensor.name for tensor in inspect_file(output).outputs} == {"largest", "largest_1"}
+
+
 @pytest.mark.parametrize("target", TOOLKIT_TARGETS)
 def test_an_op_that_no_toolkit_has(target: str, folder: Path, tmp_path: Path) -> None:
     """It is named, nothing is left behind."""
