@@ -107,7 +107,7 @@ def _kind_of(node: Node, output: int) -> DataType:
     """The type of one of several results. Raises ConversionError if there is no such result."""
     types = results_of(node)
     if types is None:
-        return node.attribute("T", DataType)
+        return DataType(node.attribute_or("T", DataType.FLOAT))
     if output >= len(types):
         raise ConversionError(
             f"'{node.name}' ({node.op}) has {len(types)} results, counted from 0; pass other "

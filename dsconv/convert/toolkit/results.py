@@ -14,19 +14,17 @@ _FLOAT, _INT32, _INT64 = DataType.FLOAT, DataType.INT32, DataType.INT64
 
 
 def results_of(node: Node) -> list[DataType] | None:
-    """The types of all results of a node; None where they are not known.
-
-    An op that is not in the tables has one, of its type T; of a batch's normalisation only the
-    first is of use after the training.
-    """
-    if node.op in _UNKNOWN:
-        return None
+    """The types of the results of a node that gives several; None where they are not known."""
     rule = _RULES.get(node.op)
-    return rule(node) if rule else [_of(node, "T")]
+    return rule(node) if rule else None
 
 
 def gives_several(node: Node) -> bool:
-    """Whether a node has several results; True where their number is not known."""
+    """Whether a node has several results; True where their number is not known.
+
+    An op that is not in the tables has one, or as a batch's normalisation one that is of use after
+    the training.
+    """
     if node.op in _UNKNOWN:
         return True
     rule = _RULES.get(node.op)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,17 @@ def test_all_results_of_an_op(target: str, tensorflow: Any, tmp_path: Path) -> N
     source = write_largest(tensorflow, tmp_path / "largest.pb")
     done = dsconv(target, source, "-o", output, "--json")
     assert done.exit_code == 0, done.output
-    outputs = json.loads(done.stdout)["parity"]["outputs"]
+    assert {tensor.name for tensor in inspect_file(output).outputs} == {"largest", "largest_1"}
+    found = json.loads(done.stdout)
+    if target == "coreml" and sys.platform != "darwin":
+        assert "topk" in found["not_validated"]
+        return
+    outputs = found["parity"]["outputs"]
     assert [(each["name"], each["passed"]) for each in outputs] == [
         ("largest", True),
         ("largest_1", True),
     ]
     assert outputs[1]["tolerance"] == 0
-    assert {tensor.name for tensor in inspect_file(output).outputs} == {"largest", "largest_1"}
 
 
 @pytest.mark.parametrize("target", TOOLKIT_TARGETS)

@@ -93,7 +93,7 @@ def test_any_batch_of_tflite_is_refused(tmp_path: Path) -> None:
     """Its converter has no lists of tensors of any size; with the size it converts."""
     output = named("tflite", tmp_path)
     source = saved(lstm(*longest(), steps=-1, batch=-1), tmp_path / "graph.pb")
-    command = ["tflite", str(source), "-o", str(output), "--no-validate"]
+    command = ["tflite", str(source), "-o", str(output), "--no-validate", "--precision", "fp32"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 4
     assert "is a list of tensors of any size" in done.stderr
