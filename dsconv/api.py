@@ -7,7 +7,7 @@ what to do. Nothing is imported before it is needed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,7 +17,7 @@ from dsconv.convert.registry import find_target
 from dsconv.progress import Progress, ignore_progress
 from dsconv.workflows.all_results import AllTargets
 from dsconv.workflows.all_targets import convert_all
-from dsconv.workflows.convert import CheckedConversion, convert_checked
+from dsconv.workflows.convert import CheckedConversion, convert_checked, ignore_warning
 from dsconv.workflows.speech_check import SpeechCheck
 
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ def convert_model(
     options: Options | None = None,
     force: bool = False,
     validate: bool = True,
+    require_validation: bool = False,
     evaluated: bool = False,
     check: SpeechCheck | None = None,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = ignore_progress,
 ) -> CheckedConversion:
     """Convert a frozen graph, and compare the result with it over some packaged speech.
@@ -50,8 +52,10 @@ def convert_model(
     `target` is the name of a command, such as ``tflite``; `output` is a file beside the model
     unless it is given. What the options say nothing about is as in the graph, or the target's
     default. Files that exist are only replaced with `force`. The result's `passed` says whether the
-    file is right; one that is not is no error, and stays. With `evaluated` a Core ML model is run
-    in numpy on macOS too; `check` says over which speech, and which costs are failures.
+    file is right; one that is not is no error, and stays. So does one that cannot be checked here,
+    and `not_validated` says why, unless `require_validation` makes it an error. With `evaluated` a
+    Core ML model is run in numpy on macOS too; `check` says over which speech, and which costs are
+    failures. `warn` is told what to know before anything is written.
 
     Raises ModelError for a model that is damaged or no graph, ConversionError for what cannot be,
     ToolkitError for a toolkit that is missing or fails, OutputError; then nothing is written.
@@ -63,7 +67,9 @@ def convert_model(
         options=options,
         force=force,
         validate=validate,
+        require_validation=require_validation,
         check=replace(check or SpeechCheck(), evaluated=evaluated),
+        warn=warn,
         progress=progress,
     )
 
@@ -76,6 +82,7 @@ def convert_to_all(
     force: bool = False,
     validate: bool = True,
     check: SpeechCheck | None = None,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a frozen graph to every target that is installed, and compare all files at once.
@@ -91,6 +98,7 @@ def convert_to_all(
         force=force,
         validate=validate,
         check=check,
+        warn=warn,
         progress=progress,
     )
 

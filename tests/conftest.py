@@ -24,6 +24,7 @@ SLOW = (
     "convert/toolkit/block_lstm/test_toolkits.py",
     "convert/toolkit/test_both_routes.py",
     "convert/toolkit/test_convert.py",
+    "convert/toolkit/test_cases.py",
     "convert/test_original_runtime.py",
     "runtime/coreml/test_converted.py",
     "inspect/parity/test_validate.py",

@@ -21,6 +21,7 @@ from dsconv.commands.options import (
     parse_steps,
     quiet_option,
     reference_evaluator_option,
+    require_validation_option,
 )
 from dsconv.commands.show import print_json, print_rich, progress_bar
 from dsconv.errors import ToolkitError
@@ -80,6 +81,7 @@ def _convert(
     help="loop (the default but for one step): one copy of the weights. unrolled: the exporter's "
     "form.",
 )
+@require_validation_option
 @output_option("The file to write. Default: MODEL with the suffix .tflite.")
 @force_option
 @json_option
@@ -132,6 +134,7 @@ def tflite(model: Path, **asked: Any) -> None:
 @click.option("--license", default="", help="The license, as Xcode shows it.")
 @click.option("--model-version", default="", help="The version, as Xcode shows it.")
 @reference_evaluator_option
+@require_validation_option
 @output_option("The file to write. Default: MODEL with the suffix .mlpackage or .mlmodel.")
 @force_option
 @json_option
@@ -173,6 +176,7 @@ def coreml(
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
+@require_validation_option
 @output_option("The .xml to write, with a .bin beside it. Default: MODEL with the suffix .xml.")
 @force_option
 @json_option
@@ -189,6 +193,7 @@ def openvino(model: Path, **asked: Any) -> None:
 @click.command(cls=SectionedCommand)
 @model_argument("output_graph.pb")
 @network_options("fp32", "fp16", "int8")
+@require_validation_option
 @output_option("The file to write. Default: MODEL with the suffix .onnx.")
 @force_option
 @json_option
@@ -210,6 +215,7 @@ def _convert_network(
     as_json: bool,
     quiet: bool,
     validate: bool,
+    require_validation: bool = False,
     evaluated: bool = False,
     alphabet: Path | None = None,
     sample_rate: int | None = None,
@@ -217,6 +223,13 @@ def _convert_network(
 ) -> None:
     """Convert, and print the verdict; the exit code is 1 if the result fails."""
     from dsconv.api import convert_model
+    from dsconv.workflows.convert import ignore_warning
+
+    warned: list[str] = []
+
+    def warn(text: str) -> None:
+        warned.append(text)
+        _note(text)
 
     check = asked_check(asked)
     with progress_bar("Validating", quiet or not validate) as progress:
@@ -227,22 +240,29 @@ def _convert_network(
             options=asked_options(asked, alphabet, sample_rate),
             force=force,
             validate=validate,
+            require_validation=require_validation,
             evaluated=evaluated,
             check=check,
+            warn=ignore_warning if quiet else warn,
             progress=progress,
         )
-    conversion, result = checked.conversion, checked.result
+    conversion = checked.conversion
     if as_json:
         print_json(checked.to_json())
     elif not quiet:
         click.echo(f"{conversion.output}: {conversion.bytes:,} bytes, {conversion.seconds:.2f} s")
-    if result is not None and not as_json and (not quiet or not checked.passed):
-        click.echo("\n".join([result.line, *result.remarks]), err=quiet)
+    if checked.lines and not as_json and (not quiet or not checked.passed):
+        click.echo("\n".join(checked.lines), err=quiet)
     if not quiet:
         for note in conversion.notes:
-            click.echo(f"dsconv: note: {note}", err=True)
+            if note not in warned:
+                _note(note)
     if not checked.passed:
         click.get_current_context().exit(1)
+
+
+def _note(text: str) -> None:
+    click.echo(f"dsconv: note: {text}", err=True)
 
 
 @click.command("all", cls=SectionedCommand)
@@ -274,6 +294,7 @@ def to_all(
     """
     from dsconv.api import convert_to_all
     from dsconv.formats.output import check_writable
+    from dsconv.workflows.convert import ignore_warning
 
     if report is not None:
         check_writable(report, force=force)
@@ -286,6 +307,7 @@ def to_all(
             force=force,
             validate=validate,
             check=check,
+            warn=ignore_warning if quiet else _note,
             progress=progress,
         )
     if as_json:
@@ -356,6 +378,7 @@ def plugin_command(name: str) -> click.Command | None:
     options: list[Callable[[Any], Any]] = [
         model_argument("output_graph.pb"),
         network_options("fp32", "fp16", "int8"),
+        require_validation_option,
         output_option(f"The file to write. Default: MODEL with the suffix of {target.label}."),
         force_option,
         json_option,

@@ -112,6 +112,13 @@ reference_evaluator_option = click.option(
 )
 
 
+require_validation_option = click.option(
+    "--require-validation",
+    is_flag=True,
+    help="Write nothing if the result cannot be compared with MODEL here.",
+)
+
+
 def overrides_options(function: F) -> F:
     """What the user knows better than the file."""
     options = [
@@ -267,6 +274,12 @@ def _toolkit_options() -> list[Callable[[Any], Any]]:
             metavar="NAME=VALUE",
             help="Make an input a constant: a number, or a list such as [16].",
         ),
+        option(
+            "--check-inputs",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            metavar="FILE.npz",
+            help="Compare with TensorFlow on these inputs, by their names. Default: random ones.",
+        ),
     ]
 
 
@@ -282,6 +295,7 @@ def asked_options(asked: dict[str, Any], alphabet: Path | None, sample_rate: int
         asked.pop("outputs"),
         asked.pop("freeze"),
         {name: shape for name, shape in shapes.items() if name is not None},
+        asked.pop("check_inputs"),
     )
     return Options(
         **asked,

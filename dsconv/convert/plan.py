@@ -38,6 +38,10 @@ class Plan(ABC):
         Raises ConversionError, ToolkitError or OutputError, and then leaves nothing behind.
         """
 
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know before anything is written; notes of the conversion too."""
+        return ()
+
     def notes(self, output: Path) -> tuple[str, ...]:  # noqa: ARG002
         """What a user should know of the result."""
         return ()

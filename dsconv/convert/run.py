@@ -48,7 +48,7 @@ def write_plan(plan: Plan, output: str | os.PathLike[str], *, force: bool = Fals
         start = time.perf_counter()
         size = plan.write(output, force=force)
         seconds = time.perf_counter() - start
-    notes = plan.notes(output)
+    notes = (*plan.warnings(), *plan.notes(output))
     return Conversion(plan.target, source, output, size, seconds, plan.details, notes, plan.route)
 
 

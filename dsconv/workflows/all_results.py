@@ -26,7 +26,7 @@ class TargetResult:
 
     `reason` says why there is no file. `peak_mb` is the peak of the process's memory while the
     target was converted. `route` is None where dsconv made the file itself. `parity` is None where
-    nothing was validated.
+    nothing was validated, and `not_validated` says why it could not be.
     """
 
     target: str
@@ -41,17 +41,20 @@ class TargetResult:
     notes: tuple[str, ...] = ()
     route: str | None = None
     parity: Verdict | None = None
+    not_validated: str | None = None
 
     @property
     def verdict(self) -> str:
         """The verdict of the validation, or what became of the target without one."""
+        if self.not_validated:
+            return "not validated"
         return self.parity.verdict if self.parity else self.status
 
     @property
     def remarks(self) -> list[str]:
         """What speaks against the file; the whole verdict where no speech was compared."""
         if self.parity is None:
-            return []
+            return [f"not validated: {self.not_validated}"] if self.not_validated else []
         return self.parity.remarks or ([] if self.parity.differences else [self.parity.line])
 
     def to_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dsconv.convert.target import Target
 from dsconv.errors import ConversionError, ModelError, ToolkitError
 from dsconv.progress import Progress, ignore_progress
 from dsconv.workflows.all_results import AllTargets, TargetResult
+from dsconv.workflows.convert import ignore_warning
 from dsconv.workflows.memory import PeakMemory
 from dsconv.workflows.speech_check import SpeechCheck
 
@@ -31,14 +32,16 @@ def convert_all(
     force: bool = False,
     validate: bool = True,
     check: SpeechCheck | None = None,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = ignore_progress,
 ) -> AllTargets:
     """Convert a graph to every target whose toolkit is installed, into files beside it.
 
     The files go into `folder` if one is given. A target that is not installed, or that the graph or
     the options do not fit, is listed with the reason. All files are validated over the same run of
-    the reference, over some packaged speech unless `check` says otherwise. Raises ModelError for a
-    source that is no graph, and ConversionError if no target can be made.
+    the reference, over some packaged speech unless `check` says otherwise. `warn` is told what a
+    user should know before a file is written. Raises ModelError for a source that is no graph, and
+    ConversionError if no target can be made.
     """
     opened, options, check = Source(source), options or Options(), check or SpeechCheck()
     # What is wrong with the audio is said before any work.
@@ -51,7 +54,7 @@ def convert_all(
     for number, target in enumerate(targets):
         progress(number / (len(targets) + 1))
         output = _output(target, opened.path, folder, options)
-        result, plan = _convert(target, opened, output, options, force)
+        result, plan = _convert(target, opened, output, options, force, warn)
         done.results.append(result)
         if plan is not None and target.validated:
             plans[target.name] = plan
@@ -76,7 +79,12 @@ def _output(
 
 
 def _convert(
-    target: Target, source: Source, output: Path, options: Options, force: bool
+    target: Target,
+    source: Source,
+    output: Path,
+    options: Options,
+    force: bool,
+    warn: Callable[[str], None],
 ) -> tuple[TargetResult, Plan | None]:
     """What becomes of a target, and the plan of a file that was written."""
     result = TargetResult(target.name, target.label, "converted")
@@ -87,6 +95,8 @@ def _convert(
     try:
         with PeakMemory() as peak:
             plan = plan_conversion(target, source, options)
+            for text in plan.warnings():
+                warn(f"{target.name}: {text}")
             conversion = write_plan(plan, output, force=force)
     except ConversionError as error:
         result.status, result.reason = "refused", str(error)
@@ -123,14 +133,26 @@ def _validate(
     outputs = {name: result.output for name, result in files.items() if result.output}
     try:
         for name, output in outputs.items():
-            files[name].parity = plans[name].check(output)
-        if any(result.parity for result in files.values()):
+            _check(files[name], plans[name], output)
+        if any(result.parity or result.not_validated for result in files.values()):
             return
         done.validation = validate(list(outputs.values()))
-    except (ConversionError, ModelError, ToolkitError) as error:
+    except ConversionError as error:
+        for name in outputs:
+            files[name].not_validated = str(error)
+        return
+    except (ModelError, ToolkitError) as error:
         raise type(error)(f"the files were written but not validated: {error}") from error
     for name, candidate in zip(outputs, done.validation.candidates, strict=True):
         files[name].parity = candidate
+
+
+def _check(result: TargetResult, plan: Plan, output: Path) -> None:
+    """Compare a file that speech says nothing of, if that can be done here."""
+    try:
+        result.parity = plan.check(output)
+    except ConversionError as error:
+        result.not_validated = str(error)
 
 
 def _reasons(results: Sequence[TargetResult]) -> str:

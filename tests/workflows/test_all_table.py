@@ -41,7 +41,16 @@ def test_other_networks_have_figures_too() -> None:
     """Those of the random inputs stand below, as their outputs have names of their own."""
     lines = shown(written(2e-3))
     assert "a.onnx 9 0.50 70 fail" in lines
-    assert lines[-1] == "onnx: fail: y 2.0e-03 of 1e-05, on random inputs against TensorFlow"
+    assert lines[-1] == "onnx: fail: y 2.0e-03 of 1.0e-05, on random inputs against TensorFlow"
+
+
+def test_a_file_that_cannot_be_compared_says_why() -> None:
+    """It is no failure, and no pass."""
+    result = written(None)
+    result.not_validated = "the graph draws random numbers."
+    lines = shown(result)
+    assert "a.onnx 9 0.50 70 not validated" in lines
+    assert lines[-1] == "onnx: not validated: the graph draws random numbers."
 
 
 def test_a_file_that_was_not_validated_has_no_verdict() -> None:

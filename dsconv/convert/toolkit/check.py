@@ -1,8 +1,10 @@
-"""A converted file against TensorFlow, on the same random inputs.
+"""A converted file against TensorFlow, on the same inputs: random ones, or the user's own.
 
-Two calls are compared, with other sizes where dimensions are dynamic. Numbers may differ by 1e-5,
-and by 1e-5 of the largest number in the output, as sums in another order do; integers must be
-equal.
+Three calls are compared, with other sizes where dimensions are dynamic. How far numbers may be off
+is measured: TensorFlow runs the graph in float64 as well, and with each weight and input moved to a
+neighbour in float32. Ten times the largest of these differences passes, and a rounding or two of
+the largest number in the output, as other runtimes compute the exponential otherwise. Integers must
+be equal, but where TensorFlow's own are not.
 """
 
 from __future__ import annotations
@@ -20,17 +22,25 @@ from dsconv.convert.toolkit.calls import Arrays, read_calls, write_calls
 from dsconv.convert.toolkit.prepare import Prepared
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.spec import SPEC, Spec, save
-from dsconv.runtime.model import TensorSpec
+from dsconv.errors import ConversionError
+from dsconv.formats.graphdef.graph import Graph
+from dsconv.formats.graphdef.write import write_graph
 
-ABSOLUTE = RELATIVE = 1e-5
-"""What numbers may differ by, and by as much of the largest number in the output."""
+NOISE = 10.0
+"""How many times the reference's own rounding a file may be off."""
 
-_SEED = 20
-# Sizes of dynamic dimensions in each call, by their index; they differ, so that none is mistaken.
-_SIZES = ((5, 7, 11, 13), (9, 6, 8, 10))
-# Integers are often indices: of two things in the smallest case.
-_INTEGERS = 2
-_FEEDS = "feeds.npz"
+ROUNDINGS = 16
+"""How many steps of the output's type, at its largest number, it may be off in any case."""
+
+MOST_NOISE = 1e-2
+"""Above this part of the largest number the rounding hides errors, and nothing is proved."""
+
+_FEEDS, _PLAIN = "feeds.npz", "plain.pb"
+_RANDOM = (
+    "Multinomial ParameterizedTruncatedNormal SampleDistortedBoundingBox "
+    "SampleDistortedBoundingBoxV2 StatefulStandardNormal StatefulStandardNormalV2 "
+    "StatefulTruncatedNormal StatefulUniform TruncatedNormal"
+).split()
 
 
 @dataclass(frozen=True)
@@ -39,25 +49,37 @@ class OutputDifference:
 
     `max_abs` is the largest difference, `max_rel` that as a part of the largest number in the
     output; both are infinite where shapes differ, or one has a number and the other has none.
-    `tolerance` is what `max_abs` may be.
+    `tolerance` is what `max_abs` may be, `noise` what TensorFlow itself is off in other arithmetic.
     """
 
     name: str
     max_abs: float
     max_rel: float
     tolerance: float
+    noise: float = 0.0
 
     @property
     def passed(self) -> bool:
         """Whether the difference is within the tolerance."""
         return self.max_abs <= self.tolerance
 
+    @property
+    def text(self) -> str:
+        """The difference and the tolerance, with as many digits as it takes to tell them apart."""
+        for digits in range(1, 17):
+            apart, most = (f"{value:.{digits}e}" for value in (self.max_abs, self.tolerance))
+            if self.passed or float(apart) > float(most):
+                break
+        return f"{self.name} {apart} of {most}"
+
 
 @dataclass(frozen=True)
 class RandomCheck:
-    """A verdict on the differences of all outputs."""
+    """A verdict on the differences of all outputs; `given` says that the inputs are the user's."""
 
     outputs: tuple[OutputDifference, ...]
+    calls: int = 1
+    given: bool = False
 
     @property
     def passed(self) -> bool:
@@ -77,8 +99,12 @@ class RandomCheck:
     @property
     def line(self) -> str:
         """The verdict in one line, with each output's difference and tolerance."""
-        parts = (f"{o.name} {o.max_abs:.1e} of {o.tolerance:.0e}" for o in self.outputs)
-        return f"{self.verdict}: {', '.join(parts)}, on random inputs against TensorFlow"
+        parts = ", ".join(output.text for output in self.outputs)
+        return f"{self.verdict}: {parts}, on {self._inputs} against TensorFlow"
+
+    @property
+    def _inputs(self) -> str:
+        return "given inputs" if self.given else "random inputs"
 
     @property
     def remarks(self) -> list[str]:
@@ -93,79 +119,131 @@ class RandomCheck:
                 "max_abs": _finite(output.max_abs),
                 "max_rel": _finite(output.max_rel),
                 "tolerance": output.tolerance,
+                "noise": output.noise,
                 "passed": output.passed,
             }
             for output in self.outputs
         ]
         return {
-            "kind": "random inputs",
+            "kind": self._inputs,
             "reference": "tensorflow",
-            "calls": len(_SIZES),
+            "calls": self.calls,
             "verdict": self.verdict,
             "passed": self.passed,
             "outputs": outputs,
         }
 
 
-def check_file(prepared: Prepared, path: Path, *, evaluated: bool = False) -> RandomCheck:
+def check_file(
+    prepared: Prepared,
+    plain: Graph,
+    path: Path,
+    given: Arrays | None = None,
+    *,
+    named: bool = False,
+    evaluated: bool = False,
+) -> RandomCheck:
     """Compare a file that was made of a prepared graph with the graph in TensorFlow.
 
-    With `evaluated` a Core ML model is run in numpy also where Core ML could run it. Raises
-    ToolkitError if TensorFlow or the file's runtime is missing or fails, ConversionError for a
-    graph that TensorFlow does not run.
+    `plain` is the same graph without ops that have no float64, `given` the user's own inputs.
+    `named` says that the user named the outputs. With `evaluated` a Core ML model is run in numpy
+    also where Core ML could run it. Raises ToolkitError if TensorFlow or the file's runtime is
+    missing or fails, ConversionError for a graph that TensorFlow does not run, or that says nothing
+    on these inputs.
     """
-    spec = Spec(prepared.inputs, prepared.outputs, settings={"evaluated": evaluated})
-    calls = [
-        random_feeds(spec.inputs, sizes, _SEED + number) for number, sizes in enumerate(_SIZES)
-    ]
+    _check_determined(prepared.graph)
+    settings = {"evaluated": evaluated, "named": named}
+    spec = Spec(prepared.inputs, prepared.outputs, settings=settings)
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         graph = save(prepared.graph, spec, folder)
-        write_calls(folder / _FEEDS, calls)
-        expected = _answers("TensorFlow", "reference", graph, folder)
-        actual = _answers("the runtime", "runner", path, folder)
-    found = [
-        [compared(*each) for each in zip(spec.outputs, *answers, strict=True)]
-        for answers in zip(expected, actual, strict=True)
-    ]
-    return RandomCheck(tuple(worst(calls) for calls in zip(*found, strict=True)))
+        with (folder / _PLAIN).open("xb") as file:
+            write_graph(file, plain)
+        if given is not None:
+            write_calls(folder / _FEEDS, [given])
+        runs = _answers("TensorFlow", "reference", folder, graph, folder / _PLAIN)
+        actual = _answers("the runtime", "runner", folder, path)
+    calls = len(actual)
+    outputs = []
+    for index, name in enumerate(spec.outputs):
+        answers = [call[index] for call in runs]
+        found = [call[index] for call in actual]
+        each = [answers[start : start + calls] for start in range(0, len(answers), calls)]
+        outputs.append(judged(name, found, each))
+    return RandomCheck(tuple(outputs), calls, given is not None)
 
 
-def random_feeds(inputs: Sequence[TensorSpec], sizes: Sequence[int], seed: int) -> Arrays:
-    """Numbers of a normal distribution, integers 0 and 1; the same for the same seed."""
-    random = np.random.default_rng(seed)
+def judged(
+    name: str,
+    found: Sequence[NDArray[np.generic]],
+    runs: Sequence[Sequence[NDArray[np.generic]]],
+) -> OutputDifference:
+    """How far an output is from TensorFlow's first run, in each call.
 
-    def feed(given: TensorSpec) -> NDArray[np.generic]:
-        shape = tuple(
-            size if size >= 0 else sizes[index % len(sizes)]
-            for index, size in enumerate(given.shape or ())
+    The runs come in pairs that differ by rounding alone. Raises ConversionError where this proves
+    nothing: no call gives a number, or the rounding moves it too far.
+    """
+    reference = runs[0]
+    if not any(np.isfinite(_numbers(array)).any() for array in reference):
+        raise ConversionError(
+            f"'{name}' holds no number on these inputs, so nothing is compared; pass others with "
+            "--check-inputs."
         )
-        kind = np.dtype(given.dtype)
-        if kind.kind in "iub":
-            return random.integers(0, _INTEGERS, shape).astype(kind)
-        return random.standard_normal(shape).astype(kind)
-
-    return [np.asarray(feed(given)) for given in inputs]
+    noise = max(
+        compared(name, *pair).max_rel
+        for run, other in zip(runs[::2], runs[1::2], strict=True)
+        for pair in zip(run, other, strict=True)
+    )
+    if noise > MOST_NOISE and reference[0].dtype.kind not in "iub":
+        raise ConversionError(
+            f"'{name}' changes by {noise:.2g} of its largest number where TensorFlow rounds "
+            "otherwise, so a comparison says nothing; pass inputs with --check-inputs."
+        )
+    pairs = zip(reference, found, strict=True)
+    return worst([compared(name, *pair, noise=noise) for pair in pairs])
 
 
 def compared(
-    name: str, reference: NDArray[np.generic], found: NDArray[np.generic]
+    name: str, reference: NDArray[np.generic], found: NDArray[np.generic], *, noise: float = 0.0
 ) -> OutputDifference:
-    """How far one answer is from TensorFlow's. Toolkits may store integers in other sizes."""
-    exact = reference.dtype.kind in "iub"
-    expected, actual = (np.asarray(array, np.float64) for array in (reference, found))
+    """How far one answer is from TensorFlow's. Toolkits may store integers in other sizes.
+
+    `noise` is what TensorFlow itself is off, as a part of the largest number.
+    """
+    expected, actual = _numbers(reference), _numbers(found)
     finite = np.isfinite(expected)
-    largest = float(np.abs(expected, where=finite, out=np.zeros_like(expected)).max(initial=0.0))
-    tolerance = 0.0 if exact else ABSOLUTE + RELATIVE * largest
+    largest = float(np.abs(expected[finite]).max(initial=0.0))
+    tolerance = noise * largest
+    if reference.dtype.kind in "fc":
+        tolerance = (NOISE * noise + ROUNDINGS * _step(reference)) * largest
     if expected.shape != actual.shape:
-        return OutputDifference(name, np.inf, np.inf, tolerance)
+        return OutputDifference(name, np.inf, np.inf, tolerance, noise * largest)
     with np.errstate(invalid="ignore"):
-        apart = np.abs(expected - actual)
+        apart = np.asarray(np.abs(expected - actual))
     # Infinities and NaNs must be the same at the same indices.
-    apart[~finite] = np.where(_same(expected, actual)[~finite], 0.0, np.inf)
-    apart[np.isnan(apart)] = np.inf
+    apart = np.where(finite, apart, np.where(_same(expected, actual), 0.0, np.inf))
+    apart = np.where(np.isnan(apart), np.inf, apart)
     most = float(apart.max(initial=0.0))
-    return OutputDifference(name, most, most / largest if largest else most, tolerance)
+    relative = most / largest if largest else most
+    return OutputDifference(name, most, relative, tolerance, noise * largest)
+
+
+def worst(calls: Sequence[OutputDifference]) -> OutputDifference:
+    """The call that is farthest from passing."""
+    found = max(calls, key=lambda call: (not call.passed, call.max_abs / (call.tolerance or 1.0)))
+    return replace(found, max_rel=max(call.max_rel for call in calls))
+
+
+def _step(array: NDArray[np.generic]) -> float:
+    """How far apart numbers of its type are at 1."""
+    return float(np.finfo(np.dtype(array.dtype.name)).eps)
+
+
+def _numbers(array: NDArray[np.generic]) -> NDArray[np.float64]:
+    """An array as float64, the parts of complex numbers one beside the other."""
+    if array.dtype.kind == "c":
+        array = np.stack([array.real, array.imag], -1)
+    return np.asarray(array, np.float64)
 
 
 def _same(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -173,17 +251,21 @@ def _same(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray
     return np.asarray(both_nan | (expected == actual))
 
 
-def _answers(label: str, module: str, model: Path, folder: Path) -> list[Arrays]:
+def _check_determined(graph: Graph) -> None:
+    """Refuse to compare what gives other numbers in each run."""
+    for node in graph:
+        if node.op in _RANDOM or node.op.startswith(("Random", "StatelessRandom")):
+            raise ConversionError(
+                f"'{node.name}' ({node.op}) draws random numbers, which differ from run to run and "
+                "from runtime to runtime; compare what comes before it, with --outputs."
+            )
+
+
+def _answers(label: str, module: str, folder: Path, *models: Path) -> list[Arrays]:
     answers = folder / f"{module}.npz"
-    paths = (model, folder / SPEC, folder / _FEEDS, answers)
+    paths = (*models, folder / SPEC, folder / _FEEDS, answers)
     run_module(label, f"dsconv.convert.toolkit.{module}", *paths)
     return read_calls(answers)
-
-
-def worst(calls: Sequence[OutputDifference]) -> OutputDifference:
-    """The call that is farthest from passing."""
-    found = max(calls, key=lambda call: call.max_abs / (call.tolerance or 1.0))
-    return replace(found, max_rel=max(call.max_rel for call in calls))
 
 
 def _finite(value: float) -> float | None:

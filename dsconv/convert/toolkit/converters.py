@@ -13,26 +13,32 @@ from dsconv.formats.toolkits import Toolkit
 class Converter:
     """A toolkit's own converter: the module that runs it, and what must be installed for that.
 
-    `name_of` says what it calls a tensor of the graph in its files.
+    `name_of` says what it calls a tensor of the graph in its files. `precision` is the target's
+    where nothing else is asked, which the converter does not make unless it is fp32.
     """
 
     label: str
     module: str
     toolkit: Toolkit
     name_of: Callable[[str], str] = str
+    precision: str = "fp32"
 
 
 def _converter(
-    label: str, module: str, *modules: str, name_of: Callable[[str], str] = str
+    label: str,
+    module: str,
+    *modules: str,
+    name_of: Callable[[str], str] = str,
+    precision: str = "fp32",
 ) -> Converter:
     toolkit = Toolkit("toolkit", modules)
-    return Converter(label, f"dsconv.convert.toolkit.{module}", toolkit, name_of)
+    return Converter(label, f"dsconv.convert.toolkit.{module}", toolkit, name_of, precision)
 
 
 CONVERTERS = {
     "onnx": _converter("tf2onnx", "onnx", "tensorflow", "tf2onnx"),
     "coreml": _converter("Core ML Tools", "coreml", "tensorflow", name_of=core_ml_name),
     "openvino": _converter("OpenVINO", "openvino"),
-    "tflite": _converter("the TFLite converter", "tflite", "tensorflow"),
+    "tflite": _converter("the TFLite converter", "tflite", "tensorflow", precision="int8"),
 }
 """By the names of the targets."""

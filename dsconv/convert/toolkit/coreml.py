@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dsconv.convert.toolkit.results import gives_several, results_of
 from dsconv.convert.toolkit.spec import Spec
 from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import ConversionError
 from dsconv.formats.coreml.names import core_ml_name
 from dsconv.formats.coreml.package import MODEL_FOLDER, MODEL_NAME, write_manifest
+from dsconv.formats.graphdef.edit import unused_name
 from dsconv.formats.graphdef.graph import Graph, open_graph
+from dsconv.formats.graphdef.node import Node, TensorName
+from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.formats.toolkits import import_coremltools
 from dsconv.runtime.model import TensorSpec
 from dsconv.runtime.tensorflow import graph_def, register_functions
@@ -27,7 +32,7 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
     """
     graph, spec = open_graph(source), Spec.read(spec_path)
     names = _names(spec)
-    definition = graph_def(graph)
+    definition = graph_def(_with_single_results(graph, spec.outputs))
     if definition.library.function:
         # The converter looks there for the bodies of loops.
         register_functions(definition)
@@ -51,6 +56,31 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
     path = output / MODEL_FOLDER / MODEL_NAME
     path.write_bytes(specification.SerializeToString(deterministic=True))
     write_manifest(output)
+
+
+def _with_single_results(graph: Graph, outputs: Iterable[str]) -> Graph:
+    """The graph with the first result of an op with several as a node of the op's name.
+
+    Core ML Tools take such an op for all of its results.
+    """
+    for name in outputs:
+        types = results_of(graph[name])
+        if types is None or not gives_several(graph[name]):
+            continue
+        node, other = graph[name], unused_name(graph, f"{name}/results")
+        first = new_node(name, "Identity", [other], {"T": types[0]})
+        kinds = {key: graph[name].attributes[key] for key in node.attributes}
+        moved = new_node(other, node.op, node.inputs, kinds, node.device)
+        users = (_renamed(each, name, other) for each in graph if each is not node)
+        graph = graph.replacing([*users, moved, first])
+    return graph
+
+
+def _renamed(node: Node, old: str, new: str) -> Node:
+    """A node that takes the results of one that has another name."""
+    names = [TensorName.parse(name) for name in node.inputs]
+    inputs = [str(name._replace(node=new)) if name.node == old else str(name) for name in names]
+    return edited(node, inputs=inputs) if tuple(inputs) != node.inputs else node
 
 
 def _names(spec: Spec) -> set[str]:

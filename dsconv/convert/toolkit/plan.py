@@ -13,8 +13,10 @@ from dsconv.convert.options import Options
 from dsconv.convert.plan import Plan
 from dsconv.convert.properties import properties
 from dsconv.convert.toolkit.block_lstm.lower import lowered
+from dsconv.convert.toolkit.calls import Arrays
 from dsconv.convert.toolkit.check import RandomCheck, check_file
 from dsconv.convert.toolkit.converters import CONVERTERS, Converter
+from dsconv.convert.toolkit.inputs import read_inputs
 from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.spec import SPEC, Spec, save
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from dsconv.acoustic.source import Source
 
 ROUTE = "toolkit"
+PRECISION = "fp32"
 
 
 def plan_by_toolkit(
@@ -47,20 +50,24 @@ def plan_by_toolkit(
         network = options.overrides.described(source.network)
     prepared = prepare(source.graph, options)
     graph_for_toolkit(prepared)
-    return ToolkitPlan(target, source, options, outputs, prepared, network, route=ROUTE)
+    own = options.toolkit.check_inputs
+    given = None if own is None else read_inputs(own, prepared.inputs)
+    return ToolkitPlan(target, source, options, outputs, prepared, network, given, route=ROUTE)
 
 
 @dataclass(frozen=True)
 class ToolkitPlan(Plan):
     """Lets the toolkit convert a prepared graph.
 
-    `network` is what was recognised, for what the file says of itself.
+    `network` is what was recognised, for what the file says of itself. `given` are the user's own
+    inputs for the check.
     """
 
     options: Options
     files: Callable[[Path], tuple[Path, ...]]
     prepared: Prepared
     network: Network | None
+    given: Arrays | None = None
 
     def outputs(self, output: Path) -> tuple[Path, ...]:
         """The target's files."""
@@ -91,6 +98,16 @@ class ToolkitPlan(Plan):
             run_module(converter.label, converter.module, graph, graph.with_name(SPEC), written)
             return disk_size(*(folder / path.name for path in files))
 
+    def warnings(self) -> tuple[str, ...]:
+        """That the precision is not the target's own, unless fp32 was asked for."""
+        own = CONVERTERS[self.target].precision
+        if own == PRECISION or self.options.precision is not None:
+            return ()
+        return (
+            f"the file will be {PRECISION} and not {own}: the toolkit's own converter keeps the "
+            f"precision of the graph. Pass --precision {PRECISION} if that is what you want.",
+        )
+
     def notes(self, output: Path) -> tuple[str, ...]:  # noqa: ARG002
         """That the toolkit made it and why, what was left out, and which names are others."""
         made, reason = "the toolkit's own converter made the result", self.source.why_not_recognised
@@ -99,11 +116,16 @@ class ToolkitPlan(Plan):
         return (*notes, renamed) if renamed else notes
 
     def check(self, output: Path, *, evaluated: bool = False) -> RandomCheck | None:
-        """A comparison with TensorFlow on random inputs of what is no whole acoustic model."""
+        """A comparison with TensorFlow of what is no whole acoustic model, or on given inputs."""
         asked = self.options.toolkit
-        if self.network is not None and not (asked.inputs or asked.outputs or asked.freeze):
+        cut = asked.inputs or asked.outputs or asked.freeze
+        if self.network is not None and not cut and self.given is None:
             return None
-        return check_file(self.prepared, output, evaluated=evaluated)
+        plain = graph_for_toolkit(self.prepared)
+        named = bool(asked.outputs)
+        return check_file(
+            self.prepared, plain, output, self.given, named=named, evaluated=evaluated
+        )
 
 
 def graph_for_toolkit(prepared: Prepared) -> Graph:
@@ -121,8 +143,8 @@ def _renamed(converter: Converter, prepared: Prepared) -> str | None:
 
 def _properties(network: Network | None, sha256: str) -> Mapping[str, str]:
     if network is not None:
-        return properties(network, "fp32", sha256)
-    return {"precision": "fp32", "source_sha256": sha256, "dsconv_version": __version__}
+        return properties(network, PRECISION, sha256)
+    return {"precision": PRECISION, "source_sha256": sha256, "dsconv_version": __version__}
 
 
 def _settings(options: Options) -> dict[str, str | int | None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dsconv.convert.options import Options
 from dsconv.convert.toolkit.options import ToolkitOptions
+from dsconv.convert.toolkit.results import gives_several, results_of
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.cut import cut_states
 from dsconv.formats.graphdef.dtypes import DataType
@@ -21,9 +22,6 @@ from dsconv.runtime.model import TensorSpec
 _INPUT = "Placeholder"
 _FRONT_END = ("AudioSpectrogram", "DecodeWav", "Mfcc")
 _NO_RESULT = (*NO_RESULTS, "Assign", "Print", "PrintV2")
-_MANY_RESULTS = (
-    "NonMaxSuppressionV4 NonMaxSuppressionV5 Split SplitV Switch TopK TopKV2 Unique Unpack"
-).split()
 # What shapes say that were written down before an input was resized.
 _STALE = "_output_shapes"
 
@@ -47,7 +45,7 @@ def prepare(graph: Graph, options: Options) -> Prepared:
     asked = options.toolkit
     if any(node.op == "BlockLSTM" for node in graph):
         graph = cut_states(graph)
-    graph = _without_defaults(graph)
+    graph = _without_defaults(graph, asked.freeze)
     graph, outputs, left_out = _choose_outputs(graph, asked.outputs)
     graph = _cut_inputs(graph, asked)
     graph = extract(graph, outputs)
@@ -64,13 +62,16 @@ def prepare(graph: Graph, options: Options) -> Prepared:
     return Prepared(graph, inputs, outputs, (*left_out, *notes))
 
 
-def _without_defaults(graph: Graph) -> Graph:
-    """The graph with the default of each input that has one as its value."""
+def _without_defaults(graph: Graph, frozen: Collection[str]) -> Graph:
+    """The graph with the default of each input that has one as its value, unless it is `frozen`."""
 
     def settled(node: Node) -> Node:
         if node.op != "PlaceholderWithDefault":
             return node
         kind = node.attribute("dtype", DataType)
+        if node.name in frozen:
+            shape = {} if node.shape() is None else {"shape": node.shape()}
+            return new_node(node.name, _INPUT, (), {"dtype": kind, **shape}, node.device)
         return new_node(node.name, "Identity", node.inputs, {"T": kind}, node.device)
 
     return graph.replacing(map(settled, graph))
@@ -80,9 +81,9 @@ def _choose_outputs(
     graph: Graph, asked: Sequence[str]
 ) -> tuple[Graph, tuple[str, ...], tuple[str, ...]]:
     """The graph with a node for each output, their names, and notes on what is left out."""
+    notes: tuple[str, ...] = ()
     if not asked:
-        names, notes = _results(graph)
-        return graph, names, notes
+        asked, notes = _results(graph)
     chosen: list[str] = []
     for name in asked:
         tensor = TensorName.parse(name)
@@ -94,24 +95,32 @@ def _choose_outputs(
             continue
         # A file's outputs have names and no numbers.
         own = unused_name(graph, f"{node.name}_{tensor.output}")
-        kind = {"T": _kind_of(graph, tensor)}
+        kind = {"T": _kind_of(node, tensor.output)}
         graph = graph.replacing([*graph, new_node(own, "Identity", [str(tensor)], kind)])
         chosen.append(own)
     if len(set(chosen)) != len(chosen):
         raise ConversionError("--outputs names a tensor twice; name each once.")
-    return graph, tuple(chosen), ()
+    return graph, tuple(chosen), notes
 
 
-def _kind_of(graph: Graph, tensor: TensorName) -> DataType:
-    """The type of one of several results, which are all of one type but in a few ops."""
-    node = graph[tensor.node]
-    if node.op in ("TopK", "TopKV2") and tensor.output == 1:
-        return DataType.INT32
-    return node.attribute("T", DataType)
+def _kind_of(node: Node, output: int) -> DataType:
+    """The type of one of several results. Raises ConversionError if there is no such result."""
+    types = results_of(node)
+    if types is None:
+        return DataType(node.attribute_or("T", DataType.FLOAT))
+    if output >= len(types):
+        raise ConversionError(
+            f"'{node.name}' ({node.op}) has {len(types)} results, counted from 0; pass other "
+            "--outputs."
+        )
+    return types[output]
 
 
 def _results(graph: Graph) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is computed from the inputs and used by nobody, but for the features of samples."""
+    """What is computed from the inputs and used by nobody, but for the features of samples.
+
+    Of an op with several results all are taken.
+    """
     fed = graph.downstream(node for node in graph if node.op == _INPUT)
     features = graph.downstream(node for node in graph if node.op in _FRONT_END)
     found, notes = [], []
@@ -122,14 +131,36 @@ def _results(graph: Graph) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if name in features or node.op in _FRONT_END:
             notes.append(f"{name} is left out: the front end is not part of the network.")
             continue
-        if node.op in _MANY_RESULTS:
+        if not gives_several(node):
+            found.append(name)
+            continue
+        types = results_of(node)
+        if types is None:
             raise ConversionError(
-                f"'{name}' ({node.op}) has several results; name them, as in --outputs {name}:1."
+                f"'{name}' ({node.op}) has several results; name them, as in --outputs "
+                f"{name},{name}:1."
             )
-        found.append(name)
+        found += [str(TensorName(name, index, False)) for index in range(len(types))]
     if not found:
-        raise ConversionError("no result depends on an input; name what to compute with --outputs.")
+        raise ConversionError(_why_no_result(graph, features))
     return tuple(found), tuple(notes)
+
+
+def _why_no_result(graph: Graph, features: Collection[str]) -> str:
+    """What to pass for a graph without results; one of samples can start at its features."""
+    ends = [
+        name
+        for name in features
+        if not graph.consumers[name] and graph[name].op != "AudioSpectrogram"
+    ]
+    made = [node.name for node in graph if node.op == "Mfcc"]
+    if not ends or not made:
+        return "no result depends on an input; name what to compute with --outputs."
+    return (
+        f"{_listed(ends)} is computed from samples by '{made[0]}' (Mfcc), which no toolkit "
+        f"converts; start after it, as in --inputs {made[0]} --input-shape {made[0]}=1,98,40 "
+        f"--outputs {','.join(ends)}."
+    )
 
 
 def _cut_inputs(graph: Graph, asked: ToolkitOptions) -> Graph:

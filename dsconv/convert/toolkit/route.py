@@ -67,7 +67,12 @@ def choose_route(target: str, source: Source, options: Options) -> Literal["buil
 
 def _check_of_build(options: Options) -> None:
     asked = options.toolkit
-    given = {"--inputs": asked.inputs, "--outputs": asked.outputs, "--freeze": asked.freeze}
+    given = {
+        "--inputs": asked.inputs,
+        "--outputs": asked.outputs,
+        "--freeze": asked.freeze,
+        "--check-inputs": asked.check_inputs,
+    }
     for option, values in given.items():
         if values:
             raise ConversionError(

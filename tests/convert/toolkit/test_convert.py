@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.convert.toolkit.networks import (
     chain,
     named,
     placeholder,
+    write,
     write_convolution,
     write_products,
     write_unsupported,
@@ -64,7 +66,10 @@ def test_a_convolution(target: str, folder: Path, tmp_path: Path) -> None:
     assert "\npass: scores " in done.stdout
     assert done.stdout.endswith(", on random inputs against TensorFlow\n")
     assert "note: the toolkit's own converter made the result" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    lines = done.stderr.splitlines()
+    if target == "tflite":
+        assert "note: the file will be fp32 and not int8" in lines.pop(0)
+    assert len(lines) == 1
     expected = {output.name, "result.bin"} if target == "openvino" else {output.name}
     assert {path.name for path in tmp_path.iterdir()} == expected
 
@@ -86,11 +91,42 @@ def test_products_of_any_number_of_rows(target: str, folder: Path, tmp_path: Pat
     assert 0 < parity["outputs"][0]["max_abs"] <= 2e-5
 
 
+def write_largest(tensorflow: Any, path: Path) -> Path:
+    """The three largest numbers of each row and where they are, from one op."""
+
+    def build(tf: Any, random: np.random.Generator) -> None:
+        given = tf.compat.v1.placeholder(tf.float32, [4, 8], "given")
+        weights = random.normal(size=(8, 20)).astype(np.float32)
+        tf.math.top_k(tf.matmul(given, weights), 3, name="largest")
+
+    return write(tensorflow, path, build)
+
+
+@pytest.mark.parametrize("target", TOOLKIT_TARGETS)
+def test_all_results_of_an_op(target: str, tensorflow: Any, tmp_path: Path) -> None:
+    """Each is in the file and in the verdict."""
+    output = named(target, tmp_path)
+    source = write_largest(tensorflow, tmp_path / "largest.pb")
+    done = dsconv(target, source, "-o", output, "--json")
+    assert done.exit_code == 0, done.output
+    assert {tensor.name for tensor in inspect_file(output).outputs} == {"largest", "largest_1"}
+    found = json.loads(done.stdout)
+    if target == "coreml" and sys.platform != "darwin":
+        assert "topk" in found["not_validated"]
+        return
+    outputs = found["parity"]["outputs"]
+    assert [(each["name"], each["passed"]) for each in outputs] == [
+        ("largest", True),
+        ("largest_1", True),
+    ]
+    assert outputs[1]["tolerance"] == 0
+
+
 @pytest.mark.parametrize("target", TOOLKIT_TARGETS)
 def test_an_op_that_no_toolkit_has(target: str, folder: Path, tmp_path: Path) -> None:
     """It is named, nothing is left behind."""
     output = named(target, tmp_path)
-    done = dsconv(target, folder / "unsupported.pb", "-o", output)
+    done = dsconv(target, folder / "unsupported.pb", "-o", output, "--precision", "fp32")
     assert done.exit_code == 4
     assert "does not convert 'logarithm' (MatrixLogarithm)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -252,8 +288,8 @@ def test_all_targets(
     some = {name: TARGETS[name] for name in ("pbmm", "openvino")}
     monkeypatch.setattr(convert_all, "all_targets", lambda: some)
     if differs:
-        monkeypatch.setattr(check, "ABSOLUTE", 0.0)
-        monkeypatch.setattr(check, "RELATIVE", 0.0)
+        monkeypatch.setattr(check, "NOISE", 0.0)
+        monkeypatch.setattr(check, "ROUNDINGS", 0)
     named("openvino", tmp_path)
     done = dsconv("all", folder / "products.pb", "-o", tmp_path, "--json")
     assert done.exit_code == int(differs), done.output
@@ -261,6 +297,101 @@ def test_all_targets(
     verdict = "fail" if differs else "pass"
     assert (found["openvino"]["route"], found["openvino"]["verdict"]) == ("toolkit", verdict)
     assert (found["pbmm"]["route"], found["pbmm"]["verdict"]) == (None, "converted")
+
+
+def test_another_precision_than_asked(folder: Path, tmp_path: Path) -> None:
+    """It is refused; that of the target is said before anything is written; fp32 needs no word."""
+    output, source = named("tflite", tmp_path), folder / "convolution.pb"
+    done = dsconv("tflite", source, "-o", output, "--precision", "int8")
+    assert (done.exit_code, list(tmp_path.iterdir())) == (4, [])
+    assert "knows no --precision int8" in done.stderr
+    done = dsconv("tflite", source, "-o", output, "--precision", "fp32", "--no-validate")
+    assert (done.exit_code, "fp32" in done.stderr) == (0, False)
+    done = dsconv("tflite", source, "-o", output, "--no-validate", "--json", "--force")
+    assert "will be fp32 and not int8" in done.stderr.splitlines()[0]
+    assert "will be fp32 and not int8" in json.loads(done.stdout)["notes"][0]
+
+
+def write_random(tensorflow: Any, path: Path) -> Path:
+    """Numbers times random ones."""
+
+    def build(tf: Any, _: np.random.Generator) -> None:
+        given = tf.compat.v1.placeholder(tf.float32, [2, 3], "given")
+        tf.multiply(given, tf.raw_ops.RandomUniform(shape=[2, 3], dtype=tf.float32), "drawn")
+
+    return write(tensorflow, path, build)
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_what_cannot_be_checked(required: bool, tensorflow: Any, tmp_path: Path) -> None:
+    """It is written, and that is said; or nothing is written."""
+    (tmp_path / "out").mkdir()
+    output = named("onnx", tmp_path / "out")
+    source = write_random(tensorflow, tmp_path / "random.pb")
+    require = ["--require-validation"] if required else []
+    done = dsconv("onnx", source, "-o", output, *require)
+    says = "draws random numbers, which differ from run to run"
+    if required:
+        assert done.exit_code == 4, done.output
+        assert "not validated, so nothing is written" in done.stderr
+        assert says in done.stderr
+        assert list((tmp_path / "out").iterdir()) == []
+    else:
+        assert done.exit_code == 0, done.output
+        assert "\nnot validated: " in done.stdout
+        assert says in done.stdout
+        done = dsconv("onnx", source, "-o", output, "--json", "--force")
+        found = json.loads(done.stdout)
+        assert found["parity"] is None
+        assert says in found["not_validated"]
+
+
+def write_elu(tensorflow: Any, path: Path) -> Path:
+    """An activation that Core ML has, and that is not evaluated in numpy."""
+
+    def build(tf: Any, _: np.random.Generator) -> None:
+        tf.nn.elu(tf.compat.v1.placeholder(tf.float32, [2, 3], "given"), "bent")
+
+    return write(tensorflow, path, build)
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_an_op_that_is_not_evaluated(required: bool, tensorflow: Any, tmp_path: Path) -> None:
+    """It is Core ML's to run, on macOS."""
+    (tmp_path / "out").mkdir()
+    output = named("coreml", tmp_path / "out")
+    source = write_elu(tensorflow, tmp_path / "elu.pb")
+    require = ["--require-validation"] if required else []
+    done = dsconv("coreml", source, "-o", output, "--reference-evaluator", *require)
+    assert done.exit_code == (4 if required else 0), done.output
+    assert "elu" in (done.stderr if required else done.stdout.split("not validated: ")[1])
+    assert output.exists() is not required
+    assert required or len(done.stdout.splitlines()) == 2
+
+
+def test_required_and_validated(folder: Path, tmp_path: Path) -> None:
+    """The files stand where they belong, and nothing else does."""
+    output = named("openvino", tmp_path)
+    done = dsconv("openvino", folder / "convolution.pb", "-o", output, "--require-validation")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"{output}: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"result.xml", "result.bin"}
+    done = dsconv("openvino", folder / "convolution.pb", "--require-validation", "--no-validate")
+    assert done.exit_code == 4
+    assert "leave out --no-validate" in done.stderr
+
+
+def test_own_inputs(folder: Path, tmp_path: Path) -> None:
+    """The result is compared on them, once."""
+    output, own = named("openvino", tmp_path), tmp_path / "own.npz"
+    np.savez(own, numbers=np.ones((3, 60)), index=np.array([9, 0, 5]))
+    arguments = ("openvino", folder / "products.pb", "-o", output, "--check-inputs", own)
+    done = dsconv(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    parity = json.loads(done.stdout)["parity"]
+    assert (parity["kind"], parity["calls"]) == ("given inputs", 1)
+    done = dsconv(*arguments[:-1], tmp_path / "missing.npz")
+    assert (done.exit_code, "does not exist" in done.stderr) == (2, True)
 
 
 def test_the_traceback_of_the_other_process(folder: Path, tmp_path: Path) -> None:

@@ -61,7 +61,24 @@ def test_outputs_of_the_same_node() -> None:
     feeds: Tensors = {"x": np.array([[1, 2, 3], [4, 5, 6]], np.float32)}
     answers = Evaluator(found.graph).run(feeds, found.outputs)
     assert [answers[name].tolist() for name in found.outputs] == [[[2], [5]], [[1], [4]]]
-    with pytest.raises(ConversionError, match=r"'split' \(Split\) has several results.*split:1"):
+    assert prepared(graph).outputs == ("split", "split_1", "split_2")
+    with pytest.raises(ConversionError, match=r"'split' \(Split\) has 3 results, counted from 0"):
+        prepared(graph, outputs=("split:3",))
+
+
+def test_all_results_have_their_types() -> None:
+    """Indices are integers beside what they point at."""
+    largest = new_node("largest", "TopKV2", ["x", "k"], FLOAT)
+    graph = Graph([placeholder("x", (2, 3)), new_constant("k", np.array(2, np.int32)), largest])
+    found = prepared(graph)
+    assert found.outputs == ("largest", "largest_1")
+    assert found.graph["largest_1"].attribute("T", DataType) is DataType.INT32
+
+
+def test_results_whose_number_is_not_known_are_named() -> None:
+    """Rather than left out without a word."""
+    graph = Graph([placeholder("x", (2, 3)), new_node("call", "PartitionedCall", ["x"])])
+    with pytest.raises(ConversionError, match=r"'call' \(Part.*several results; name.*call,call:1"):
         prepared(graph)
 
 
@@ -160,6 +177,19 @@ def test_an_input_with_a_default_is_no_input() -> None:
     assert [given.name for given in found.inputs] == ["x"]
     answer = Evaluator(found.graph).run({"x": np.ones(2, np.float32)}, ["sum"])["sum"]
     assert answer.tolist() == [2, 2]
+
+
+def test_an_input_with_a_default_can_be_frozen() -> None:
+    """To another value."""
+    nodes = [
+        placeholder("x", (2,)),
+        new_constant("one", np.ones((), np.float32)),
+        new_node("y", "PlaceholderWithDefault", ["one"], {"dtype": DataType.FLOAT, "shape": ()}),
+        new_node("product", "Mul", ["x", "y"], FLOAT),
+    ]
+    found = prepared(Graph(nodes), freeze={"y": 0.5})
+    answer = Evaluator(found.graph).run({"x": np.ones(2, np.float32)}, ["product"])["product"]
+    assert answer.tolist() == [0.5, 0.5]
 
 
 def test_outputs_that_are_not_computed_on_their_own() -> None:

@@ -11,7 +11,7 @@ from dsconv.convert.toolkit.block_lstm.lower import lowered
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.graph import Graph
-from dsconv.formats.graphdef.write import edited
+from dsconv.formats.graphdef.write import edited, new_node
 from dsconv.runtime.evaluator import Evaluator
 from dsconv.runtime.model import TensorSpec
 from tests.convert.toolkit.block_lstm.graphs import (
@@ -99,6 +99,17 @@ def test_open_sizes_that_steps_do_not_depend_on() -> None:
     assert "StatelessWhile" not in {node.op for node in plain}
 
 
+@pytest.mark.parametrize("op", ["Relu6", "Elu", "LeakyRelu", "Rsqrt"])
+@pytest.mark.tensorflow
+def test_whatever_stands_before_it(op: str, tensorflow: Any) -> None:
+    """The kernel says how many inputs there are, the states how many clips; the steps are any."""
+    graph = changed(lstm(FED, steps=STEPS), "lstm", inputs=["length", "y", *LSTM_REST])
+    graph = graph.replacing([*graph, new_node("y", op, ["x"], {"T": DataType.FLOAT})])
+    fed = feeds(length=np.array(3, np.int64))
+    fed["x"] = np.abs(fed["x"])
+    check(tensorflow, graph, [*specs(), LENGTH], fed, 3)
+
+
 def test_an_acoustic_graph(small_graph: Graph) -> None:
     """Its lengths are an input."""
     from dsconv.convert.options import Options
@@ -126,6 +137,7 @@ def test_a_graph_without_one_stays_as_it_is() -> None:
 
 
 P = ["lstm/p"] * 3
+LSTM_REST = ["c", "h", "lstm/w", *P, "lstm/b"]
 
 
 def changed(graph: Graph, name: str, **changes: Any) -> Graph:
