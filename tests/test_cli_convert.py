@@ -77,13 +77,14 @@ def test_the_verdict_is_printed(command: str, demo: Path) -> None:
     result = run(command)
     assert result.exit_code == 0, result.output
     size = sum((demo / name).stat().st_size for name in FILES[command])
-    first, second = result.stdout.splitlines()
+    first, second, *notes = result.stdout.splitlines()
     name = f"output_graph{TARGETS[command].suffix_for(Options())}"
     assert re.fullmatch(rf"{name}: {size:,} bytes, \d+\.\d\d s", first)
     assert re.fullmatch(
         r"pass: right; cost: probabilities \S+, states \S+, (\d+) of \1 texts",
         second,
     )
+    assert all(line.startswith("note, network: ") for line in notes)
     assert result.stderr == NOTES[command]
     assert written(demo) == FILES[command]
 
@@ -159,7 +160,7 @@ def test_a_parity_that_fails(command: str, demo: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0].startswith("output_graph.")
     assert result.stdout.splitlines()[1].startswith("fail: wrong; cost: probabilities ")
-    assert "failure, numbers: " in result.stdout
+    assert "has 1 added to the bias of gate f" in result.stdout
     assert result.stderr == NOTES[command]
     assert written(demo) == FILES[command]
     assert open_model(f"output_graph{TARGETS[command].suffix_for(Options())}").interface.steps == 16

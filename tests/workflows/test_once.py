@@ -101,24 +101,27 @@ def test_an_inspection_that_draws(small_model: Path, tmp_path: Path, counted: Co
 def test_all_targets(
     small_model: Path, tmp_path: Path, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All plans are of one source, which is the reference too. The package is a file of its own."""
+    """All plans are of one source, which is the reference too.
+
+    The package is a file of its own, which is opened to be run and to be read back.
+    """
     for target in ("onnx", "openvino"):
         require_toolkits(target)
     some = {name: TARGETS[name] for name in ("pbmm", "openvino", "onnx")}
     monkeypatch.setattr("dsconv.workflows.all_targets.all_targets", lambda: some)
     run("all", small_model, "-o", tmp_path)
-    assert (counted["opened"], counted["recognised"]) == (2, 1)
+    assert (counted["opened"], counted["recognised"]) == (3, 2)
     assert counted[f"hashed {small_model.name}"] == 1
 
 
 def test_a_validation(small_model: Path, tmp_path: Path, counted: Counter[str]) -> None:
-    """The reference is opened once, and the candidate, a package, is too; neither is recognised."""
+    """The reference is opened once; the package is opened to be run and to be read back."""
     package = tmp_path / "a.pbmm"
     run("pbmm", small_model, "-o", package)
     assert (counted["opened"], counted["recognised"]) == (1, 0)
     counted.clear()
     run("validate", small_model, package)
-    assert (counted["opened"], counted["recognised"]) == (2, 1)
+    assert (counted["opened"], counted["recognised"]) == (3, 2)
     assert counted[f"hashed {small_model.name}"] == 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.worker import conditions, run, unsupported
+from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.formats.graphdef.dtypes import DataType
 from dsconv.formats.graphdef.edit import unused_name
 from dsconv.formats.graphdef.graph import open_graph
@@ -49,7 +49,7 @@ def _unknown_ops(openvino: Any, source: Path, error: Exception) -> list[str]:
             openvino.convert_model(str(source))
         except Exception as whole:
             found = _UNKNOWN.search(str(whole))
-    return [op.strip() for op in found[1].split(",")] if found else conditions(open_graph(source))
+    return [op.strip() for op in found[1].split(",")] if found else []
 
 
 def _with_ends(source: Path, outputs: Sequence[str]) -> tuple[Path, list[str]]:

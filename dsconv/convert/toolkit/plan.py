@@ -20,6 +20,7 @@ from dsconv.convert.toolkit.inputs import read_inputs
 from dsconv.convert.toolkit.prepare import Prepared, prepare
 from dsconv.convert.toolkit.process import run_module
 from dsconv.convert.toolkit.spec import SPEC, Spec, save
+from dsconv.convert.toolkit.worker import unsupported
 from dsconv.errors import ConversionError, ToolkitError
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import Graph
@@ -49,7 +50,7 @@ def plan_by_toolkit(
     if source.why_not_recognised is None:
         network = options.overrides.described(source.network)
     prepared = prepare(source.graph, options)
-    graph_for_toolkit(prepared)
+    _check_ops(CONVERTERS[target], graph_for_toolkit(prepared))
     own = options.toolkit.check_inputs
     given = None if own is None else read_inputs(own, prepared.inputs)
     return ToolkitPlan(target, source, options, outputs, prepared, network, given, route=ROUTE)
@@ -132,6 +133,17 @@ def graph_for_toolkit(prepared: Prepared) -> Graph:
     """The prepared graph in ops that the toolkits know. Raises ConversionError."""
     # Without the weights that were taken apart.
     return extract(lowered(prepared.graph, prepared.inputs), prepared.outputs)
+
+
+def _check_ops(converter: Converter, graph: Graph) -> None:
+    """Raise ConversionError if a graph has ops that a converter is known not to convert.
+
+    None converts the ops of ``tf.cond`` in TensorFlow 1, which stand outside of loops.
+    """
+    ops = {node.op for node in graph}
+    known = converter.refuses if "Enter" in ops else converter.refuses | {"Merge", "Switch"}
+    if ops & known:
+        raise unsupported(converter.label, graph, ops & known)
 
 
 def _renamed(converter: Converter, prepared: Prepared) -> str | None:

@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 
 from dsconv.convert.toolkit.spec import Spec
-from dsconv.convert.toolkit.worker import conditions, run, unsupported
+from dsconv.convert.toolkit.worker import run, unsupported
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import Graph, open_graph
 from dsconv.formats.tflite.schema import IDENTIFIER
@@ -42,8 +42,6 @@ def convert(source: Path, spec_path: Path, output: Path) -> None:
     except Exception as error:  # Its exceptions have no common base.
         if found := _UNKNOWN.findall(str(error)):
             ops = {op.strip() for line in found for op in line.split(",")}
-            raise unsupported(LABEL, graph, ops) from error
-        if ops := set(conditions(graph)):
             raise unsupported(LABEL, graph, ops) from error
         raise
     del definition, loaded, converter

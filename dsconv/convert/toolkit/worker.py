@@ -45,12 +45,6 @@ def unsupported(label: str, graph: Graph, ops: Iterable[str]) -> ConversionError
     )
 
 
-def conditions(graph: Graph) -> list[str]:
-    """The ops of ``tf.cond`` in TensorFlow 1, outside of loops, that are in a graph."""
-    ops = {node.op for node in graph}
-    return [] if "Enter" in ops else sorted(ops & {"Merge", "Switch"})
-
-
 def _report(error: DsconvError) -> None:
     values = {
         "kind": type(error).__name__,

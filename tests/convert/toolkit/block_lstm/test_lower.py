@@ -179,6 +179,6 @@ def test_others_are_refused(edit: dict[str, Any], says: str) -> None:
 def test_more_valid_steps_than_there_may_be() -> None:
     """A number of them that is fixed asks for as many steps, so any number is refused."""
     with pytest.raises(
-        ConversionError, match="'second' .* size is not known .*'first' is to run 5"
+        ConversionError, match="'second' .* size is not known .*'first' should run 5"
     ):
         lowered(two_lstms(fixed(STEPS), steps=-1), specs(-1))
