@@ -69,8 +69,9 @@ def errors(work: Path) -> Iterator[str]:
     yield "## Errors in the bytes of converted files\n"
     yield "Each is put into TFLite, ONNX, OpenVINO and Core ML files of fp32, fp16 and int8 by the"
     yield "tests, and is caught in all of them. The sentences are those on int8 files; the first of"
-    yield "several. *Read*: by reading the file back; *calls*: by replaying its calls; *refused*: by the"
-    yield "evaluation of Core ML, which knows no such op. Made by `python -m tools.verdict_table`.\n"
+    yield "several. *Read*: by reading the file back; *calls*: by replaying its calls; *refused*: by"
+    yield "the evaluation of Core ML, which knows no such op."
+    yield "Made by `python -m tools.verdict_table`.\n"
     yield "| error | caught by | sentence |"
     yield "|---|---|---|"
     spoiler = Spoiler(work)
@@ -102,7 +103,7 @@ def _caught_by(found: dict[str, list[str]]) -> str:
 def power(models: dict[str, Path], work: Path) -> Iterator[str]:
     """The smallest part by which a layer's weights may be off, by model, target and precision."""
     yield "## Resolving power\n"
-    yield "The smallest e for which one layer multiplied by 1 + e is caught: the largest of those of"
+    yield "The smallest e from which on one layer multiplied by 1 + e is caught, the largest of"
     yield f"{', '.join(SCALED)}. Made by `python -m tools.verdict_table MODEL ... --cells N`.\n"
     yield f"| model | target | {' | '.join(PRECISIONS)} |"
     yield "|---|---|" + "---|" * len(PRECISIONS)
