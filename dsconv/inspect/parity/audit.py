@@ -47,6 +47,9 @@ _MUCH = 0.25
 _COARSEST = 64
 """The most values of a tensor that is called rounded."""
 
+_EVEN = 0.3
+"""The distance of numbers from evenly spaced values, as a part of the space between those."""
+
 _SOME_OUTPUTS = 8
 _FEWER = 6
 """How many numbers there are at least for each of the few values that they are rounded to."""
@@ -239,6 +242,8 @@ def _scale_error(expected: FloatArray, found: StoredMatrix) -> str | None:
 
     Steps that are too large would let any number pass as rounded.
     """
+    if found.palette is not None:
+        return _palette_error(expected, found)
     if found.scales is None:
         return None
     largest = _largest_of_scale(np.abs(expected), found.scales)
@@ -247,12 +252,27 @@ def _scale_error(expected: FloatArray, found: StoredMatrix) -> str | None:
     usual = np.asarray(largest, np.float64) / 127
     some = usual > 1e-30
     ratio = np.where(some, found.scales.reshape(usual.shape) / np.where(some, usual, 1), 1.0)
-    off = np.abs(ratio - 1) > _SAME_SCALE
+    # Steps in float16 may be so small that it has none of their size.
+    allowed = _SAME_SCALE + (_SMALLEST_HALF / np.where(some, usual, 1) if found.half else 0.0)
+    off = np.abs(ratio - 1) > allowed
     if not off.any():
         return None
     worst = float(np.ravel(ratio)[np.argmax(np.abs(np.ravel(ratio) - 1))])
     where = "its step is" if ratio.ndim == 0 else f"the steps of {int(off.sum())} outputs are"
     return f"{where} {worst:.4g} times what its largest weight needs"
+
+
+def _palette_error(expected: FloatArray, found: StoredMatrix) -> str | None:
+    """Whether a palette is worse than one of as many values at the same distance.
+
+    Values that are far from all weights would let any of them pass as the nearest.
+    """
+    assert found.palette is not None
+    step = float(np.ptp(expected)) / max(found.palette.size - 1, 1)
+    apart = float(np.sqrt(np.square(found.floats - expected).mean()))
+    if apart <= step * _EVEN + _SMALLEST_HALF:
+        return None
+    return f"its palette is {apart / (step * _EVEN):.3g} times as far from it as an even one"
 
 
 @dataclass(frozen=True)

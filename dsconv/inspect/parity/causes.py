@@ -67,14 +67,14 @@ def find_causes(
     """Those of some causes that explain what a file gave; usually one, none if unknown."""
     found = []
     answers = replay(NetworkEvaluator(network, arithmetic), calls)
-    unchanged = compare("", calls, observed, answers, gives_logits=gives_logits, least=bounds.least)
+    unchanged = compare("", calls, observed, answers, bounds, gives_logits=gives_logits)
     if unchanged.within(bounds):
         return []
     # A few frames rule out most causes: at the size of the releases whole calls take long.
     few = _first_frames(calls[:1], observed[:1])
     loose = replace(bounds, logits=_SINGLE * bounds.logits, probabilities=1.0)
     for cause in causes:
-        trial = _Trial(cause, network, arithmetic, bounds.least, gives_logits)
+        trial = _Trial(cause, network, arithmetic, bounds, gives_logits)
         if not cause.whole and network.backward is None and not trial.of(*few).within(loose):
             continue
         if trial.of(calls, observed).explains(unchanged, bounds):
@@ -89,7 +89,7 @@ class _Trial:
     cause: Cause
     network: StoredNetwork
     arithmetic: Arithmetic
-    least: float
+    bounds: Bounds
     gives_logits: bool
 
     def of(self, calls: Sequence[Call], observed: Sequence[Observed]) -> GroupDifference:
@@ -103,7 +103,7 @@ class _Trial:
             answers = replay(NetworkEvaluator(changed, rounding), given)
             if cause.answer:
                 answers = [cause.answer(c, a) for c, a in zip(given, answers, strict=True)]
-            return compare("", calls, observed, answers, gives_logits=logits, least=self.least)
+            return compare("", calls, observed, answers, self.bounds, gives_logits=logits)
 
 
 def _first_frames(
@@ -129,9 +129,7 @@ def locate(
     wrong: dict[str, list[Call]] = {}
     for call, seen, answer in zip(calls, observed, answers, strict=True):
         scores = replace(seen, cell=None, hidden=None)
-        found = compare(
-            "", [call], [scores], [answer], gives_logits=gives_logits, least=bounds.least
-        )
+        found = compare("", [call], [scores], [answer], bounds, gives_logits=gives_logits)
         if not found.within(bounds):
             wrong.setdefault("the scores", []).append(call)
         for name in ("cell", "hidden"):

@@ -134,11 +134,15 @@ class Judge:
         return found
 
     def judge_clip(self, speech: Speech, trace: Trace) -> tuple[GroupDifference, str | None] | None:
-        """Replay some calls of a clip that the file has run; None if its states are not shown."""
-        found = calls_of(self._interface, speech, trace, self._found.lstm.cells)
-        if not found:
+        """Replay some calls of a clip that the file has run, or all if it hides its states."""
+        interface = self._interface
+        if interface.takes_whole_clips or not interface.states:
+            calls, observed = self._whole_clip(speech, trace)
+        else:
+            found = calls_of(interface, speech, trace, self._found.lstm.cells)
+            calls, observed = [each for each, _ in found], [each for _, each in found]
+        if not calls:
             return None
-        calls, observed = zip(*found, strict=True)
         # A trace holds probabilities, whatever the file gives.
         ((difference, bounds),) = self._nearest([(SPEECH, calls, observed)], False)
         if difference.within(bounds):
@@ -175,8 +179,8 @@ class Judge:
                     calls,
                     observed,
                     [next(answers) for _ in calls],
+                    bounds,
                     gives_logits=gives_logits,
-                    least=bounds.least,
                 )
                 for name, calls, observed in groups
             ]
@@ -253,6 +257,22 @@ class Judge:
             cell, hidden = answer.cell, answer.hidden
         return calls, observed
 
+    def _whole_clip(self, speech: Speech, trace: Trace) -> tuple[list[Call], list[Observed]]:
+        """The calls over a clip, each from the states that the replay of those before left."""
+        windows = self._windows_of(speech)[: trace.ends[-1]]
+        cell: FloatArray = np.zeros(self._found.lstm.cells, np.float32)
+        hidden = cell
+        evaluator = self._evaluator((self._chosen or self._ways[0])[0])
+        calls, observed = [], []
+        for start, end in zip((0, *trace.ends[:-1]), trace.ends, strict=True):
+            call = Call(windows[start:end], cell, hidden, end - start)
+            observed.append(Observed(trace.probabilities[start:end], None, None))
+            calls.append(call)
+            if end < len(windows):
+                (answer,) = replay(evaluator, [call])
+                cell, hidden = answer.cell, answer.hidden
+        return calls, observed
+
     def _short_clips(self) -> tuple[list[Call], list[Observed]]:
         """Clips of a few frames, from fresh states, of a file that takes whole clips."""
         settings, stream = self._features, Stream(self._model)
@@ -297,7 +317,7 @@ def _most_telling(
     """The calls that differ most, and two that differ least: a cause has to explain both."""
     sizes = []
     for call, seen, answer in zip(calls, observed, answers, strict=True):
-        found = compare("", [call], [seen], [answer], gives_logits=gives_logits, least=bounds.least)
+        found = compare("", [call], [seen], [answer], bounds, gives_logits=gives_logits)
         sizes.append(max(found.logits, found.states, found.probabilities))
     order = np.argsort(np.nan_to_num(sizes, nan=np.inf)).tolist()
     return sorted({*order[-_EXPLAINED_CALLS:], *order[:2]})
@@ -345,7 +365,7 @@ def recognition_error(
         return None
     calls, observed = zip(*found, strict=True)
     answers = replay(NetworkEvaluator(stored(network)), calls)
-    difference = compare("the graph", calls, observed, answers, gives_logits=False)
+    difference = compare("the graph", calls, observed, answers, EXACT, gives_logits=False)
     if difference.within(EXACT):
         return None
     return f"the network that was recognised is not what the graph computes ({figures(difference)})"

@@ -30,14 +30,18 @@ from dsconv.runtime.network import (
 from dsconv.speech.features import FloatArray
 
 _SEED = 19
-_DYNAMIC_STEPS = (1, 7, 16, 33)
-"""Frames of a call that are tried where a file takes any number."""
+_DYNAMIC_STEPS = (1, 7, 16, 33, 250)
+"""Frames of a call that are tried where a file takes any number: up to five seconds."""
 
 _SATURATED = 300.0
 """A cell state that stays beyond 1 however far the forget gate closes."""
 
 _OPENING = 8.0
 """How much larger than any hidden state one is that opens gates."""
+
+
+_USUAL_LOGITS = 10.0
+"""Beyond these, float32 leaves more difference of probabilities in proportion."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,22 @@ class Bounds:
     """How far a file may be from its replay.
 
     `logits` is the median over frames of the difference of the centred logits, as a part of them;
-    `states` the median over calls of the same for both states; `probabilities` the largest
-    difference. Probabilities below `least` count as that.
+    `states` the median over calls of the same for both states; `single` is for the largest of these
+    in any frame or call. `probabilities` is for the largest difference, as a part of the logits
+    where those exceed 10. Probabilities below `least` count as that, and logits below `floor` too:
+    their differences are lost in the rounding of probabilities.
     """
 
     logits: float
     states: float
     probabilities: float
+    single: float
     least: float = 1e-30
+    floor: float = 0.05
 
 
-EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=1e-5)
-"""Where nothing is rounded but float32."""
+EXACT = Bounds(logits=1e-5, states=1e-5, probabilities=1e-4, single=1e-3)
+"""Where nothing is rounded but float32. 1e-5 of logits of 10 is 1e-4 of a probability."""
 
 LOUD = ("clips of the layers", "calls in a row", "short clips")
 """The groups with features beyond those of speech."""
@@ -83,13 +91,13 @@ LOUD = ("clips of the layers", "calls in a row", "short clips")
 _LOUD_PROBABILITIES = 2e-4
 """What float32 loses of their sums: right files were seen at 1.7e-5."""
 
-HALF = Bounds(logits=5e-3, states=2e-3, probabilities=2e-2, least=1e-4)
+HALF = Bounds(logits=5e-3, states=2e-3, probabilities=2e-2, single=0.1, least=1e-4, floor=0.2)
 """Where the runtime computes in float16, which knows no small probabilities."""
 
-INTEGER = Bounds(logits=3e-3, states=6e-4, probabilities=5e-2)
+INTEGER = Bounds(logits=3e-3, states=6e-4, probabilities=5e-2, single=0.2)
 """Where activations are rounded to 8 bits: some are on the edge between two integers."""
 
-INTEGER_PROBES = Bounds(logits=2e-2, states=5e-3, probabilities=5e-2)
+INTEGER_PROBES = Bounds(logits=2e-2, states=5e-3, probabilities=5e-2, single=0.5)
 """The same for calls of large networks that speech does not make: more numbers are on an edge."""
 
 SPEECH = "speech"
@@ -146,6 +154,7 @@ class GroupDifference:
     logits: float
     states: float
     probabilities: float
+    single: float = 0.0
 
     def within(self, bounds: Bounds) -> bool:
         """Whether all measures are; one that is no number is not."""
@@ -153,13 +162,14 @@ class GroupDifference:
             self.logits <= bounds.logits
             and self.states <= bounds.states
             and self.probabilities <= bounds.probabilities
+            and self.single <= bounds.single
         )
 
     def explains(self, other: GroupDifference, bounds: Bounds) -> bool:
         """Whether this replay fits where another did not, and not by a hair."""
         return self.within(bounds) and all(
             not getattr(self, each) > getattr(other, each) / 2
-            for each in ("logits", "states", "probabilities")
+            for each in ("logits", "states", "probabilities", "single")
             if not getattr(other, each) <= getattr(bounds, each)
         )
 
@@ -172,6 +182,7 @@ def worst_of(differences: Sequence[GroupDifference]) -> GroupDifference:
         max(each.logits for each in differences),
         max(each.states for each in differences),
         max(each.probabilities for each in differences),
+        max(each.single for each in differences),
     )
 
 
@@ -225,9 +236,9 @@ def compare(
     calls: Sequence[Call],
     observed: Sequence[Observed],
     answers: Sequence[Answers],
+    bounds: Bounds,
     *,
     gives_logits: bool,
-    least: float = 1e-30,
 ) -> GroupDifference:
     """How far what a file gave is from its replay, over the valid frames of all calls."""
     parts: list[FloatArray] = []
@@ -237,7 +248,7 @@ def compare(
         logits, expected = seen.scores[: call.length], answer.logits[: call.length]
         if call.length:
             apart, difference = _score_differences(
-                logits, expected, least, gives_logits=gives_logits
+                logits, expected, bounds, gives_logits=gives_logits
             )
             parts.append(apart)
             largest = _largest(largest, difference)
@@ -246,25 +257,31 @@ def compare(
                 _largest(relative(seen.cell, answer.cell), relative(seen.hidden, answer.hidden))
             )
     frames = np.concatenate(parts).tolist() if parts else []
-    return GroupDifference(group, len(frames), _median(frames), _median(states), largest)
+    single = 0.0
+    for each in (*frames, *states):
+        single = _largest(single, each)
+    return GroupDifference(group, len(frames), _median(frames), _median(states), largest, single)
 
 
 def _score_differences(
-    found: FloatArray, expected: FloatArray, least: float, *, gives_logits: bool
+    found: FloatArray, expected: FloatArray, bounds: Bounds, *, gives_logits: bool
 ) -> tuple[FloatArray, float]:
     """The relative difference of the centred logits of each frame, and that of probabilities."""
+    least = bounds.least
     ours = np.log(_softmax(expected))
     theirs = np.log(_softmax(found)) if gives_logits else np.log(np.maximum(found, least))
     ours = np.maximum(ours, np.log(least))
     theirs = np.maximum(theirs, np.log(least))
     centred, apart = _centred(ours), _centred(ours - theirs)
-    size = np.sqrt(np.square(centred).mean(axis=-1)) + 1e-12
+    size = np.maximum(np.sqrt(np.square(centred).mean(axis=-1)), bounds.floor)
     relative = np.sqrt(np.square(apart).mean(axis=-1)) / size
     if gives_logits:
         # Their sizes are part of the answer, which probabilities do not show.
         level = np.abs(_centred(expected) - _centred(found)).max(axis=-1)
         relative = np.maximum(relative, level / (np.abs(_centred(expected)).max(axis=-1) + 1e-12))
-    return relative, float(np.abs(np.exp(ours) - np.exp(theirs)).max(initial=0.0))
+    # Of logits of a hundred, float32 leaves ten times less.
+    scale = np.maximum(np.abs(_centred(expected)).max(axis=-1, keepdims=True) / _USUAL_LOGITS, 1)
+    return relative, float((np.abs(np.exp(ours) - np.exp(theirs)) / scale).max(initial=0.0))
 
 
 def _softmax(logits: FloatArray) -> FloatArray:
@@ -377,4 +394,6 @@ class _Probes:
 
     def steps(self) -> list[Call]:
         """Several numbers of frames."""
-        return [self.call(self.some(steps)) for steps in _DYNAMIC_STEPS]
+        # The longest takes seconds in large networks.
+        most = len(_DYNAMIC_STEPS) - (self.cells >= LARGE)
+        return [self.call(self.some(steps)) for steps in _DYNAMIC_STEPS[:most]]
