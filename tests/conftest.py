@@ -18,6 +18,10 @@ SECONDS_FOR_A_RUNTIME = 120
 
 
 TESTS = Path(__file__).parent
+# Whoever imports TensorFlow first: oneDNN's layer norm has another epsilon than the graph.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
 SLOW = (
     "test_readme.py",
     "workflows/test_demo.py",
@@ -150,8 +154,6 @@ def transcribe_originally() -> Transcribe:
 @pytest.fixture(scope="session")
 def tensorflow() -> Any:
     """TensorFlow, the reference, without its greetings."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
