@@ -22,6 +22,7 @@ from tests.conftest import Transcribe
 from tests.convert.conversions import require_toolkits
 
 COMMON = pages.DOCS / "tensors.md"
+CONVERSIONS = pages.DOCS / "convert.md"
 INDEX = pages.DOCS / "README.md"
 PAGES = {name: pages.DOCS / f"{'pbmm' if name == 'pb' else name}.md" for name in TARGETS}
 BUILT = ("tflite", "coreml", "openvino", "onnx")
@@ -147,9 +148,13 @@ def test_every_target_has_its_page(target: str) -> None:
 
 @pytest.mark.parametrize("target", BUILT)
 def test_the_page_names_what_can_be_asked_of_the_network(target: str) -> None:
-    """Each option of that section of the help, and those that the target alone has."""
+    """Each option of that section of the help, and those that the target alone has.
+
+    What all targets have is told once, in the page of conversions.
+    """
     text = PAGES[target].read_text("utf-8") + COMMON.read_text("utf-8")
-    common = {option.name for option in main.commands["all"].params}
+    assert "`--require-validation`" in CONVERSIONS.read_text("utf-8")
+    common = {option.name for option in main.commands["all"].params} | {"require_validation"}
     for option in main.commands[target].params:
         section = option.section if isinstance(option, SectionOption) else None
         if section == "The network" or option.name not in common | {"as_json", "quiet"}:

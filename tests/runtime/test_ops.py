@@ -40,6 +40,7 @@ TYPES: dict[str, dict[str, int]] = {
     "Range": {"Tidx": 0},
     "Reshape": {"T": 0, "Tshape": 1},
     "ReverseSequence": {"T": 0, "Tlen": 1},
+    "ReverseV2": {"T": 0, "Tidx": 1},
     "Select": {"T": 1},
     "Split": {"T": 1},
     "SplitV": {"T": 0, "Tlen": 1},
@@ -276,6 +277,10 @@ CASES = [
         "int64 lengths", floats(4, 2, 3), np.array([1, 3, 4], np.int64), seq_dim=0, batch_dim=2
     ),
     reverse("batch after", floats(2, 3, 4), ints(4, 2, 3), seq_dim=2, batch_dim=1),
+    Case("ReverseV2", "time first", (floats(5, 3, 2), ints(0))),
+    Case("ReverseV2", "from the end", (CUBE, ints(-1))),
+    Case("ReverseV2", "two dimensions", (ints([1, 2, 3], [4, 5, 6]), ints(1, 0))),
+    Case("ReverseV2", "no dimension", (MATRIX, np.zeros(0, np.int32))),
     Case("Rsqrt", "positive", (MATRIX**2 + np.float32(1e-6),)),
     Case("Select", "element by element", (MATRIX > 0, MATRIX, 2 * MATRIX)),
     Case("Select", "row by row", (bools(True, False, True), MATRIX, 2 * MATRIX)),

@@ -13,15 +13,19 @@ from dsconv.acoustic.recognise import recognise
 from dsconv.acoustic.stored import StoredNetwork, stored
 from dsconv.errors import ConversionError
 from dsconv.formats.graphdef.graph import open_graph
+from dsconv.formats.identify import identify
 from dsconv.formats.table import GRAPH, PACKAGE
 
 
 def read_back(path: Path, key: str, network: Network) -> StoredNetwork:
-    """The weights in a file of the format of that key, such as ``onnx``.
+    """The weights in a file that is run as a model of the format of that key, such as ``onnx``.
 
     Raises ConversionError if the file holds them in a form that is not known, ModelError if it is
     damaged.
     """
+    # A format that others add may run another file than its own.
+    if (found := identify(path).key) != key:
+        raise ConversionError(f"weights are not read back from files of the format '{found}'.")
     if key in (GRAPH.key, PACKAGE.key):
         return stored(recognise(open_graph(path)))
     if key == "tflite":

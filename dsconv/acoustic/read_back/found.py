@@ -38,8 +38,12 @@ def put_together(
     lstm: Callable[[Lstm, str], StoredLstm],
     factors: FloatArray | None = None,
 ) -> StoredNetwork:
-    """The network of what a file holds of each layer; an LSTM is ``lstm`` or ``backward``."""
-    return StoredNetwork(
+    """The network of what a file holds of each layer; an LSTM is ``lstm`` or ``backward``.
+
+    Raises ConversionError if a layer has other sizes than the network's, so that what was found is
+    not that layer.
+    """
+    found = StoredNetwork(
         before=tuple(map(dense, network.before)),
         lstm=lstm(network.lstm, "lstm"),
         after=tuple(map(dense, network.after)),
@@ -48,6 +52,21 @@ def put_together(
         backward=lstm(network.backward, "backward") if network.backward else None,
         factors=factors,
     )
+    for layer, given in zip(found.layers, network.layers, strict=True):
+        _check_sizes(layer.name, layer.weights, layer.bias, given.weights.shape)
+    lstms = [each for each in (network.lstm, network.backward) if each]
+    for part, expected in zip(found.lstms, lstms, strict=True):
+        columns = 4 * expected.cells
+        _check_sizes(part.name, part.inputs, part.bias, (expected.inputs, columns))
+        _check_sizes(part.name, part.recurrent, part.bias, (expected.cells, columns))
+    return found
+
+
+def _check_sizes(name: str, matrix: StoredMatrix, bias: Array, sizes: tuple[int, ...]) -> None:
+    if matrix.numbers.shape != sizes or bias.shape != sizes[1:]:
+        raise ConversionError(
+            f"{name} is not where dsconv puts it in a file, so the weights are not read back."
+        )
 
 
 def in_graph_order(columns: Array, order: str) -> Array:

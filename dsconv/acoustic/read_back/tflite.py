@@ -48,7 +48,7 @@ class _Reader:
         self.given = network
         self.main = model.main
         self.makers = {out.index: op for op in self.main.operators for out in op.outputs}
-        self.products = list(self._products())
+        self.products = self._in_graph_order(list(self._products()))
         lstms = 1 if network.backward is None else 2
         dense = len(tuple(network.layers))
         self.joint = len(self.products) == dense + 1 and lstms == 1
@@ -90,6 +90,21 @@ class _Reader:
                 bias = each.inputs[2] if len(each.inputs) > 2 else None
                 last = _Product(each, _matrix(source), None if bias is None else _array(bias))
                 yield last
+
+    def _in_graph_order(self, products: list[_Product]) -> list[_Product]:
+        """With the product of the first hidden state, which may run before all others, in place.
+
+        TensorFlow's converter puts it there; the product of the LSTM's inputs cannot be there.
+        """
+        columns = 4 * self.given.lstm.cells
+        dense = self.given.before[0].units
+        if self.given.backward is not None or dense == columns or not products:
+            return products
+        first, *others = products
+        if first.weights.numbers.shape != (self.given.lstm.cells, columns):
+            return products
+        place = len(self.given.before) + 1
+        return [*others[:place], first, *others[place:]]
 
     def _inside(self, operator: Operator) -> Iterator[tuple[int, Operator]]:
         """An operator, and what it runs."""

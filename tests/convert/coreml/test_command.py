@@ -69,14 +69,15 @@ def test_the_verdict_says_what_ran(options: str, name: str, demo: Path) -> None:
     """The file, its size and time; that it passes; and that no Neural Engine was asked."""
     result = run(*options.split())
     assert result.exit_code == 0, result.output
-    first, *others = result.stdout.splitlines()
+    first, verdict, ran, *notes = result.stdout.splitlines()
     size = inspect_file(demo / name).bytes
     assert re.fullmatch(rf"{name}: {size:,} bytes, \d+\.\d\d s", first)
     if "internal" in options or "--front-end" in options:
-        assert others[0].startswith("pass: right; cost: probabilities ")
+        assert verdict.startswith("pass: right; cost: probabilities ")
     else:
-        assert re.fullmatch(VERDICT, others[0])
-    assert others[1:] == [IN_NUMPY]
+        assert re.fullmatch(VERDICT, verdict)
+    assert ran == IN_NUMPY
+    assert all(line.startswith("note, network: ") for line in notes)
     assert all(line.startswith("dsconv: note: ") for line in result.stderr.splitlines())
     assert written(demo) == {name}
 
@@ -202,7 +203,7 @@ def test_a_parity_that_fails(form: str, demo: Path, monkeypatch: pytest.MonkeyPa
     result = run("--format", form)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1].startswith("fail: wrong; cost: probabilities ")
-    assert "failure, numbers: " in result.stdout
+    assert "failure, weights: lstm/bias has 1 added to the bias of gate f\n" in result.stdout
     assert len(written(demo)) == 1
 
 
@@ -211,13 +212,16 @@ def test_gates_in_another_order_are_noticed(demo: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(coreml_lstm, "GATES", "ifco")
     result = run("--json")
     assert result.exit_code == 1
-    findings = json.loads(result.stdout)["parity"]["findings"]
-    assert any("gates of the LSTM are in another order" in f["message"] for f in findings)
+    parity = json.loads(result.stdout)["parity"]
+    assert (parity["verdict"], parity["passed"]) == ("fail", False)
+    says = "lstm/recurrent kernel has the gates in the order iofc instead of icfo"
+    assert says in parity["judged"]["errors"]
+    assert any((f["severity"], f["message"]) == ("failure", says) for f in parity["findings"])
     assert written(demo) == {"output_graph.mlpackage"}
 
 
 @pytest.mark.parametrize(
-    ("options", "lines"), [(["-q"], 0), ([], 3), (["--no-validate"], 1), (["--json"], None)]
+    ("options", "lines"), [(["-q"], 0), ([], 4), (["--no-validate"], 1), (["--json"], None)]
 )
 def test_a_process_says_nothing_of_the_toolkit(
     options: list[str], lines: int | None, demo: Path
@@ -300,12 +304,12 @@ def test_the_other_is_asked_for_on_macos(macos: type[FakeModel]) -> None:
 
 @pytest.mark.usefixtures("demo")
 def test_states_are_core_mls_on_macos(macos: type[FakeModel]) -> None:
-    """Each clip gets new ones, and each call of it the same."""
+    """The calls of the judge get new ones, then each clip does, and each call of it the same."""
     result = run("--states", "internal", "--lengths", "input")
     assert result.exit_code == 0, result.output
     (model,) = macos.made
     used = [state for n, state in enumerate(model.calls) if state not in model.calls[:n]]
-    assert len(used) == 2
+    assert len(used) == 1 + 2
     assert [state for state in model.states if state in used] == used
 
 

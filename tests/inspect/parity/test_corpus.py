@@ -53,7 +53,7 @@ def clips(corpus: Path) -> list[ClipSource]:
 
 @pytest.fixture(scope="module")
 def candidates(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """One of lower precision, one that fails by its numbers, one by its structure."""
+    """One of lower precision, one that fails by its weights, one by its structure."""
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
     folder = tmp_path_factory.mktemp("candidates")
     off = folder / "off.pb"
@@ -80,7 +80,9 @@ def test_the_run_here_has_something_to_compare(serial: Validation) -> None:
     assert len(serial.clips) == CLIPS
     assert len(rounded.clips) == len(rounded.transcripts) == CLIPS
     assert [c.verdict for c in serial.candidates][1:] == ["fail", "fail"]
-    assert sum(finding.level == "numbers" for finding in off.findings) == CLIPS
+    assert {finding.level for finding in off.findings if finding.failed} == {"weights"}
+    assert sum(finding.level == "transcripts" for finding in off.findings) == CLIPS
+    assert not any(difference.passed for clip in off.clips for difference in clip.differences[1:])
     assert rounded.error_rates is not None
     assert rounded.error_rates.wer.low is not None
     assert 0 < rounded.error_rates.wer.low < rounded.error_rates.wer.value
@@ -325,8 +327,9 @@ def test_text_stays_short(corpus: Path, candidates: list[Path]) -> None:
     result = run("validate", demo_model.MODEL, candidates[1], "--audio", corpus, "--beam", "8")
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert sum(line.startswith("failure, numbers: ") for line in lines) == 11
-    assert "failure, numbers: 10 more; --json lists them all" in lines
+    assert sum(line.startswith("failure, weights: ") for line in lines) == 3
+    assert sum(line.startswith("warning, transcripts: ") for line in lines) == 11
+    assert "warning, transcripts: 10 more; --json lists them all" in lines
     rates = [line for line in lines if line.startswith("error rates: WER ")]
     assert len(rates) == 2
     for line in rates:
