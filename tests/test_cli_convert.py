@@ -23,6 +23,7 @@ from dsconv.convert.openvino import lstm as openvino_lstm
 from dsconv.convert.options import Options
 from dsconv.convert.registry import TARGETS
 from dsconv.errors import ToolkitError
+from dsconv.fixtures import demo_model
 from dsconv.formats.graphdef.edit import extract
 from dsconv.formats.graphdef.graph import open_graph
 from dsconv.formats.graphdef.steps import DYNAMIC
@@ -452,3 +453,24 @@ def test_a_package_is_a_source_too(command: str) -> None:
     result = run(command, "output_graph.pbmm", "--no-validate")
     assert result.exit_code == 0, result.output
     assert FILES[command] <= {path.name for path in Path().iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--max-cer", "nan"), 2, "'nan' is not a number"),
+        (("--no-validate", "--strict"), 2, "--strict is for the validation"),
+        (("--audio", "{wav}", "--max-wer-increase", "0"), 3, "needs the true text of a clip"),
+        (("--route", "toolkit", "--outputs", "logits", "--strict"), 4, "leave out --strict"),
+    ],
+)
+def test_a_limit_that_cannot_hold(
+    options: tuple[str, ...], code: int, says: str, demo: Path, tmp_path: Path
+) -> None:
+    """It is refused before anything is written."""
+    alone = tmp_path / "alone.wav"
+    alone.write_bytes(demo_model.clips()[0].wav.read_bytes())
+    result = run("onnx", *(option.format(wav=alone) for option in options))
+    assert result.exit_code == code, result.output
+    assert says in result.stderr
+    assert not (demo / "output_graph.onnx").exists()

@@ -231,7 +231,7 @@ def _convert_network(
         warned.append(text)
         _note(text)
 
-    check = asked_check(asked)
+    check = asked_check(asked, validate=validate)
     with progress_bar("Validating", quiet or not validate) as progress:
         checked = convert_model(
             model,
@@ -298,7 +298,7 @@ def to_all(
 
     if report is not None:
         check_writable(report, force=force)
-    check = asked_check(asked)
+    check = asked_check(asked, validate=validate)
     with progress_bar("Converting", quiet) as progress:
         done = convert_to_all(
             model,

@@ -189,19 +189,31 @@ def network_options(
     return decorate
 
 
+class _Rate(click.FloatRange):
+    """A number that is one: no limit is above NaN."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        rate = float(super().convert(value, param, ctx))
+        if rate != rate:
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return rate
+
+
 def limit_options(function: F) -> F:
     """From which cost on a file fails."""
     options = [
         click.option("--strict", is_flag=True, help="Fail if a transcript differs."),
         click.option(
             "--max-cer",
-            type=click.FloatRange(min=0),
+            type=_Rate(min=0),
             metavar="RATE",
             help="Fail if the CER to MODEL's transcripts is above this.",
         ),
         click.option(
             "--max-wer-increase",
-            type=click.FloatRange(min=0),
+            type=_Rate(min=0),
             metavar="RATE",
             help="Fail if the WER is above MODEL's by more than this.",
         ),
@@ -231,12 +243,20 @@ def _check_options() -> list[Callable[[Any], Any]]:
     ]
 
 
-def asked_check(asked: dict[str, Any]) -> Any:
-    """The `SpeechCheck` of a conversion, of what `network_options` give."""
+def asked_check(asked: dict[str, Any], *, validate: bool) -> Any:
+    """The `SpeechCheck` of a conversion, of what `network_options` give.
+
+    Raises UsageError for options of a validation that is switched off.
+    """
     from dsconv.workflows.speech_check import SpeechCheck
 
     names = ("audio", "resample", "strict", "max_cer", "max_wer_increase")
-    return SpeechCheck(**{name: asked.pop(name) for name in names})
+    check = SpeechCheck(**{name: asked.pop(name) for name in names})
+    if not validate and check.asked:
+        raise click.UsageError(
+            f"{', '.join(check.asked)} is for the validation; leave out --no-validate."
+        )
+    return check
 
 
 def _toolkit_options() -> list[Callable[[Any], Any]]:

@@ -46,6 +46,11 @@ class Plan(ABC):
         """What a user should know of the result."""
         return ()
 
+    @property
+    def is_on_speech(self) -> bool:
+        """Whether the result is compared over speech; else `check` compares it."""
+        return True
+
     def check(self, output: Path, *, evaluated: bool = False) -> Verdict | None:  # noqa: ARG002
         """The verdict on a written file that speech says nothing of; None where speech does.
 

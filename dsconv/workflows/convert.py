@@ -90,6 +90,11 @@ def convert_checked(
     # What is wrong with the audio is said before any work.
     clips = how.clips() if validate and target.validated else ()
     plan = plan_conversion(target, opened, options)
+    if how.asked and target.validated and not plan.is_on_speech:
+        raise ConversionError(
+            f"{opened.path}: the result is compared on random inputs, not on speech; leave out "
+            f"{', '.join(how.asked)}."
+        )
     output = Path(output or default_output(opened.path, target, options))
     for text in plan.warnings():
         warn(text)

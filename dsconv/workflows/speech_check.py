@@ -38,9 +38,22 @@ class SpeechCheck:
     max_wer_increase: float | None = None
     evaluated: bool = False
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The options that were set, as they are called at the command line."""
+        given = {
+            "--audio": self.audio,
+            "--resample": self.resample,
+            "--strict": self.strict,
+            "--max-cer": self.max_cer is not None,
+            "--max-wer-increase": self.max_wer_increase is not None,
+        }
+        return tuple(option for option, value in given.items() if value)
+
     def clips(self) -> Sequence[ClipSource]:
-        """The clips. Raises ModelError for audio that is not there or holds none."""
+        """The clips. Raises ModelError for audio that is not there, holds none or lacks texts."""
         from dsconv.fixtures.demo_model import SPEECH
+        from dsconv.inspect.parity.cost import Limits
         from dsconv.speech.corpus import find_clips, shortest
 
         if not self.audio:
@@ -49,6 +62,7 @@ class SpeechCheck:
         for clip in clips:
             if not clip.wav.is_file():
                 raise ModelError(f"{clip.wav} does not exist; pass the path of a WAV recording.")
+        Limits(self.max_cer, self.max_wer_increase).check(clips)
         return clips
 
     def validate(

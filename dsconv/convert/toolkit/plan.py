@@ -116,14 +116,19 @@ class ToolkitPlan(Plan):
         renamed = _renamed(CONVERTERS[self.target], self.prepared)
         return (*notes, renamed) if renamed else notes
 
-    def check(self, output: Path, *, evaluated: bool = False) -> RandomCheck | None:
-        """A comparison with TensorFlow of what is no whole acoustic model, or on given inputs."""
+    @property
+    def is_on_speech(self) -> bool:
+        """Whether it is a whole acoustic model, which nobody asked to feed otherwise."""
         asked = self.options.toolkit
         cut = asked.inputs or asked.outputs or asked.freeze
-        if self.network is not None and not cut and self.given is None:
+        return self.network is not None and not cut and self.given is None
+
+    def check(self, output: Path, *, evaluated: bool = False) -> RandomCheck | None:
+        """A comparison with TensorFlow of what is no whole acoustic model, or on given inputs."""
+        if self.is_on_speech:
             return None
         plain = graph_for_toolkit(self.prepared)
-        named = bool(asked.outputs)
+        named = bool(self.options.toolkit.outputs)
         return check_file(
             self.prepared, plain, output, self.given, named=named, evaluated=evaluated
         )

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from dsconv.acoustic.source import Source
+from dsconv.errors import ModelError
 from dsconv.formats.digest import Digest
 from dsconv.inspect.parity.judge import Judge, Judged, judge_of
 from dsconv.inspect.parity.numbers import (
@@ -96,6 +97,12 @@ class CandidateModel:
         if not self._comparable:
             return None
         trace = run_trace(Stream(self._model), clip.speech, self._reference.steps, progress)
+        ours, theirs = len(clip.trace.probabilities), len(trace.probabilities)
+        if ours != theirs:
+            raise ModelError(
+                f"{self.info.model.path} gives {theirs} frames of {clip.source.name}, and the "
+                f"reference {ours}; it is no model of this graph."
+            )
         tolerance = self.info.tolerance
         differences = compare_traces(clip.trace, trace, tolerance)
         if features := self._compare_front_ends(clip):

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dsconv.errors import ModelError
 from dsconv.inspect.parity.result import Cost, Finding, Severity
 from dsconv.inspect.parity.transcripts import TranscriptComparison
+from dsconv.speech.corpus import ClipSource
 from dsconv.speech.rates import Edits, wer_increase
 
 LEVEL = "cost"
@@ -21,6 +23,14 @@ class Limits:
 
     max_cer: float | None = None
     max_wer_increase: float | None = None
+
+    def check(self, clips: Sequence[ClipSource]) -> None:
+        """Raise ModelError for a limit that no clip can tell of."""
+        if self.max_wer_increase is not None and all(clip.transcript is None for clip in clips):
+            raise ModelError(
+                "--max-wer-increase needs the true text of a clip, and none has one; put it into a "
+                ".txt beside the WAV, or pass a CSV with transcripts."
+            )
 
     def exceeded(self, cost: Cost) -> Iterator[Finding]:
         """A failure for each limit that is exceeded."""

@@ -59,6 +59,8 @@ def validate_models(
         raise ConversionError(
             "a resumed run does not save inputs and outputs; save them in another run."
         )
+    limits = Limits(options.max_cer, options.max_wer_increase)
+    limits.check(clips)
     task = Task(Source.of(reference), tuple(candidates), tuple(recorded), options)
     with one_thread(), _runner(task, min(jobs, len(clips)), dask) as runner:
         with _journal(resume, runner.info, options, clips) as journal:
@@ -66,7 +68,6 @@ def validate_models(
         if save_to is not None:
             for index in sorted(io):
                 save_to.add(clips[index].name, *io[index])
-        limits = Limits(options.max_cer, options.max_wer_increase)
         return tally.result(runner.info, limits)
 
 
