@@ -185,7 +185,11 @@ def _compare(
         return WeightError(name, f"has the shape {shapes}", expected.size, float("inf"))
     steps = _scale_error(expected, found)
     if not any(_wrong(expected[rows], found.rows(rows)).any() for rows in _blocks(expected)):
-        return WeightError(name, f"has other steps: {steps}", expected.size, 0.0) if steps else None
+        return (
+            WeightError(name, f"is stored otherwise: {steps}", expected.size, 0.0)
+            if steps
+            else None
+        )
     floats, slack, wrong = found.floats, _slack(expected, found), _wrong(expected, found)
     cause = _cause(
         _Difference(expected, floats, slack, wrong, _is_half(found)), columns, found.numbers
@@ -272,7 +276,7 @@ def _palette_error(expected: FloatArray, found: StoredMatrix) -> str | None:
     apart = float(np.sqrt(np.square(found.floats - expected).mean()))
     if apart <= step * _EVEN + _SMALLEST_HALF:
         return None
-    return f"its palette is {apart / (step * _EVEN):.3g} times as far from it as an even one"
+    return f"its palette is {apart / (step * _EVEN):.3g} times as far from it as an even one is"
 
 
 @dataclass(frozen=True)

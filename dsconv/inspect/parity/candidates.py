@@ -44,7 +44,7 @@ from dsconv.runtime.stream import Stream, front_end_features
 from dsconv.speech.alphabet import Alphabet
 from dsconv.speech.framing import sample_windows
 
-_FRONT_END_WINDOWS = 24
+_FRONT_END_WINDOWS = 12
 """Windows of a clip whose features are compared: each takes a call of the whole model."""
 
 
