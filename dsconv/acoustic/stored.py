@@ -6,6 +6,7 @@ in the graph's own order, so that both can be compared number by number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,14 @@ from numpy.typing import NDArray
 from dsconv.acoustic.network import GATES, DenseLayer, LayerNorm, Lstm, Network
 from dsconv.acoustic.weights import input_kernel, lstm_bias, recurrent_kernel, values
 from dsconv.speech.features import FloatArray
+
+
+def gates_moved(columns: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
+    """Columns [..., 4 * cells] of gates, with the gates of these indices one after the other."""
+    if list(order) == [0, 1, 2, 3]:
+        return columns
+    blocks = np.split(columns, 4, axis=-1)
+    return np.concatenate([blocks[index] for index in order], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,16 @@ class StoredMatrix:
         if self.numbers.ndim == 1 and scales is not None and scales.size > 1:
             scales = scales[rows]
         return replace(self, numbers=self.numbers[rows], scales=scales)
+
+    def with_gates(self, order: Sequence[int]) -> StoredMatrix:
+        """The columns of an LSTM's matrix, with their scales, with the gates of these indices."""
+
+        def moved(each: FloatArray | None) -> FloatArray | None:
+            one = each is None or each.size == 1
+            return each if one else gates_moved(np.ravel(each), order)  # type: ignore[arg-type]
+
+        numbers = gates_moved(self.numbers, order)
+        return replace(self, numbers=numbers, scales=moved(self.scales), beside=moved(self.beside))
 
     @cached_property
     def floats(self) -> FloatArray:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsconv.acoustic.network import GATES, DenseLayer, Lstm, Network
-from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
+from dsconv.acoustic.stored import (
+    StoredLayer,
+    StoredLstm,
+    StoredMatrix,
+    StoredNetwork,
+    StoredNorm,
+    gates_moved,
+)
 from dsconv.errors import ConversionError
 from dsconv.speech.features import FloatArray
 
@@ -69,24 +75,34 @@ def _check_sizes(name: str, matrix: StoredMatrix, bias: Array, sizes: tuple[int,
         )
 
 
+def named_layer(
+    constants: Mapping[str, Array],
+    name: str,
+    weights: StoredMatrix,
+    limits: tuple[bool, float | None],
+    epsilon: float | None,
+) -> StoredLayer:
+    """A layer whose constants dsconv has named; `epsilon` is that of its normalization, if any.
+
+    `limits` say whether its numbers are cut at zero, and where else. Raises MissingConstantError.
+    """
+    norm = None
+    if epsilon is not None:
+        scale, offset = (named(constants, f"{name}/norm/{part}") for part in ("scale", "offset"))
+        norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), epsilon)
+    relu, clip = limits
+    bias = named(constants, f"{name}/bias").reshape(-1)
+    return StoredLayer(name, weights, bias, relu=relu, clip=clip, norm=norm)
+
+
 def in_graph_order(columns: Array, order: str) -> Array:
     """Columns [..., 4 * cells] of gates in an order such as ``iofc``, in the order of `GATES`."""
-    if order == "".join(GATES):
-        return columns
-    blocks = np.split(columns, 4, axis=-1)
-    return np.concatenate([blocks[order.index(gate)] for gate in GATES], axis=-1)
+    return gates_moved(columns, [order.index(gate) for gate in GATES])
 
 
 def matrix_in_graph_order(matrix: StoredMatrix, order: str) -> StoredMatrix:
     """A matrix with its gates, and their scales, in the order of `GATES`."""
-    scales = matrix.scales
-    if scales is not None and scales.size > 1:
-        scales = in_graph_order(scales.reshape(-1), order)
-    beside = matrix.beside
-    if beside is not None and beside.size > 1:
-        beside = in_graph_order(beside, order)
-    numbers = in_graph_order(matrix.numbers, order)
-    return replace(matrix, numbers=numbers, scales=scales, beside=beside)
+    return matrix.with_gates([order.index(gate) for gate in GATES])
 
 
 def without_drive(matrix: StoredMatrix) -> StoredMatrix:

@@ -12,9 +12,10 @@ from dsconv.acoustic.read_back.found import (
     in_graph_order,
     matrix_in_graph_order,
     named,
+    named_layer,
     put_together,
 )
-from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
 from dsconv.formats.onnx.schema import ModelProto, NodeProto, TensorProto
 from dsconv.formats.storage import Storage
 
@@ -43,21 +44,12 @@ class _Reader:
 
     def _layer(self, layer: DenseLayer) -> StoredLayer:
         name = layer.name
-        relu, clip = self._limits(name)
         normalized = self.nodes.get(f"{name}/normalized")
-        norm = None
+        epsilon = None
         if normalized is not None and normalized.op_type == "LayerNormalization":
-            scale, offset = (named(self.constants, f"{name}/norm/{p}") for p in ("scale", "offset"))
             epsilon = float(normalized.attributes.get("epsilon", 1e-5))
-            norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), epsilon)
-        return StoredLayer(
-            name,
-            self._matrix(f"{name}/weights"),
-            named(self.constants, f"{name}/bias").reshape(-1),
-            relu=relu,
-            clip=clip,
-            norm=norm,
-        )
+        weights = self._matrix(f"{name}/weights")
+        return named_layer(self.constants, name, weights, self._limits(name), epsilon)
 
     def _limits(self, name: str) -> tuple[bool, float | None]:
         """Whether a layer's numbers are cut at zero, and where else."""

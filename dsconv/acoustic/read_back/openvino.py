@@ -13,9 +13,10 @@ from dsconv.acoustic.read_back.found import (
     in_graph_order,
     matrix_in_graph_order,
     named,
+    named_layer,
     put_together,
 )
-from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork, StoredNorm
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
 from dsconv.formats.openvino.model import CONSTANT, IrModel
 
 
@@ -36,20 +37,12 @@ class _Reader:
 
     def _layer(self, layer: DenseLayer) -> StoredLayer:
         name = layer.name
-        relu, clip = self._limits(name)
         unit = self.layers.get(f"{name}/unit_variance")
-        norm = None
+        epsilon = None
         if unit is not None and unit.kind == "MVN":
-            scale, offset = (named(self.constants, f"{name}/norm/{p}") for p in ("scale", "offset"))
-            norm = StoredNorm(scale.reshape(-1), offset.reshape(-1), float(unit.attributes["eps"]))
-        return StoredLayer(
-            name,
-            self._matrix(f"{name}/weights"),
-            named(self.constants, f"{name}/bias").reshape(-1),
-            relu=relu,
-            clip=clip,
-            norm=norm,
-        )
+            epsilon = float(unit.attributes["eps"])
+        weights = self._matrix(f"{name}/weights")
+        return named_layer(self.constants, name, weights, self._limits(name), epsilon)
 
     def _limits(self, name: str) -> tuple[bool, float | None]:
         """Whether a layer's numbers are cut at zero, and where else."""

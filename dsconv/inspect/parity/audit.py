@@ -22,6 +22,7 @@ from dsconv.acoustic.stored import (
     StoredMatrix,
     StoredNetwork,
     StoredNorm,
+    gates_moved,
 )
 from dsconv.speech.features import FloatArray
 
@@ -341,12 +342,11 @@ def _moved(expected: FloatArray, columns: str) -> Iterator[tuple[str, FloatArray
         blocks = np.split(expected, 4, axis=1)
         yield "has each gate's block transposed", np.concatenate([b.T for b in blocks], axis=1)
     if columns == "gates":
-        blocks = np.split(expected, 4, axis=-1)
         for order in permutations(range(4)):
             if order != (0, 1, 2, 3):
                 names = "".join(GATES[i] for i in order)
                 text = f"has the gates in the order {names} instead of {''.join(GATES)}"
-                yield text, np.concatenate([blocks[i] for i in order], axis=-1)
+                yield text, gates_moved(expected, order)
     if columns in ("classes", "units"):
         # A shift by more is found as another order.
         for shift in (1, -1):

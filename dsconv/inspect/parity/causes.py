@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dsconv.acoustic.network import GATES
-from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredMatrix, StoredNetwork
+from dsconv.acoustic.stored import StoredLayer, StoredLstm, StoredNetwork, gates_moved
 from dsconv.inspect.parity.replay import (
     Bounds,
     Call,
@@ -25,6 +25,7 @@ from dsconv.inspect.parity.replay import (
     replay,
 )
 from dsconv.runtime.network import Answers, Arithmetic, NetworkEvaluator, sigmoid
+from dsconv.speech.decode import softmax
 from dsconv.speech.features import FloatArray
 
 OnNetwork: TypeAlias = Callable[[StoredNetwork], StoredNetwork]
@@ -261,12 +262,12 @@ def _of_answers(network: StoredNetwork) -> Iterator[Cause]:
         yield Cause("the softmax is missing: logits come out as probabilities", gives_logits=True)
         yield Cause(
             "the softmax is applied twice",
-            answer=lambda _, a: replace(a, logits=_softmax(a.logits)),
+            answer=lambda _, a: replace(a, logits=softmax(a.logits)),
         )
     else:
         yield Cause(
             "a softmax was added: probabilities come out as logits",
-            answer=lambda _, a: replace(a, logits=_softmax(a.logits)),
+            answer=lambda _, a: replace(a, logits=softmax(a.logits)),
         )
     yield Cause(
         "the new cell state and the new hidden state are swapped",
@@ -317,18 +318,11 @@ def _on_lstms(change: Callable[[StoredLstm], StoredLstm]) -> OnNetwork:
 
 
 def _with_gates(lstm: StoredLstm, order: tuple[int, ...]) -> StoredLstm:
-    def moved(numbers: FloatArray) -> FloatArray:
-        blocks = np.split(numbers, 4, axis=-1)
-        return np.concatenate([blocks[i] for i in order], axis=-1)
-
-    def matrix(stored: StoredMatrix) -> StoredMatrix:
-        scales = stored.scales
-        if scales is not None and scales.size > 1:
-            scales = moved(scales.reshape(-1))
-        return replace(stored, numbers=moved(stored.numbers), scales=scales)
-
     return replace(
-        lstm, inputs=matrix(lstm.inputs), recurrent=matrix(lstm.recurrent), bias=moved(lstm.bias)
+        lstm,
+        inputs=lstm.inputs.with_gates(order),
+        recurrent=lstm.recurrent.with_gates(order),
+        bias=gates_moved(lstm.bias, order),
     )
 
 
@@ -360,11 +354,6 @@ def _later(windows: FloatArray, shift: int, features: int) -> FloatArray:
     end = 0 if shift > 0 else -1
     moved[end] = _moved(windows, shift, features)[end]
     return moved
-
-
-def _softmax(logits: FloatArray) -> FloatArray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def _hard_sigmoid(numbers: FloatArray) -> FloatArray:

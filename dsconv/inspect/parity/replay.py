@@ -27,6 +27,7 @@ from dsconv.runtime.network import (
     rows_symmetric,
     rows_symmetric_away,
 )
+from dsconv.speech.decode import softmax
 from dsconv.speech.features import FloatArray
 
 _SEED = 19
@@ -285,9 +286,8 @@ def _score_differences(
 
 
 def _softmax(logits: FloatArray) -> FloatArray:
-    wide = np.asarray(logits, np.float64)
-    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return np.asarray(np.maximum(powers / powers.sum(axis=-1, keepdims=True), 1e-300))
+    """In float64, and never zero, for its logarithm."""
+    return np.asarray(np.maximum(softmax(np.asarray(logits, np.float64)), 1e-300))
 
 
 def _centred(numbers: FloatArray) -> FloatArray:
