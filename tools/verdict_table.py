@@ -145,8 +145,8 @@ def _is_caught(source: Source, target: str, right: Path, name: str, part: float)
     tensor.write(tensor.floats * np.float32(1 + part))
     output = right.with_name(f"scaled-{right.name}")
     file.save(output)
-    network, key = source.network, Source(output).format.key
-    found = audit(stored(network), read_back(output, key, network))
+    network, spoiled = source.network, Source(output)
+    found = audit(stored(network), read_back(spoiled, spoiled.format.key, network))
     # The replay takes long, and only has a say where the weights pass.
     return bool(found.errors) or bool(Spoiler(right.parent).judged(source, output))
 

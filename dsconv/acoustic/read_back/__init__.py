@@ -6,28 +6,24 @@ layers are, and in which order, is known from the graph.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dsconv.acoustic.network import Network
-from dsconv.acoustic.recognise import recognise
+from dsconv.acoustic.source import Source
 from dsconv.acoustic.stored import StoredNetwork, stored
 from dsconv.errors import ConversionError
-from dsconv.formats.graphdef.graph import open_graph
-from dsconv.formats.identify import identify
 from dsconv.formats.table import GRAPH, PACKAGE
 
 
-def read_back(path: Path, key: str, network: Network) -> StoredNetwork:
+def read_back(source: Source, key: str, network: Network) -> StoredNetwork:
     """The weights in a file that is run as a model of the format of that key, such as ``onnx``.
 
     Raises ConversionError if the file holds them in a form that is not known, ModelError if it is
     damaged.
     """
     # A format that others add may run another file than its own.
-    if (found := identify(path).key) != key:
+    if (found := source.format.key) != key:
         raise ConversionError(f"weights are not read back from files of the format '{found}'.")
     if key in (GRAPH.key, PACKAGE.key):
-        return stored(recognise(open_graph(path)))
+        return stored(source.network)
     if key == "tflite":
         from dsconv.acoustic.read_back.tflite import read_tflite as read
     elif key == "onnx":
@@ -38,4 +34,4 @@ def read_back(path: Path, key: str, network: Network) -> StoredNetwork:
         from dsconv.acoustic.read_back.coreml import read_core_ml as read
     else:
         raise ConversionError(f"weights are not read back from files of the format '{key}'.")
-    return read(path, network)
+    return read(source.path, network)

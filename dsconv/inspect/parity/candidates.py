@@ -62,7 +62,8 @@ class CandidateModel:
 
     def __init__(self, path: Path, reference: Reference) -> None:
         self._reference = reference
-        self._model = open_model(path, evaluated=reference.options.evaluated)
+        source = Source(path)
+        self._model = open_model(source, evaluated=reference.options.evaluated)
         precision = coarser(reference.info.precision, self._model.interface.precision)
         takes_samples = self._model.interface.windows is None
         tolerance = tolerance_of(precision, takes_samples=takes_samples)
@@ -71,21 +72,21 @@ class CandidateModel:
         if not self._comparable:
             message = "not compared: the structure differs"
             findings.append(Finding("numbers", Severity.NOTE, message))
-        self._judge = self._find_judge(path, findings) if self._comparable else None
+        self._judge = self._find_judge(source, findings) if self._comparable else None
         judged = self._judge.judge() if self._judge else None
         if judged is not None:
             findings += findings_of(judged)
         if reference.speech_note is not None:
             findings.append(Finding(SPEECH, Severity.NOTE, reference.speech_note))
-        info = model_info(Source(path), self._model)
+        info = model_info(source, self._model)
         self.info = CandidateInfo(info, tolerance, findings, judged)
 
-    def _find_judge(self, path: Path, findings: list[Finding]) -> Judge | None:
+    def _find_judge(self, source: Source, findings: list[Finding]) -> Judge | None:
         """What tells whether the weights and the network are right; None if that is not known."""
         network = self._reference.network
         if network is None:
             return None
-        judge = judge_of(network, path, self._model, self._reference.interface.feature_settings)
+        judge = judge_of(network, source, self._model, self._reference.interface.feature_settings)
         if isinstance(judge, Judge):
             return judge
         message = f"the weights are not compared, only what they give: {judge}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from dsconv.acoustic.network import Network
 from dsconv.acoustic.read_back import read_back
+from dsconv.acoustic.source import Source
 from dsconv.acoustic.stored import stored
 from dsconv.errors import ConversionError
 from dsconv.inspect.parity.audit import Audit, audit
@@ -94,13 +94,13 @@ class Judge:
     Raises ConversionError if its weights are in a form that is not read back.
     """
 
-    def __init__(self, network: Network, path: Path, model: Model, features: Features) -> None:
+    def __init__(self, network: Network, source: Source, model: Model, features: Features) -> None:
         self._model = model
         self._interface: Interface = model.interface
         self._features = features
         self._given = network
         expected = stored(network)
-        self._found = read_back(path, self._interface.format, network)
+        self._found = read_back(source, self._interface.format, network)
         self._audit = audit(expected, self._found)
         cells = network.lstm.cells
         self._ways = arithmetics_of(self._interface.format, self._interface.precision, cells)
@@ -379,9 +379,9 @@ def figures(difference: GroupDifference) -> str:
     )
 
 
-def judge_of(network: Network, path: Path, model: Model, features: Features) -> Judge | str:
+def judge_of(network: Network, source: Source, model: Model, features: Features) -> Judge | str:
     """The judge of a file, or why its weights are not read back."""
     try:
-        return Judge(network, path, model, features)
+        return Judge(network, source, model, features)
     except ConversionError as error:
         return str(error)

@@ -55,7 +55,7 @@ class Spoiler:
         features = open_model(source).interface.feature_settings
         try:
             with one_thread():
-                judge = judge_of(source.network, path, open_model(path), features)
+                judge = judge_of(source.network, Source(path), open_model(path), features)
                 return [judge] if isinstance(judge, str) else list(judge.judge().errors)
         except DsconvError as error:
             return [str(error)]
